@@ -1,0 +1,179 @@
+import type { DescService } from '@bufbuild/protobuf';
+import type { Client, ServiceImplementation } from './service.ts';
+
+/** Something that must be released when an instance stops. */
+export type Resource =
+  | { close(): void | Promise<void> }
+  | { [Symbol.asyncDispose](): PromiseLike<void> }
+  | { [Symbol.dispose](): void };
+
+/** Structured log of one plugin; fields named like a secret are redacted. */
+export interface Logger {
+  /** For developers; off by default. */
+  debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  /** Normal events an operator wants to see. */
+  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  /** Something unexpected that was dealt with. */
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  /** Something failed; put the error under `error`. */
+  error(message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+/** Time, so that tests can stop it. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+}
+
+/** A key and its value as {@link Storage.range} gives them. */
+export interface StorageEntry {
+  /** Full key. */
+  readonly key: string;
+  /** Stored value. */
+  readonly value: unknown;
+}
+
+/**
+ * Durable storage of one plugin, kept over reloads, upgrades and restarts.
+ *
+ * @remarks Values are structured data (plain objects, arrays, strings, numbers, booleans, bigint, `Uint8Array`).
+ * A promise of `put` or `delete` resolves when the change would survive a kill of the process.
+ */
+export interface Storage {
+  /** Folder for the plugin's own files; it exists. */
+  readonly directory: string;
+  /** Reads one value; `undefined` when there is none. */
+  get<Value = unknown>(key: string): Promise<Value | undefined>;
+  /** Writes one value. Keys have 1 to 1,000 bytes. */
+  put(key: string, value: unknown): Promise<void>;
+  /** Removes one key; tells whether it was there. */
+  delete(key: string): Promise<boolean>;
+  /** Lists entries whose key starts with the prefix, in key order. */
+  range(prefix: string): AsyncIterable<StorageEntry>;
+}
+
+/** Label values of one sample. */
+export type Labels = Readonly<Record<string, string>>;
+
+/** Counts up. */
+export interface Counter {
+  /** Adds `amount` (default 1, never negative). */
+  add(amount?: number, labels?: Labels): void;
+}
+
+/** Goes up and down. */
+export interface Gauge {
+  /** Sets the value. */
+  set(value: number, labels?: Labels): void;
+}
+
+/** Distribution of observed values. */
+export interface Histogram {
+  /** Records one value. */
+  observe(value: number, labels?: Labels): void;
+}
+
+/** How a metric is declared. */
+export interface MetricOptions {
+  /** Full metric name, for example `nv_inference_count`. */
+  readonly name: string;
+  /** One sentence for people who read the exposition. */
+  readonly help: string;
+  /** Names of all labels that samples may carry. */
+  readonly labels?: readonly string[];
+}
+
+/** Metrics of one plugin, shown on the metrics port; removed when the plugin stops. */
+export interface Metrics {
+  /** Declares a counter, or returns the one declared before. */
+  counter(options: MetricOptions): Counter;
+  /** Declares a gauge. */
+  gauge(options: MetricOptions): Gauge;
+  /** Declares a histogram with upper bucket bounds in ascending order. */
+  histogram(options: MetricOptions & { readonly buckets: readonly number[] }): Histogram;
+  /** All metrics of the kernel and of every plugin in Prometheus text format. */
+  exposition(): Promise<string>;
+}
+
+/** A message on a topic. */
+export interface EventMessage {
+  /** Topic name. */
+  readonly topic: string;
+  /** Structured payload. */
+  readonly payload: unknown;
+  /** Publication time, milliseconds since the epoch. */
+  readonly timeMs: number;
+  /** Id of the plugin that published it. */
+  readonly source: string;
+}
+
+/** Topics between plugins of one kernel; buffers are bounded and drop the oldest message. */
+export interface Events {
+  /** Publishes to a topic named in the manifest's capabilities. */
+  publish(topic: string, payload: unknown): void;
+  /** Receives messages until the iterator is closed or the instance stops. */
+  subscribe(topic: string): AsyncIterable<EventMessage>;
+}
+
+/** Secrets the operator granted, by reference. */
+export interface Secrets {
+  /** The value of a granted secret. @throws SECRET_NOT_GRANTED if the manifest or the operator does not name it. */
+  get(name: string): string;
+}
+
+/** Options of `host.call`. */
+export interface CallTarget {
+  /** Which implementation of an extension point is meant, for example `lmdb` for a store driver. */
+  readonly extension?: string;
+}
+
+/** A web-standard HTTP handler, mounted under the manifest's `httpPrefix`. */
+export type FetchHandler = (request: Request, context: HttpContext) => Response | Promise<Response>;
+
+/** What an HTTP handler knows of its request beside the request itself. */
+export interface HttpContext {
+  /** Aborted when the client goes away or the instance stops. */
+  readonly signal: AbortSignal;
+  /** Address of the client. */
+  readonly peer: string;
+}
+
+/**
+ * All that a plugin may use of the world: a frozen object made for one instance.
+ *
+ * @remarks Nothing else is shared between plugins, so an instance may run inline, in a process or on another machine
+ * without its code knowing.
+ */
+export interface Host<Config = unknown> {
+  /** Id from the manifest. */
+  readonly pluginId: string;
+  /** Version from the manifest. */
+  readonly version: string;
+  /** Validated configuration with defaults filled in. */
+  readonly config: Config;
+  /** Structured log. */
+  readonly log: Logger;
+  /** Current time. */
+  readonly clock: Clock;
+  /** Aborted when the instance stops. */
+  readonly signal: AbortSignal;
+  /** Durable storage. */
+  readonly storage: Storage;
+  /** Metrics on the metrics port. */
+  readonly metrics: Metrics;
+  /** Topics. */
+  readonly events: Events;
+  /** Granted secrets. */
+  readonly secrets: Secrets;
+  /** Serves a service that the manifest lists under `provides`; call it during `start`. */
+  serve<Service extends DescService>(
+    service: Service,
+    implementation: ServiceImplementation<Service>,
+  ): void;
+  /** Answers HTTP requests under the manifest's `httpPrefix`; call it during `start`. */
+  serveHttp(handler: FetchHandler): void;
+  /** Client of another plugin's service, which the manifest lists under `requires`. */
+  call<Service extends DescService>(service: Service, target?: CallTarget): Client<Service>;
+  /** Ties a resource to the instance: it is released when the instance stops, last acquired first. */
+  own<Owned extends Resource>(resource: Owned): Owned;
+}

@@ -1,0 +1,53 @@
+export { CODES, Code, type CodeName } from './status-code.ts';
+export {
+  codeName,
+  DeclaredError,
+  defineError,
+  isDeclaredError,
+  type DeclaredErrorInit,
+  type ErrorDefinition,
+  type ErrorExtras,
+  type ErrorType,
+  type FieldViolation,
+} from './errors.ts';
+export {
+  type ConfigOf,
+  defineConfig,
+  secret,
+  Type,
+  type Static,
+  type TObject,
+  type TProperties,
+  type TSchema,
+} from './config.ts';
+export { definePlugin, type Plugin, type PluginDefinition } from './plugin.ts';
+export type {
+  CallContext,
+  CallHeaders,
+  CallOptions,
+  Client,
+  MethodClient,
+  MethodImplementation,
+  ServiceImplementation,
+} from './service.ts';
+export type {
+  CallTarget,
+  Clock,
+  Counter,
+  EventMessage,
+  Events,
+  FetchHandler,
+  Gauge,
+  Histogram,
+  Host,
+  HttpContext,
+  Labels,
+  Logger,
+  MetricOptions,
+  Metrics,
+  Resource,
+  Secrets,
+  Storage,
+  StorageEntry,
+} from './host.ts';
+export { isHoldout } from './split.ts';

@@ -1,0 +1,100 @@
+import type {
+  DescMethod,
+  DescService,
+  MessageInitShape,
+  MessageShape,
+} from '@bufbuild/protobuf';
+
+/** What a service implementation knows of the call it serves. */
+export interface CallContext {
+  /** Aborted when the caller cancels, the deadline passes, or the instance is stopped after its drain time. */
+  readonly signal: AbortSignal;
+  /** Moment at which the caller stops waiting, in milliseconds since the epoch; `undefined` means never. */
+  readonly deadlineMs: number | undefined;
+  /** Id of this call, in logs and in `RequestInfo` of an internal error. */
+  readonly requestId: string;
+  /** Metadata the caller sent, keys in lower case. */
+  readonly headers: CallHeaders;
+  /** Metadata sent before the first response message; ignored once that is out. */
+  readonly responseHeaders: CallHeaders;
+  /** Metadata sent with the status. */
+  readonly responseTrailers: CallHeaders;
+  /** Address of the caller, or the id of the calling plugin. */
+  readonly peer: string;
+}
+
+/** Call metadata: lower-case key to value; `Uint8Array` for keys that end in `-bin`. */
+export type CallHeaders = Map<string, string | Uint8Array>;
+
+/** How one method is implemented, by its kind. */
+export type MethodImplementation<Method extends DescMethod> = Method extends {
+  methodKind: 'unary';
+}
+  ? (
+      request: MessageShape<Method['input']>,
+      context: CallContext,
+    ) => MessageInitShape<Method['output']> | Promise<MessageInitShape<Method['output']>>
+  : Method extends { methodKind: 'server_streaming' }
+    ? (
+        request: MessageShape<Method['input']>,
+        context: CallContext,
+      ) => AsyncIterable<MessageInitShape<Method['output']>>
+    : Method extends { methodKind: 'client_streaming' }
+      ? (
+          requests: AsyncIterable<MessageShape<Method['input']>>,
+          context: CallContext,
+        ) => Promise<MessageInitShape<Method['output']>>
+      : Method extends { methodKind: 'bidi_streaming' }
+        ? (
+            requests: AsyncIterable<MessageShape<Method['input']>>,
+            context: CallContext,
+          ) => AsyncIterable<MessageInitShape<Method['output']>>
+        : never;
+
+/** A whole service: one function a method, named as in the generated descriptor (`getModel`). */
+export type ServiceImplementation<Service extends DescService> = {
+  [Name in keyof Service['method']]: MethodImplementation<Service['method'][Name]>;
+};
+
+/** Options of one outgoing call. */
+export interface CallOptions {
+  /** Cancels the call. */
+  readonly signal?: AbortSignal;
+  /** Time the call may take, in milliseconds; the caller's own remaining deadline applies when it is shorter. */
+  readonly timeoutMs?: number;
+  /** Metadata to send. */
+  readonly headers?: Iterable<readonly [string, string | Uint8Array]>;
+  /**
+   * The call on whose behalf this one is made: its signal, remaining deadline and trace headers are passed on.
+   * Give it in every service method that calls further.
+   */
+  readonly context?: CallContext;
+}
+
+/** How one method is called, by its kind. */
+export type MethodClient<Method extends DescMethod> = Method extends { methodKind: 'unary' }
+  ? (
+      request: MessageInitShape<Method['input']>,
+      options?: CallOptions,
+    ) => Promise<MessageShape<Method['output']>>
+  : Method extends { methodKind: 'server_streaming' }
+    ? (
+        request: MessageInitShape<Method['input']>,
+        options?: CallOptions,
+      ) => AsyncIterable<MessageShape<Method['output']>>
+    : Method extends { methodKind: 'client_streaming' }
+      ? (
+          requests: AsyncIterable<MessageInitShape<Method['input']>>,
+          options?: CallOptions,
+        ) => Promise<MessageShape<Method['output']>>
+      : Method extends { methodKind: 'bidi_streaming' }
+        ? (
+            requests: AsyncIterable<MessageInitShape<Method['input']>>,
+            options?: CallOptions,
+          ) => AsyncIterable<MessageShape<Method['output']>>
+        : never;
+
+/** Typed client of a service, made by `host.call(Service)`. */
+export type Client<Service extends DescService> = {
+  [Name in keyof Service['method']]: MethodClient<Service['method'][Name]>;
+};
