@@ -1,0 +1,105 @@
+import { randomUUID } from 'node:crypto';
+import { type CallContext, type CallHeaders, Code } from '../sdk/index.ts';
+import { StatusError } from './status-error.ts';
+
+/** Where a call comes from and how long it may take; all that is needed to make a {@link Call}. */
+export interface CallInit {
+  /** Metadata as the transport holds it; converted on first use only, because most methods never look. */
+  readonly readHeaders: () => CallHeaders;
+  readonly deadlineMs?: number | undefined;
+  readonly peer: string;
+  /** Id of the plugin that calls, when the caller is one. */
+  readonly caller?: string | undefined;
+  /** Tells the transport's cancellation; called at most once, when somebody first asks for the signal. */
+  readonly onCancelled?: (listener: () => void) => void;
+}
+
+/**
+ * One call on its way through the kernel: the context a service implementation sees, and what interceptors need.
+ *
+ * @remarks Signal, headers and ids are made when first read: on the echo path they would cost more than the dispatch.
+ */
+export class Call implements CallContext {
+  readonly deadlineMs: number | undefined;
+  readonly peer: string;
+  readonly caller: string | undefined;
+  readonly startedNs: bigint = process.hrtime.bigint();
+  readonly #init: CallInit;
+  #headers: CallHeaders | undefined;
+  #requestId: string | undefined;
+  #responseHeaders: CallHeaders | undefined;
+  #responseTrailers: CallHeaders | undefined;
+  #controller: AbortController | undefined;
+  #abortReason: unknown;
+  /** Sends the response headers now; set by transports that can. */
+  flushHeaders: (() => void) | undefined;
+
+  constructor(init: CallInit) {
+    this.#init = init;
+    this.deadlineMs = init.deadlineMs;
+    this.peer = init.peer;
+    this.caller = init.caller;
+  }
+
+  get headers(): CallHeaders {
+    this.#headers ??= this.#init.readHeaders();
+    return this.#headers;
+  }
+
+  get requestId(): string {
+    if (this.#requestId === undefined) {
+      const sent = this.headers.get('x-request-id');
+      this.#requestId = typeof sent === 'string' && /^[\w.:-]{1,128}$/.test(sent) ? sent : randomUUID();
+    }
+    return this.#requestId;
+  }
+
+  get responseHeaders(): CallHeaders {
+    this.#responseHeaders ??= new Map();
+    return this.#responseHeaders;
+  }
+
+  get responseTrailers(): CallHeaders {
+    this.#responseTrailers ??= new Map();
+    return this.#responseTrailers;
+  }
+
+  /** Response headers if any were set, without making an empty map. */
+  get setHeaders(): CallHeaders | undefined {
+    return this.#responseHeaders;
+  }
+
+  /** Response trailers if any were set. */
+  get setTrailers(): CallHeaders | undefined {
+    return this.#responseTrailers;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      const controller = new AbortController();
+      this.#controller = controller;
+      if (this.#abortReason === undefined) {
+        this.#init.onCancelled?.(() => this.abort(cancelled()));
+      } else {
+        controller.abort(this.#abortReason);
+      }
+    }
+    return this.#controller.signal;
+  }
+
+  /** Ends the call from the kernel's side; implementations see it through their signal. */
+  abort(reason: unknown): void {
+    this.#abortReason ??= reason;
+    this.#controller?.abort(this.#abortReason);
+  }
+
+  /** Time left until the deadline in milliseconds, never negative; `undefined` without one. */
+  remainingMs(nowMs: number): number | undefined {
+    return this.deadlineMs === undefined ? undefined : Math.max(0, this.deadlineMs - nowMs);
+  }
+}
+
+/** The status of a call whose caller went away. */
+export function cancelled(): StatusError {
+  return new StatusError({ code: Code.CANCELLED, message: 'The caller cancelled the call.' });
+}

@@ -1,0 +1,57 @@
+import 'reflect-metadata';
+import { container as root, type InjectionToken } from 'tsyringe';
+import type { Clock } from '../sdk/index.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { EventBus } from './events.ts';
+import { interceptors } from './server/interceptors.ts';
+import { createLogger, type KernelLogger, type LogLevel } from './logger.ts';
+import { Registrations } from './loader/registrations.ts';
+import { MetricsRegistry } from './metrics.ts';
+import { Router } from './router.ts';
+
+/** Names of the kernel's own parts, typed. */
+export interface KernelParts {
+  readonly clock: Clock;
+  readonly log: KernelLogger;
+  readonly metrics: MetricsRegistry;
+  readonly events: EventBus;
+  readonly router: Router;
+  readonly registrations: Registrations;
+  readonly dispatcher: Dispatcher;
+}
+
+/**
+ * Builds the kernel's object graph.
+ *
+ * @remarks Tokens and factories only. Decorators would pin every decorated class in a process-wide map and need
+ * constructor metadata that bundlers do not write (docs/decisions/0001). Plugins never see the container.
+ */
+export function createContainer(level: LogLevel): KernelParts {
+  // A fresh container per kernel: tests start many in one process.
+  const container = root.createChildContainer();
+  const factory = <Name extends keyof KernelParts>(name: Name, make: () => KernelParts[Name]): void => {
+    let made: KernelParts[Name] | undefined;
+    container.register(token(name), { useFactory: () => (made ??= make()) });
+  };
+  const get = <Name extends keyof KernelParts>(name: Name): KernelParts[Name] => container.resolve(token(name));
+  factory('clock', () => ({ now: () => Date.now() }));
+  factory('log', () => createLogger({ level }));
+  factory('metrics', () => new MetricsRegistry());
+  factory('events', () => new EventBus(get('clock')));
+  factory('router', () => new Router());
+  factory('registrations', () => new Registrations());
+  factory('dispatcher', () => new Dispatcher(get('router'), interceptors(get('metrics').kernel, get('log'))));
+  return {
+    clock: get('clock'),
+    log: get('log'),
+    metrics: get('metrics'),
+    events: get('events'),
+    router: get('router'),
+    registrations: get('registrations'),
+    dispatcher: get('dispatcher'),
+  };
+}
+
+function token<Name extends keyof KernelParts>(name: Name): InjectionToken<KernelParts[Name]> {
+  return `kernel/${name}`;
+}

@@ -1,0 +1,101 @@
+import type { Call } from './call.ts';
+import type { Instance } from './loader/instance.ts';
+import { EXTENSION_HEADER, type Router } from './router.ts';
+import type { Target } from './target.ts';
+
+/** What happens around every call, in the order of the list. All hooks are synchronous: they sit on the hot path. */
+export interface Interceptor {
+  readonly name: string;
+  /** Sees the call before it is dispatched; throws to refuse it. */
+  readonly before?: (call: Call, path: string) => void;
+  /** Sees the outcome; `error` is undefined for a call that went well. */
+  readonly after?: (call: Call, path: string, error: unknown) => void;
+}
+
+/** Finds who serves a call, counts it there, and passes it on. The one way into a plugin. */
+export class Dispatcher implements Target {
+  readonly #router: Router;
+  readonly #interceptors: readonly Interceptor[];
+
+  constructor(router: Router, interceptors: readonly Interceptor[]) {
+    this.#router = router;
+    this.#interceptors = interceptors;
+  }
+
+  /** The instance for a call, now or when its plugin is ready. */
+  instance(path: string, call: Call): Instance | Promise<Instance> {
+    const extension = call.headers.get(EXTENSION_HEADER);
+    const slot = this.#router.slot(serviceOf(path), typeof extension === 'string' ? extension : '');
+    return slot.acquire(call);
+  }
+
+  async unary(path: string, request: Uint8Array, call: Call): Promise<Uint8Array> {
+    return this.around(path, call, (instance) => instance.target.unary(path, request, call));
+  }
+
+  /** Runs one call of a unary kind inside the chain, on whatever serves it. */
+  async around<Result>(
+    path: string,
+    call: Call,
+    run: (instance: Instance) => Promise<Result>,
+  ): Promise<Result> {
+    let instance: Instance | undefined;
+    let failure: unknown;
+    try {
+      this.#before(call, path);
+      const found = this.instance(path, call);
+      instance = found instanceof Promise ? await found : found;
+      instance.load.enter(call);
+      return await run(instance);
+    } catch (error) {
+      failure = error;
+      throw error;
+    } finally {
+      instance?.load.leave(call);
+      this.#after(call, path, failure);
+    }
+  }
+
+  async *stream(
+    path: string,
+    requests: AsyncIterable<Uint8Array>,
+    call: Call,
+  ): AsyncGenerator<Uint8Array> {
+    yield* this.aroundStream(path, call, (instance) => instance.target.stream(path, requests, call));
+  }
+
+  /** Like {@link around}, for calls that answer with a stream. */
+  async *aroundStream<Item>(
+    path: string,
+    call: Call,
+    run: (instance: Instance) => AsyncIterable<Item>,
+  ): AsyncGenerator<Item> {
+    let instance: Instance | undefined;
+    let failure: unknown;
+    try {
+      this.#before(call, path);
+      instance = await this.instance(path, call);
+      instance.load.enter(call);
+      yield* run(instance);
+    } catch (error) {
+      failure = error;
+      throw error;
+    } finally {
+      instance?.load.leave(call);
+      this.#after(call, path, failure);
+    }
+  }
+
+  #before(call: Call, path: string): void {
+    for (const { before } of this.#interceptors) before?.(call, path);
+  }
+
+  #after(call: Call, path: string, error: unknown): void {
+    for (const { after } of this.#interceptors) after?.(call, path, error);
+  }
+}
+
+/** `/package.Service/Method` to `package.Service`. */
+export function serviceOf(path: string): string {
+  return path.slice(1, path.indexOf('/', 1));
+}

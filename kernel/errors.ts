@@ -1,0 +1,204 @@
+import { Code, defineError, type ErrorType } from '../sdk/index.ts';
+
+/** The bytes of a request are not the message that the method takes. */
+export const MalformedRequest: ErrorType<'type' | 'reason'> = defineError({
+  reason: 'MALFORMED_REQUEST',
+  code: Code.INVALID_ARGUMENT,
+  message: ({ type, reason }) =>
+    `The request is not a valid ${type} (${reason}); send the message that the service's .proto declares.`,
+});
+
+/** A service implementation lacks methods of its descriptor. */
+export const MethodNotImplemented: ErrorType<'service' | 'methods'> = defineError({
+  reason: 'METHOD_NOT_IMPLEMENTED',
+  code: Code.UNIMPLEMENTED,
+  message: ({ service, methods }) =>
+    `${service} does not implement ${methods}; add the methods or remove the service from the plugin.`,
+});
+
+/** Nobody provides the service. */
+export const ServiceNotFound: ErrorType<'service'> = defineError({
+  reason: 'SERVICE_NOT_FOUND',
+  code: Code.UNIMPLEMENTED,
+  message: ({ service }) =>
+    `No loaded plugin provides ${service}; 'lamella plugin list' shows what is loaded, 'lamella plugin load DIR' loads more.`,
+});
+
+/** Nobody provides this variant of an extension point. */
+export const ExtensionNotFound: ErrorType<'service' | 'extension' | 'known'> = defineError({
+  reason: 'EXTENSION_NOT_FOUND',
+  code: Code.NOT_FOUND,
+  message: ({ service, extension, known }) =>
+    `No plugin provides '${extension}' for ${service}; there is: ${known}.`,
+});
+
+/** The plugin is known but cannot serve now. */
+export const PluginNotReady: ErrorType<'plugin' | 'state' | 'reason'> = defineError({
+  reason: 'PLUGIN_NOT_READY',
+  code: Code.UNAVAILABLE,
+  message: ({ plugin, state, reason }) =>
+    `Plugin '${plugin}' is ${state}${reason === '' ? '' : ` (${reason})`}; retry, or see 'lamella plugin list'.`,
+});
+
+/** Too many calls already wait for the plugin. */
+export const ParkingFull: ErrorType<'plugin' | 'limit'> = defineError({
+  reason: 'PARKING_FULL',
+  code: Code.UNAVAILABLE,
+  message: ({ plugin, limit }) =>
+    `Plugin '${plugin}' is not ready and ${limit} calls already wait for it; retry later.`,
+});
+
+/** A plugin calls a service that its manifest does not require. */
+export const ServiceNotRequired: ErrorType<'plugin' | 'service'> = defineError({
+  reason: 'SERVICE_NOT_REQUIRED',
+  code: Code.PERMISSION_DENIED,
+  message: ({ plugin, service }) =>
+    `Plugin '${plugin}' may not call ${service}; add it to "requires" in its plugin.json.`,
+});
+
+/** A plugin serves something that its manifest does not announce. */
+export const ServiceNotProvided: ErrorType<'plugin' | 'service'> = defineError({
+  reason: 'SERVICE_NOT_PROVIDED',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ plugin, service }) =>
+    `Plugin '${plugin}' serves ${service} but its plugin.json does not list it; add it to "provides".`,
+});
+
+/** A plugin announces a service and does not serve it. */
+export const ServiceNotServed: ErrorType<'plugin' | 'services'> = defineError({
+  reason: 'SERVICE_NOT_SERVED',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ plugin, services }) =>
+    `Plugin '${plugin}' announces ${services} but start() does not serve it; call host.serve for each.`,
+});
+
+/** No plugin of that id is loaded. */
+export const PluginNotFound: ErrorType<'plugin'> = defineError({
+  reason: 'PLUGIN_NOT_FOUND',
+  code: Code.NOT_FOUND,
+  message: ({ plugin }) =>
+    `No plugin '${plugin}' is loaded; 'lamella plugin list' shows the ids.`,
+});
+
+/** A plugin of that id is loaded from another folder. */
+export const PluginAlreadyLoaded: ErrorType<'plugin' | 'directory'> = defineError({
+  reason: 'PLUGIN_ALREADY_LOADED',
+  code: Code.ALREADY_EXISTS,
+  message: ({ plugin, directory }) =>
+    `Plugin '${plugin}' is already loaded from ${directory}; unload it first, or reload it.`,
+});
+
+/** Others still need the plugin. */
+export const PluginInUse: ErrorType<'plugin' | 'dependants'> = defineError({
+  reason: 'PLUGIN_IN_USE',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ plugin, dependants }) =>
+    `Plugin '${plugin}' is required by ${dependants}; unload them first.`,
+});
+
+/** A plugin's code could not be built, loaded or started. */
+export const PluginStartFailed: ErrorType<'plugin' | 'cause'> = defineError({
+  reason: 'PLUGIN_START_FAILED',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ plugin, cause }) => `Plugin '${plugin}' did not start: ${cause}`,
+});
+
+/** The dependency graph does not resolve. */
+export const PluginsUnresolved: ErrorType<'failures'> = defineError({
+  reason: 'PLUGINS_UNRESOLVED',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ failures }) => `The plugins do not fit together:\n${failures}`,
+});
+
+/** The isolation level is not available. */
+export const IsolationUnsupported: ErrorType<'plugin' | 'level' | 'supported'> = defineError({
+  reason: 'ISOLATION_UNSUPPORTED',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ plugin, level, supported }) =>
+    `Plugin '${plugin}' asks for isolation ${level}, which this version cannot give; choose one of ${supported}.`,
+});
+
+/** A plugin process ended. */
+export const PluginExited: ErrorType<'plugin' | 'how'> = defineError({
+  reason: 'PLUGIN_EXITED',
+  code: Code.UNAVAILABLE,
+  message: ({ plugin, how }) => `The process of plugin '${plugin}' ended (${how}); it is being restarted, retry.`,
+});
+
+/** Something a process plugin cannot do in this version. */
+export const NotInProcess: ErrorType<'plugin' | 'feature'> = defineError({
+  reason: 'NOT_IN_PROCESS',
+  code: Code.UNIMPLEMENTED,
+  message: ({ plugin, feature }) =>
+    `Plugin '${plugin}' runs in its own process, where ${feature} is not available yet; set its isolation to INLINE.`,
+});
+
+/** A secret that was not granted. */
+export const SecretNotGranted: ErrorType<'plugin' | 'secret'> = defineError({
+  reason: 'SECRET_NOT_GRANTED',
+  code: Code.PERMISSION_DENIED,
+  message: ({ plugin, secret }) =>
+    `Plugin '${plugin}' may not read secret '${secret}'; name it under "capabilities.secrets" and set it in the configuration.`,
+});
+
+/** Too many calls are running. */
+export const TooManyCalls: ErrorType<'plugin' | 'limit'> = defineError({
+  reason: 'TOO_MANY_CALLS',
+  code: Code.RESOURCE_EXHAUSTED,
+  message: ({ plugin, limit }) =>
+    `Plugin '${plugin}' already serves ${limit} calls, its limit; retry later or raise "resources.concurrency".`,
+});
+
+/** Another kernel uses the home folder. */
+export const HomeInUse: ErrorType<'home' | 'pid'> = defineError({
+  reason: 'HOME_IN_USE',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ home, pid }) =>
+    `${home} is in use by process ${pid}; stop it, or start with another --home.`,
+});
+
+/** A port is taken. */
+export const PortInUse: ErrorType<'name' | 'address'> = defineError({
+  reason: 'PORT_IN_USE',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ name, address }) =>
+    `The ${name} address ${address} is in use; stop what listens there, or choose another with --${name}-port (0 takes a free one).`,
+});
+
+/** The kernel cannot write. */
+export const StorageFailed: ErrorType<'directory' | 'cause'> = defineError({
+  reason: 'STORAGE_FAILED',
+  code: Code.UNAVAILABLE,
+  message: ({ directory, cause }) =>
+    `Nothing could be written under ${directory} (${cause}); free disk space or check permissions, then retry.`,
+});
+
+/** A call that only plugin processes may make. */
+export const NotAPlugin: ErrorType = defineError({
+  reason: 'NOT_A_PLUGIN',
+  code: Code.UNAUTHENTICATED,
+  message: () =>
+    "This service is for plugin processes; send the kernel's token from LAMELLA_PLUGIN_TOKEN as 'lamella-token'.",
+});
+
+/** A declared method of the kernel that this version does not have. */
+export const KernelMethodMissing: ErrorType<'method'> = defineError({
+  reason: 'KERNEL_METHOD_MISSING',
+  code: Code.UNIMPLEMENTED,
+  message: ({ method }) => `This version of the kernel does not implement ${method}; do without it.`,
+});
+
+/** A subscription to no topic or to several. */
+export const EventTopicsUnsupported: ErrorType = defineError({
+  reason: 'EVENT_TOPICS_UNSUPPORTED',
+  code: Code.INVALID_ARGUMENT,
+  message: () => 'Name exactly one topic; open one subscription for each topic.',
+});
+
+/** A page token that no answer of ours carried. */
+export const PageTokenInvalid: ErrorType<'token'> = defineError({
+  reason: 'PAGE_TOKEN_INVALID',
+  code: Code.INVALID_ARGUMENT,
+  message: ({ token }) =>
+    `'${token}' is not a page token of this list; send next_page_token of the previous answer, or nothing.`,
+});

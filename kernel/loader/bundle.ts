@@ -1,0 +1,108 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import vm from 'node:vm';
+import type { Plugin } from '../../sdk/index.ts';
+import { PluginStartFailed } from '../errors.ts';
+
+/** A plugin's code as one CommonJS text, and the digest that names this version of it. */
+export interface Bundle {
+  readonly code: string;
+  readonly filename: string;
+  /** SHA-256 of the code in hex. */
+  readonly digest: string;
+}
+
+/** What is needed to find and build a plugin's code. */
+export interface BundleSource {
+  readonly pluginId: string;
+  readonly directory: string;
+  /** Entry relative to the folder: `.cjs` is taken as it is, anything else is bundled. */
+  readonly module: string;
+  /** npm packages left out of the bundle, resolved from the plugin's folder when it runs. */
+  readonly externals: readonly string[];
+}
+
+/** Modules that a bundle takes from the kernel, so that all inline plugins share one copy. */
+const SHARED = ['lamella/*', '@bufbuild/protobuf', '@bufbuild/protobuf/*'];
+
+const SHARED_REQUIRE = /require\("(lamella\/[\w./-]+|@bufbuild\/protobuf(?:\/[\w./-]+)?)"\)/g;
+
+/**
+ * Reads a plugin's code, bundling it from source when it is not built yet.
+ *
+ * @throws PLUGIN_START_FAILED with the compiler's messages.
+ */
+export async function readBundle(source: BundleSource): Promise<Bundle> {
+  const entry = path.join(source.directory, source.module);
+  const code = entry.endsWith('.cjs') ? await readFile(entry, 'utf8') : await build(source, entry);
+  return { code, filename: entry, digest: createHash('sha256').update(code).digest('hex') };
+}
+
+async function build(source: BundleSource, entry: string): Promise<string> {
+  // Loaded on first use: a kernel that runs built plugins only never pays for the compiler.
+  const esbuild = await import('esbuild');
+  try {
+    const result = await esbuild.build({
+      entryPoints: [entry],
+      bundle: true,
+      write: false,
+      format: 'cjs',
+      platform: 'node',
+      target: 'node20',
+      external: [...SHARED, ...source.externals],
+      // A kept `import()` would need a loader callback, and that pins the compiled code for ever.
+      supported: { 'dynamic-import': false },
+      logLevel: 'silent',
+    });
+    return result.outputFiles[0]?.text ?? '';
+  } catch (error) {
+    throw new PluginStartFailed(
+      { plugin: source.pluginId, cause: (error as Error).message },
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Runs a bundle and takes its plugin.
+ *
+ * @remarks `vm.compileFunction` instead of `import`: an ES module can never be unloaded, a compiled function is
+ * collected with its last reference.
+ * @throws PLUGIN_START_FAILED if the code throws or does not export a plugin.
+ */
+export async function evaluateBundle(bundle: Bundle, pluginId: string): Promise<Plugin> {
+  const shared = await loadShared(bundle.code);
+  const localRequire = createRequire(bundle.filename);
+  const require = (id: string): unknown => shared.get(id) ?? localRequire(id);
+  const module: { exports: { default?: unknown } } = { exports: {} };
+  try {
+    const run = vm.compileFunction(bundle.code, ['exports', 'require', 'module', '__filename', '__dirname'], {
+      filename: bundle.filename,
+    });
+    run(module.exports, require, module, bundle.filename, path.dirname(bundle.filename));
+  } catch (error) {
+    throw new PluginStartFailed({ plugin: pluginId, cause: String(error) }, { cause: error });
+  }
+  const plugin = module.exports.default;
+  if (!isPlugin(plugin)) {
+    throw new PluginStartFailed({
+      plugin: pluginId,
+      cause: `${bundle.filename} does not export a plugin as its default; write 'export default definePlugin({ … })'.`,
+    });
+  }
+  return plugin;
+}
+
+async function loadShared(code: string): Promise<Map<string, unknown>> {
+  const ids = new Set([...code.matchAll(SHARED_REQUIRE)].map((match) => match[1] ?? ''));
+  const loaded = await Promise.all(
+    [...ids].map(async (id) => [id, (await import(id)) as unknown] as const),
+  );
+  return new Map(loaded);
+}
+
+function isPlugin(value: unknown): value is Plugin {
+  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'lamella.plugin';
+}

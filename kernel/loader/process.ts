@@ -1,0 +1,240 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { DescService } from '@bufbuild/protobuf';
+import type { Logger } from '../../sdk/index.ts';
+import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
+import { PluginExited, PluginStartFailed } from '../errors.ts';
+import { LinkClient } from '../link/link-client.ts';
+import { type Instance, InstanceLoad } from './instance.ts';
+import type { Started } from './inline.ts';
+import { ProcessTarget } from './process-target.ts';
+import { waitUntilHealthy } from './readiness.ts';
+
+/** Time from SIGTERM to SIGKILL, in milliseconds. */
+const KILL_AFTER_MS = 5_000;
+
+/** Default time a plugin gets to become healthy, in milliseconds. */
+const START_LIMIT_MS = 30_000;
+
+/** Environment variables that a plugin process inherits; everything else stays with the kernel. */
+const INHERITED = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'LD_LIBRARY_PATH', 'NODE_EXTRA_CA_CERTS'];
+
+/** Input of {@link startProcess}. */
+export interface ProcessStart {
+  readonly manifest: Manifest;
+  readonly directory: string;
+  /** Socket on which the kernel serves plugin processes. */
+  readonly kernelSocket: string;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly log: Logger;
+  /** Makes the instance's token known before its process starts. */
+  readonly register: (token: string) => Registration;
+}
+
+/** The kernel's record of a process that may call back. */
+export interface Registration {
+  /** Descriptors the process announced; read once it is healthy. */
+  readonly announced: () => readonly DescService[];
+  /** Forgets the token. */
+  readonly revoke: () => void;
+}
+
+/**
+ * Starts a plugin in a process of its own and waits until it is healthy.
+ *
+ * @throws PLUGIN_START_FAILED with the exit status or the time-out; nothing of the process is left then.
+ */
+export async function startProcess(start: ProcessStart): Promise<Started> {
+  const socketDirectory = await mkdtemp(path.join(tmpdir(), 'lamella-'));
+  const socketPath = path.join(socketDirectory, 'plugin.sock');
+  const token = randomBytes(32).toString('hex');
+  const registration = start.register(token);
+  const child = spawnPlugin(start, { socketPath, token });
+  const instance = new ProcessInstance(start, child, async () => {
+    registration.revoke();
+    await rm(socketDirectory, { recursive: true, force: true });
+  });
+  try {
+    const limitMs = startLimitMs(start.manifest);
+    const client = await waitUntilHealthy({ socketPath, limitMs, exited: instance.crashed });
+    instance.attach(client);
+    return { instance, services: registration.announced() };
+  } catch (cause) {
+    await instance.stop();
+    throw new PluginStartFailed(
+      { plugin: start.manifest.id, cause: (cause as Error).message },
+      { cause },
+    );
+  }
+}
+
+function startLimitMs(manifest: Manifest): number {
+  const limit = manifest.probes?.startTimeout;
+  return limit === undefined ? START_LIMIT_MS : Number(limit.seconds) * 1_000 + limit.nanos / 1e6;
+}
+
+interface Endpoint {
+  readonly socketPath: string;
+  readonly token: string;
+}
+
+function spawnPlugin(start: ProcessStart, endpoint: Endpoint): ChildProcess {
+  const { manifest, directory } = start;
+  const [command = '', ...args] =
+    manifest.entry?.command.length === 0 || manifest.entry === undefined
+      ? runnerCommand(manifest)
+      : manifest.entry.command;
+  const environment: NodeJS.ProcessEnv = {
+    LAMELLA_PLUGIN_ID: manifest.id,
+    LAMELLA_PLUGIN_DIRECTORY: directory,
+    LAMELLA_PLUGIN_SOCKET: endpoint.socketPath,
+    LAMELLA_PLUGIN_TOKEN: endpoint.token,
+    LAMELLA_KERNEL_SOCKET: start.kernelSocket,
+  };
+  for (const name of INHERITED) {
+    const value = start.environment[name];
+    if (value !== undefined) environment[name] = value;
+  }
+  // stdin stays open as long as the kernel lives: its end tells the plugin to exit, also after kill -9.
+  return spawn(command, args, {
+    cwd: directory,
+    env: environment,
+    stdio: ['pipe', 'pipe', 'pipe'],
+    detached: true,
+  });
+}
+
+/** TypeScript plugins run in the kernel's own runner. */
+function runnerCommand(manifest: Manifest): string[] {
+  const runner = fileURLToPath(new URL('../runner/main.js', import.meta.url));
+  const heapMib = manifest.resources?.memoryMib ?? 0;
+  const limits = heapMib > 0 ? [`--max-old-space-size=${heapMib}`] : [];
+  return [process.execPath, ...limits, runner];
+}
+
+class ProcessInstance implements Instance {
+  readonly pluginId: string;
+  readonly version: string;
+  readonly isolation = 'PROCESS' as const;
+  readonly digest = '';
+  readonly http: undefined = undefined;
+  readonly load: InstanceLoad = new InstanceLoad();
+  readonly target: ProcessTarget;
+  readonly crashed: Promise<string>;
+  readonly #child: ChildProcess;
+  readonly #exited: Promise<string>;
+  readonly #cleanUp: () => Promise<void>;
+  readonly #log: Logger;
+  #client: LinkClient | undefined;
+  #stopping: Promise<void> | undefined;
+
+  constructor(start: ProcessStart, child: ChildProcess, cleanUp: () => Promise<void>) {
+    this.pluginId = start.manifest.id;
+    this.version = start.manifest.version;
+    this.#child = child;
+    this.#cleanUp = cleanUp;
+    this.#log = start.log;
+    this.#exited = exitOf(child);
+    this.target = new ProcessTarget(this.pluginId);
+    this.crashed = this.#exited.then(async (how) => {
+      if (this.#stopping !== undefined) return new Promise<string>(() => undefined);
+      // The link sees the end of the connection too, but only the exit status tells the caller why.
+      this.target.fail(new PluginExited({ plugin: this.pluginId, how }, { retryAfterMs: 250 }));
+      await this.#release();
+      return how;
+    });
+    child.stdin?.on('error', () => undefined);
+    forwardLines(child, start.log);
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  attach(client: LinkClient): void {
+    this.#client = client;
+    this.target.attach(client);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    await this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    this.#child.stdin?.end();
+    signalGroup(this.#child, 'SIGTERM');
+    const timer = setTimeout(() => {
+      this.#log.warn('the plugin process ignored SIGTERM and is killed', { pid: this.pid });
+      signalGroup(this.#child, 'SIGKILL');
+    }, KILL_AFTER_MS);
+    await this.#exited;
+    clearTimeout(timer);
+    await this.#release();
+  }
+
+  async #release(): Promise<void> {
+    // Children that the plugin left behind share its process group.
+    signalGroup(this.#child, 'SIGKILL');
+    this.#client?.close();
+    await this.#cleanUp();
+  }
+}
+
+/** Resolves when the process has ended, or could not be started, with a phrase that says how. */
+async function exitOf(child: ChildProcess): Promise<string> {
+  return new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(`could not be started: ${error.message}`));
+    child.once('exit', (code, signal) =>
+      resolve(signal === null ? `exit code ${code ?? 'unknown'}` : `signal ${signal}`),
+    );
+  });
+}
+
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch (error) {
+    // ESRCH: the whole group is gone, which is what the signal was for.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+/** Longest log line taken from a plugin, in characters; a flood must not become the kernel's memory. */
+const LINE_LIMIT = 64 * 1024;
+
+function forwardLines(child: ChildProcess, log: Logger): void {
+  for (const stream of [child.stderr, child.stdout]) {
+    if (stream === null) continue;
+    createInterface({ input: stream, crlfDelay: Infinity }).on('line', (line) =>
+      forwardLine(line.slice(0, LINE_LIMIT), log),
+    );
+  }
+}
+
+/** Plugins log JSON lines; anything else is passed on as text. */
+function forwardLine(line: string, log: Logger): void {
+  const entry = line.startsWith('{') ? parseEntry(line) : undefined;
+  if (entry === undefined) {
+    if (line.trim() !== '') log.info(line);
+    return;
+  }
+  const { level, message, time: _time, plugin: _plugin, ...fields } = entry;
+  const known = level === 'debug' || level === 'warn' || level === 'error' ? level : 'info';
+  log[known](String(message ?? ''), fields);
+}
+
+function parseEntry(line: string): Record<string, unknown> | undefined {
+  try {
+    return JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    // Not JSON after all: the caller logs the line as it is.
+    return undefined;
+  }
+}

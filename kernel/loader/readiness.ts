@@ -1,0 +1,63 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import {
+  HealthCheckRequestSchema,
+  HealthCheckResponse_ServingStatus,
+  HealthCheckResponseSchema,
+} from '../../proto/gen/grpc/health/v1/health_pb.ts';
+import { LinkClient } from '../link/link-client.ts';
+
+/** Input of {@link waitUntilHealthy}. */
+export interface Readiness {
+  readonly socketPath: string;
+  readonly limitMs: number;
+  /** Resolves when the process ends before it is ready. */
+  readonly exited: Promise<string>;
+}
+
+/** Pause between two tries; a socket gives no event when it begins to listen. In milliseconds. */
+const RETRY_MS = 15;
+
+/**
+ * Connects to a plugin's socket as soon as it listens and waits until its health service says SERVING.
+ *
+ * @throws Error that says whether the process ended or never became healthy, with the last obstacle.
+ */
+export async function waitUntilHealthy(readiness: Readiness): Promise<LinkClient> {
+  const deadlineMs = Date.now() + readiness.limitMs;
+  let ended: string | undefined;
+  void readiness.exited.then((how) => {
+    ended = how;
+  });
+  let obstacle = 'it does not listen on its socket';
+  while (Date.now() < deadlineMs && ended === undefined) {
+    const tried = await tryOnce(readiness.socketPath, deadlineMs);
+    if (tried instanceof LinkClient) return tried;
+    obstacle = tried;
+    await pause(RETRY_MS);
+  }
+  if (ended !== undefined) throw new Error(`its process ended before it was ready (${ended})`);
+  throw new Error(`it was not healthy within ${readiness.limitMs} ms: ${obstacle}`);
+}
+
+async function pause(ms: number): Promise<void> {
+  await new Promise<void>((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}
+
+/** A connection to a healthy plugin, or what stands in the way. */
+async function tryOnce(socketPath: string, deadlineMs: number): Promise<LinkClient | string> {
+  let client: LinkClient | undefined;
+  try {
+    client = await LinkClient.connect({ socketPath });
+    const request = toBinary(HealthCheckRequestSchema, create(HealthCheckRequestSchema));
+    const { message } = await client.unary('/grpc.health.v1.Health/Check', request, { deadlineMs });
+    const { status } = fromBinary(HealthCheckResponseSchema, message);
+    if (status === HealthCheckResponse_ServingStatus.SERVING) return client;
+    await client.close();
+    return 'its health service does not answer SERVING';
+  } catch (error) {
+    await client?.close();
+    return (error as Error).message;
+  }
+}

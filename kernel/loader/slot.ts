@@ -1,0 +1,139 @@
+import { Code, type DeclaredError } from '../../sdk/index.ts';
+import type { Call } from '../call.ts';
+import { ParkingFull, PluginNotReady, TooManyCalls } from '../errors.ts';
+import { StatusError } from '../status-error.ts';
+import type { Instance } from './instance.ts';
+
+/** Bounds of a slot, from the manifest's resources and the kernel's defaults. */
+export interface SlotLimits {
+  /** Calls that may wait while the plugin is not ready. */
+  readonly parked: number;
+  /** Longest wait of a parked call, in milliseconds. */
+  readonly parkedMs: number;
+  /** Calls that may run at once; 0 means no limit. */
+  readonly concurrency: number;
+}
+
+/** What {@link Slot.refusal} needs to word its answer. */
+export interface SlotCondition {
+  readonly state: string;
+  readonly reason: string;
+  /** Whether waiting makes sense: starting, reloading, backing off. */
+  readonly mayBecomeReady: boolean;
+}
+
+interface Waiter {
+  readonly resolve: (instance: Instance) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Delay suggested to callers that are refused because a plugin is not ready, in milliseconds. */
+const PUSHBACK_MS = 250;
+
+/**
+ * The place of one plugin in the kernel: routes point here, and what stands here changes under them. Swapping the
+ * instance is one assignment; calls that come while the place is empty are parked.
+ */
+export class Slot {
+  readonly pluginId: string;
+  readonly #limits: SlotLimits;
+  #instance: Instance | undefined;
+  #condition: SlotCondition = { state: 'DISCOVERED', reason: '', mayBecomeReady: true };
+  readonly #waiting: Set<Waiter> = new Set();
+
+  constructor(pluginId: string, limits: SlotLimits) {
+    this.pluginId = pluginId;
+    this.#limits = limits;
+  }
+
+  get instance(): Instance | undefined {
+    return this.#instance;
+  }
+
+  get parkedCount(): number {
+    return this.#waiting.size;
+  }
+
+  /** Puts an instance in place and lets the parked calls go. Returns the one that stood there. */
+  swap(next: Instance | undefined): Instance | undefined {
+    const previous = this.#instance;
+    this.#instance = next;
+    if (next !== undefined) {
+      for (const waiter of this.#waiting) waiter.resolve(next);
+      this.#waiting.clear();
+    }
+    return previous;
+  }
+
+  /** Tells the slot how the plugin is; when it cannot become ready, parked calls are refused. */
+  setCondition(condition: SlotCondition): void {
+    this.#condition = condition;
+    if (condition.mayBecomeReady || this.#instance !== undefined) return;
+    const refusal = this.#refusal();
+    for (const waiter of this.#waiting) waiter.reject(refusal);
+    this.#waiting.clear();
+  }
+
+  /**
+   * The instance that serves a call, at once or when there is one.
+   *
+   * @throws PLUGIN_NOT_READY, PARKING_FULL, TOO_MANY_CALLS
+   */
+  acquire(call: Call): Instance | Promise<Instance> {
+    const instance = this.#instance;
+    if (instance === undefined) return this.#park(call);
+    const { concurrency } = this.#limits;
+    if (concurrency > 0 && instance.load.inFlight >= concurrency) {
+      throw new TooManyCalls(
+        { plugin: this.pluginId, limit: String(concurrency) },
+        { retryAfterMs: PUSHBACK_MS },
+      );
+    }
+    return instance;
+  }
+
+  async #park(call: Call): Promise<Instance> {
+    if (!this.#condition.mayBecomeReady) throw this.#refusal();
+    if (this.#waiting.size >= this.#limits.parked) {
+      throw new ParkingFull(
+        { plugin: this.pluginId, limit: String(this.#limits.parked) },
+        { retryAfterMs: PUSHBACK_MS },
+      );
+    }
+    return new Promise<Instance>((resolve, reject) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(waiter);
+        call.signal.removeEventListener('abort', onAbort);
+      };
+      const waiter: Waiter = {
+        resolve: (instance) => {
+          done();
+          resolve(instance);
+        },
+        reject: (error) => {
+          done();
+          reject(error);
+        },
+      };
+      const onAbort = (): void => waiter.reject(abortError(call.signal.reason));
+      const timer = setTimeout(() => waiter.reject(this.#refusal()), this.#limits.parkedMs);
+      call.signal.addEventListener('abort', onAbort, { once: true });
+      this.#waiting.add(waiter);
+    });
+  }
+
+  #refusal(): DeclaredError {
+    const { state, reason } = this.#condition;
+    return new PluginNotReady(
+      { plugin: this.pluginId, state, reason },
+      { retryAfterMs: PUSHBACK_MS },
+    );
+  }
+}
+
+function abortError(reason: unknown): Error {
+  return reason instanceof Error
+    ? reason
+    : new StatusError({ code: Code.CANCELLED, message: 'The call was cancelled.' });
+}

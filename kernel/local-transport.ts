@@ -1,0 +1,117 @@
+import { create, type DescMethod, fromBinary, type Message, toBinary } from '@bufbuild/protobuf';
+import { Call } from './call.ts';
+import type { ClientTransport, OutgoingCall } from './client.ts';
+import { deadlineTimer } from './deadline.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import type { Instance } from './loader/instance.ts';
+import { type BoundMethod, LocalTarget, methodPath, only, streamOf } from './target.ts';
+
+/**
+ * Calls between plugins of one kernel. To an inline plugin it is a function call with message objects; to any other
+ * the message is encoded once and sent over the link.
+ */
+export class LocalTransport implements ClientTransport {
+  readonly #dispatcher: Dispatcher;
+  readonly #caller: string;
+
+  constructor(dispatcher: Dispatcher, caller: string) {
+    this.#dispatcher = dispatcher;
+    this.#caller = caller;
+  }
+
+  async unary(method: DescMethod, request: Message, outgoing: OutgoingCall): Promise<Message> {
+    const path = methodPath(method);
+    const { call, release } = this.#call(outgoing);
+    try {
+      return await this.#dispatcher.around(path, call, async (instance) => {
+        const local = localMethod(instance, path);
+        if (local === undefined) {
+          const bytes = await instance.target.unary(path, toBinary(method.input, request), call);
+          return fromBinary(method.output, bytes);
+        }
+        return create(method.output, (await local.invoke(request, call)) as Message);
+      });
+    } finally {
+      release();
+    }
+  }
+
+  async *stream(
+    method: DescMethod,
+    requests: AsyncIterable<Message>,
+    outgoing: OutgoingCall,
+  ): AsyncGenerator<Message> {
+    const path = methodPath(method);
+    const { call, release } = this.#call(outgoing);
+    try {
+      yield* this.#dispatcher.aroundStream(path, call, (instance) => {
+        const local = localMethod(instance, path);
+        return local === undefined
+          ? remote(method, instance, { requests, call })
+          : invoke(method, local, { requests, call });
+      });
+    } finally {
+      // The reader may have stopped early; what still runs for it must know.
+      release();
+    }
+  }
+
+  #call(outgoing: OutgoingCall): { call: Call; release: () => void } {
+    let cancel: (() => void) | undefined;
+    const onAbort = (): void => cancel?.();
+    const call = new Call({
+      readHeaders: () => outgoing.headers,
+      deadlineMs: outgoing.deadlineMs,
+      peer: this.#caller,
+      caller: this.#caller,
+      onCancelled: (listener) => {
+        cancel = listener;
+        if (outgoing.signal?.aborted === true) listener();
+      },
+    });
+    outgoing.signal?.addEventListener('abort', onAbort, { once: true });
+    const timer = deadlineTimer(call);
+    return {
+      call,
+      release: () => {
+        clearTimeout(timer);
+        outgoing.signal?.removeEventListener('abort', onAbort);
+      },
+    };
+  }
+}
+
+interface Stream {
+  readonly requests: AsyncIterable<Message>;
+  readonly call: Call;
+}
+
+function localMethod(instance: Instance, path: string): BoundMethod | undefined {
+  return instance.target instanceof LocalTarget ? instance.target.methods.get(path) : undefined;
+}
+
+async function* remote(method: DescMethod, instance: Instance, stream: Stream): AsyncGenerator<Message> {
+  const encoded = encodeAll(method, stream.requests);
+  for await (const bytes of instance.target.stream(methodPath(method), encoded, stream.call)) {
+    yield fromBinary(method.output, bytes);
+  }
+}
+
+async function* encodeAll(
+  method: DescMethod,
+  requests: AsyncIterable<Message>,
+): AsyncGenerator<Uint8Array> {
+  for await (const request of requests) yield toBinary(method.input, request);
+}
+
+async function* invoke(
+  method: DescMethod,
+  local: BoundMethod,
+  { requests, call }: Stream,
+): AsyncGenerator<Message> {
+  const argument = method.methodKind === 'server_streaming' ? await only(requests) : requests;
+  const answer = local.invoke(argument, call);
+  const answers =
+    method.methodKind === 'client_streaming' ? streamOf(await answer) : (answer as AsyncIterable<unknown>);
+  for await (const item of answers) yield create(method.output, item as Message);
+}

@@ -1,0 +1,92 @@
+import { ExtensionNotFound, ServiceNotFound } from './errors.ts';
+import type { Slot } from './loader/slot.ts';
+
+/** Call metadata that chooses one implementation of an extension point. */
+export const EXTENSION_HEADER = 'lamella-extension';
+
+/** Who serves one service: a slot for each extension name. */
+class ServiceRoute {
+  readonly #slots: Map<string, Slot> = new Map();
+  #only: Slot | undefined;
+
+  readonly service: string;
+
+  constructor(service: string) {
+    this.service = service;
+  }
+
+  set(extension: string, slot: Slot): void {
+    this.#slots.set(extension, slot);
+    this.#only = this.#first();
+  }
+
+  remove(extension: string, slot: Slot): void {
+    if (this.#slots.get(extension) === slot) this.#slots.delete(extension);
+    this.#only = this.#first();
+  }
+
+  get isEmpty(): boolean {
+    return this.#slots.size === 0;
+  }
+
+  get slots(): IterableIterator<Slot> {
+    return this.#slots.values();
+  }
+
+  /** The default is the provider without an extension name, else the first by name: the same on every start. */
+  #first(): Slot | undefined {
+    const name = [...this.#slots.keys()].toSorted()[0];
+    return name === undefined ? undefined : this.#slots.get(name);
+  }
+
+  slot(extension: string): Slot {
+    const found = extension === '' ? this.#only : this.#slots.get(extension);
+    if (found !== undefined) return found;
+    const known = [...this.#slots.keys()].filter((name) => name !== '').join(', ');
+    throw new ExtensionNotFound({ service: this.service, extension, known: known === '' ? 'none' : known });
+  }
+}
+
+/** Service names to slots. Pure bookkeeping; nothing here waits or does I/O. */
+export class Router {
+  readonly #services: Map<string, ServiceRoute> = new Map();
+
+  /** Adds a provider; `extension` names its variant of an extension point and is empty otherwise. */
+  add(service: string, extension: string, slot: Slot): void {
+    let route = this.#services.get(service);
+    if (route === undefined) {
+      route = new ServiceRoute(service);
+      this.#services.set(service, route);
+    }
+    route.set(extension, slot);
+  }
+
+  /** Removes a provider. Returns true when nobody provides the service any more. */
+  remove(service: string, extension: string, slot: Slot): boolean {
+    const route = this.#services.get(service);
+    route?.remove(extension, slot);
+    if (route === undefined || !route.isEmpty) return false;
+    this.#services.delete(service);
+    return true;
+  }
+
+  has(service: string): boolean {
+    return this.#services.has(service);
+  }
+
+  get services(): string[] {
+    return [...this.#services.keys()].toSorted();
+  }
+
+  /** Slots of a service, for health. */
+  providers(service: string): Slot[] {
+    return [...(this.#services.get(service)?.slots ?? [])];
+  }
+
+  /** @throws SERVICE_NOT_FOUND, EXTENSION_NOT_FOUND */
+  slot(service: string, extension: string): Slot {
+    const route = this.#services.get(service);
+    if (route === undefined) throw new ServiceNotFound({ service });
+    return route.slot(extension);
+  }
+}

@@ -1,0 +1,29 @@
+import type { HostService } from '../../proto/gen/lamella/kernel/v1/host_service_pb.ts';
+import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
+import type { Client, Secrets } from '../../sdk/index.ts';
+import { SecretNotGranted } from '../errors.ts';
+
+/** Granted secrets of a plugin process, fetched once from the kernel so that reading them needs no waiting. */
+export class KernelSecrets implements Secrets {
+  readonly #pluginId: string;
+  readonly #values: ReadonlyMap<string, string>;
+
+  private constructor(pluginId: string, values: ReadonlyMap<string, string>) {
+    this.#pluginId = pluginId;
+    this.#values = values;
+  }
+
+  static async load(kernel: Client<typeof HostService>, manifest: Manifest): Promise<KernelSecrets> {
+    const names = manifest.capabilities?.secrets ?? [];
+    const entries = await Promise.all(
+      names.map(async (name) => [name, (await kernel.getSecret({ name })).value] as const),
+    );
+    return new KernelSecrets(manifest.id, new Map(entries));
+  }
+
+  get(name: string): string {
+    const value = this.#values.get(name);
+    if (value === undefined) throw new SecretNotGranted({ plugin: this.#pluginId, secret: name });
+    return value;
+  }
+}

@@ -1,0 +1,102 @@
+import { isIP } from 'node:net';
+import * as grpc from '@grpc/grpc-js';
+import type { DescMethod } from '@bufbuild/protobuf';
+import { PortInUse } from '../errors.ts';
+import type { Target } from '../target.ts';
+import { clampDeadlines } from './deadline-clamp.ts';
+import { type Identify, registerMethod } from './grpc-adapter.ts';
+
+/**
+ * A gRPC listener whose methods come and go while it serves. grpc-js is the first implementation; whatever takes its
+ * place must keep this shape.
+ */
+export interface Transport {
+  /** @returns the address that was bound, `host:port`. */
+  listen(host: string, port: number): Promise<string>;
+  listenUnix(socketPath: string): Promise<void>;
+  expose(path: string, kind: DescMethod['methodKind']): void;
+  hide(path: string): void;
+  /** Stops taking connections, lets calls finish for the time given, then cuts the rest. */
+  close(drainMs: number): Promise<void>;
+}
+
+/** Input of {@link GrpcServer}. */
+export interface GrpcServerOptions {
+  readonly target: Target;
+  readonly identify: Identify;
+  /** Largest message taken from a client, in bytes. */
+  readonly maxMessageBytes: number;
+}
+
+/** {@link Transport} over grpc-js. */
+export class GrpcServer implements Transport {
+  readonly #server: grpc.Server;
+  readonly #options: GrpcServerOptions;
+  readonly #kinds: Map<string, DescMethod['methodKind']> = new Map();
+  readonly #addresses: string[] = [];
+
+  constructor(options: GrpcServerOptions) {
+    this.#options = options;
+    this.#server = new grpc.Server({
+      'grpc.max_receive_message_length': options.maxMessageBytes,
+      'grpc.max_send_message_length': -1,
+      // Bookkeeping for a debugging service that the kernel does not offer.
+      'grpc.enable_channelz': 0,
+    });
+  }
+
+  async listen(host: string, port: number): Promise<string> {
+    const name = isIP(host) === 6 ? `[${host}]` : host;
+    const address = `${name}:${port}`;
+    const bound = await this.#bind(address).catch((error: Error) => {
+      throw new PortInUse({ name: 'grpc', address }, { cause: error });
+    });
+    this.#addresses.push(`${name}:${bound}`);
+    return `${name}:${bound}`;
+  }
+
+  async listenUnix(socketPath: string): Promise<void> {
+    await this.#bind(`unix:${socketPath}`);
+    this.#addresses.push(`unix:${socketPath}`);
+  }
+
+  async #bind(address: string): Promise<number> {
+    const port = await new Promise<number>((resolve, reject) => {
+      this.#server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error, bound) =>
+        error === null ? resolve(bound) : reject(error),
+      );
+    });
+    clampDeadlines(this.#server);
+    return port;
+  }
+
+  expose(path: string, kind: DescMethod['methodKind']): void {
+    const known = this.#kinds.get(path);
+    if (known === kind) return;
+    // Remove and add in one tick: a client never sees the gap.
+    if (known !== undefined) this.#server.unregister(path);
+    const { target, identify } = this.#options;
+    registerMethod(this.#server, { path, kind, target, identify });
+    this.#kinds.set(path, kind);
+  }
+
+  hide(path: string): void {
+    this.#server.unregister(path);
+    this.#kinds.delete(path);
+  }
+
+  async close(drainMs: number): Promise<void> {
+    for (const address of this.#addresses.splice(0)) {
+      // drain before unbind: after it the port is forgotten and its sessions would never be cut.
+      this.#server.drain(address, drainMs);
+      this.#server.unbind(address);
+    }
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => this.#server.forceShutdown(), drainMs);
+      this.#server.tryShutdown(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+}

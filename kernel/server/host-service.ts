@@ -1,0 +1,63 @@
+import { createFileRegistry, fromBinary, type JsonObject } from '@bufbuild/protobuf';
+import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import type { AnnounceRequest, HostService } from '../../proto/gen/lamella/kernel/v1/host_service_pb.ts';
+import type { CallContext, Secrets, ServiceImplementation } from '../../sdk/index.ts';
+import { KernelMethodMissing, MalformedRequest, NotAPlugin } from '../errors.ts';
+import { TOKEN_HEADER } from '../kernel-link.ts';
+import type { RegisteredProcess, Registrations } from '../loader/registrations.ts';
+
+/** Parts of the kernel that plugin processes may reach. */
+export interface HostServiceParts {
+  readonly registrations: Registrations;
+  readonly exposition: () => Promise<string>;
+  readonly secretsFor: (process: RegisteredProcess) => Secrets;
+}
+
+/** HostService: what a plugin process asks of its kernel. Every method needs the token of a running instance. */
+export function createHostService(parts: HostServiceParts): ServiceImplementation<typeof HostService> {
+  const caller = (context: CallContext): RegisteredProcess => {
+    const token = context.headers.get(TOKEN_HEADER);
+    const found = typeof token === 'string' ? parts.registrations.find(token) : undefined;
+    if (found === undefined) throw new NotAPlugin({});
+    return found;
+  };
+  return {
+    getInstance: (_request, context) => {
+      const { manifest, config, storageDirectory } = caller(context);
+      const { id, version, capabilities } = manifest;
+      return {
+        pluginId: id,
+        version,
+        config: config as JsonObject,
+        storageDirectory,
+        ...(capabilities === undefined ? {} : { capabilities }),
+      };
+    },
+    announce: (request, context) => {
+      announce(caller(context), request);
+      return {};
+    },
+    getSecret: ({ name }, context) => ({ value: parts.secretsFor(caller(context)).get(name) }),
+    getExposition: async (_request, context) => {
+      caller(context);
+      return { text: await parts.exposition() };
+    },
+    writeLogs: () => Promise.reject(new KernelMethodMissing({ method: 'WriteLogs' })),
+    reportMetrics: () => {
+      throw new KernelMethodMissing({ method: 'ReportMetrics' });
+    },
+  };
+}
+
+function announce(process: RegisteredProcess, request: AnnounceRequest): void {
+  try {
+    const set = fromBinary(FileDescriptorSetSchema, request.fileDescriptorSet);
+    const registry = createFileRegistry(set);
+    process.announced = request.services.flatMap(({ service }) => registry.getService(service) ?? []);
+  } catch (cause) {
+    throw new MalformedRequest(
+      { type: 'google.protobuf.FileDescriptorSet', reason: (cause as Error).message },
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,99 @@
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { IsolationLevel } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
+import {
+  type PluginSchema,
+  type PluginService,
+  PluginState as WireState,
+} from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
+import type { ServiceImplementation } from '../../sdk/index.ts';
+import { KernelMethodMissing } from '../errors.ts';
+import type { Lifecycle } from '../loader/lifecycle.ts';
+import type { Loader } from '../loader/loader.ts';
+import type { PluginRecord } from '../loader/record.ts';
+import type { PluginState } from '../registry/state.ts';
+import { pageOf } from './page.ts';
+
+/** What PluginService works on. */
+export interface PluginServiceParts {
+  readonly loader: Loader;
+  readonly lifecycle: Lifecycle;
+  /** Remembers a folder, so that the next start loads it too. */
+  readonly remember: (record: PluginRecord) => Promise<void>;
+  readonly forget: (id: string) => Promise<void>;
+}
+
+/** PluginService: list, load, reload, unload and watch plugins. */
+export function createPluginService(parts: PluginServiceParts): ServiceImplementation<typeof PluginService> {
+  const { loader, lifecycle } = parts;
+  return {
+    listPlugins: ({ pageSize, pageToken }) => {
+      const sorted = loader.records.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+      const { items, nextPageToken } = pageOf(sorted, { pageSize, pageToken, key: ({ id }) => id });
+      return { plugins: items.map(pluginToProto), nextPageToken };
+    },
+    getPlugin: ({ id }) => {
+      const record = loader.record(id);
+      return { plugin: pluginToProto(record), manifest: record.manifest };
+    },
+    loadPlugin: async ({ directory }) => {
+      const record = await loader.load(directory);
+      await parts.remember(record);
+      return { plugin: pluginToProto(record) };
+    },
+    reloadPlugin: async ({ id }) => ({ plugin: pluginToProto(await loader.reload(id)) }),
+    unloadPlugin: async ({ id }) => {
+      await loader.unload(id);
+      await parts.forget(id);
+      return {};
+    },
+    async *watchPlugins({ ids }, { signal }) {
+      for await (const { record, previous } of lifecycle.watch(signal)) {
+        if (ids.length > 0 && !ids.includes(record.id)) continue;
+        yield { plugin: pluginToProto(record), previousState: WIRE_STATES[previous] };
+      }
+    },
+    rollbackPlugin: () => {
+      throw new KernelMethodMissing({ method: 'RollbackPlugin' });
+    },
+    tailLogs: () => {
+      throw new KernelMethodMissing({ method: 'TailLogs' });
+    },
+  };
+}
+
+function pluginToProto(record: PluginRecord): MessageInitShape<typeof PluginSchema> {
+  const { instance } = record.slot;
+  const isolation = instance?.isolation ?? IsolationLevel[record.manifest.isolation?.preferred ?? 0];
+  return {
+    id: record.id,
+    version: instance?.version ?? record.manifest.version,
+    state: WIRE_STATES[record.state],
+    reason: record.reason,
+    isolation: isolation === 'PROCESS' ? IsolationLevel.PROCESS : IsolationLevel.INLINE,
+    provides: record.manifest.provides,
+    sourceDirectory: record.directory,
+    restarts: record.restarts,
+    pid: instance?.pid ?? 0,
+    inFlight: instance?.load.inFlight ?? 0,
+    updateTime: timestampFromMs(record.updatedMs),
+    digest: instance?.digest ?? '',
+    parked: record.slot.parkedCount,
+  };
+}
+
+const WIRE_STATES: Readonly<Record<PluginState, WireState>> = {
+  DISCOVERED: WireState.DISCOVERED,
+  VERIFIED: WireState.VERIFIED,
+  RESOLVED: WireState.RESOLVED,
+  STARTING: WireState.STARTING,
+  STANDBY: WireState.STANDBY,
+  ACTIVE: WireState.ACTIVE,
+  DRAINING: WireState.DRAINING,
+  STOPPED: WireState.STOPPED,
+  REMOVED: WireState.REMOVED,
+  FAILED: WireState.FAILED,
+  DEGRADED: WireState.DEGRADED,
+  BACKOFF: WireState.BACKOFF,
+  QUARANTINED: WireState.QUARANTINED,
+};

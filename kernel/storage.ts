@@ -1,0 +1,73 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import type { Database, RootDatabase } from 'lmdb';
+import type { Storage, StorageEntry } from '../sdk/index.ts';
+import { StorageFailed } from './errors.ts';
+
+/** Largest value `range` looks for after a prefix: sorts behind every string. */
+const AFTER = '\u{10FFFF}';
+
+/**
+ * Durable key-value storage in an lmdb environment of its own, opened when first used.
+ *
+ * @remarks A write resolves after `flushed`, not after commit: commit alone is visible but would not survive a power
+ * loss.
+ */
+export class LmdbStorage implements Storage {
+  readonly directory: string;
+  #opening: Promise<RootDatabase> | undefined;
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  async #database(): Promise<Database> {
+    this.#opening ??= this.#open();
+    return this.#opening;
+  }
+
+  async #open(): Promise<RootDatabase> {
+    const { open } = await import('lmdb');
+    await mkdir(this.directory, { recursive: true, mode: 0o700 });
+    return open({ path: path.join(this.directory, 'storage.mdb') });
+  }
+
+  async get<Value = unknown>(key: string): Promise<Value | undefined> {
+    return (await this.#database()).get(key) as Value | undefined;
+  }
+
+  async put(key: string, value: unknown): Promise<void> {
+    await this.#write((database) => database.put(key, value));
+  }
+
+  async delete(key: string): Promise<boolean> {
+    return this.#write((database) => database.remove(key));
+  }
+
+  async *range(prefix: string): AsyncGenerator<StorageEntry> {
+    const database = await this.#database();
+    const entries = database.getRange({ start: prefix, end: prefix + AFTER, snapshot: false });
+    for (const { key, value } of entries) yield { key: String(key), value: value as unknown };
+  }
+
+  async #write<Result>(action: (database: Database) => Promise<Result>): Promise<Result> {
+    try {
+      const database = await this.#database();
+      const result = await action(database);
+      await database.flushed;
+      return result;
+    } catch (cause) {
+      throw new StorageFailed(
+        { directory: this.directory, cause: (cause as Error).message },
+        { cause, retryAfterMs: 1_000 },
+      );
+    }
+  }
+
+  /** Closes the environment; a storage that was never used has nothing to close. */
+  async close(): Promise<void> {
+    const opening = this.#opening;
+    this.#opening = undefined;
+    if (opening !== undefined) await (await opening).close();
+  }
+}

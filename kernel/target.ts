@@ -1,0 +1,138 @@
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  type DescService,
+  fromBinary,
+  type Message,
+  toBinary,
+} from '@bufbuild/protobuf';
+import type { ServiceImplementation } from '../sdk/index.ts';
+import type { Call } from './call.ts';
+import { MalformedRequest, MethodNotImplemented } from './errors.ts';
+
+/** Anything a route can point at: bytes in, bytes out. */
+export interface Target {
+  unary(path: string, request: Uint8Array, call: Call): Promise<Uint8Array>;
+  /** Every other kind of method; a single message is a stream of one. */
+  stream(path: string, requests: AsyncIterable<Uint8Array>, call: Call): AsyncIterable<Uint8Array>;
+}
+
+type Streaming = DescMethod['methodKind'];
+
+/** A method of an implementation that lives in this process. */
+export interface BoundMethod {
+  readonly descriptor: DescMethod;
+  readonly kind: Streaming;
+  /** Takes one message or a stream of them, as the kind says, and answers likewise. */
+  readonly invoke: (request: unknown, call: Call) => unknown;
+}
+
+/** Path of a method on the wire. */
+export function methodPath(method: DescMethod): string {
+  return `/${method.parent.typeName}/${method.name}`;
+}
+
+/**
+ * Looks up the function of each method of a service once.
+ *
+ * @throws METHOD_NOT_IMPLEMENTED names every method that the implementation lacks.
+ */
+export function bindService<Service extends DescService>(
+  service: Service,
+  implementation: ServiceImplementation<Service>,
+): Map<string, BoundMethod> {
+  const bound = new Map<string, BoundMethod>();
+  const missing: string[] = [];
+  const functions = implementation as Record<string, unknown>;
+  for (const method of service.methods) {
+    const found = functions[method.localName];
+    if (typeof found === 'function') {
+      bound.set(methodPath(method), {
+        descriptor: method,
+        kind: method.methodKind,
+        invoke: found.bind(implementation) as BoundMethod['invoke'],
+      });
+    } else {
+      missing.push(method.localName);
+    }
+  }
+  if (missing.length > 0) {
+    throw new MethodNotImplemented({ service: service.typeName, methods: missing.join(', ') });
+  }
+  return bound;
+}
+
+/** Decodes a request; the sender's fault is told as such. */
+export function decodeRequest(input: DescMessage, bytes: Uint8Array): Message {
+  try {
+    return fromBinary(input, bytes);
+  } catch (cause) {
+    throw new MalformedRequest({ type: input.typeName, reason: (cause as Error).message }, { cause });
+  }
+}
+
+/** Encodes what an implementation returned: a message or its plain initialiser. */
+export function encodeResponse(output: DescMessage, init: unknown): Uint8Array {
+  return toBinary(output, create(output, init as Message));
+}
+
+/** Serves calls by functions in this process: decodes, calls, encodes. */
+export class LocalTarget implements Target {
+  readonly methods: ReadonlyMap<string, BoundMethod>;
+
+  constructor(methods: ReadonlyMap<string, BoundMethod>) {
+    this.methods = methods;
+  }
+
+  #method(path: string): BoundMethod {
+    const found = this.methods.get(path);
+    if (found === undefined) {
+      const [, service = '', name = ''] = path.split('/');
+      throw new MethodNotImplemented({ service, methods: name });
+    }
+    return found;
+  }
+
+  async unary(path: string, request: Uint8Array, call: Call): Promise<Uint8Array> {
+    const { descriptor, invoke } = this.#method(path);
+    const answer = await invoke(decodeRequest(descriptor.input, request), call);
+    return encodeResponse(descriptor.output, answer);
+  }
+
+  async *stream(
+    path: string,
+    requests: AsyncIterable<Uint8Array>,
+    call: Call,
+  ): AsyncGenerator<Uint8Array> {
+    const method = this.#method(path);
+    const { input, output } = method.descriptor;
+    const messages = decodeStream(input, requests);
+    if (method.kind === 'client_streaming') {
+      yield encodeResponse(output, await method.invoke(messages, call));
+      return;
+    }
+    const argument = method.kind === 'bidi_streaming' ? messages : await only(messages);
+    for await (const answer of method.invoke(argument, call) as AsyncIterable<unknown>) {
+      yield encodeResponse(output, answer);
+    }
+  }
+}
+
+async function* decodeStream(
+  input: DescMessage,
+  requests: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Message> {
+  for await (const bytes of requests) yield decodeRequest(input, bytes);
+}
+
+/** The one message of a stream that must have exactly one. */
+export async function only<Item>(items: AsyncIterable<Item>): Promise<Item> {
+  for await (const item of items) return item;
+  throw new MalformedRequest({ type: 'request', reason: 'the stream ended without a message' });
+}
+
+/** A stream of one message. */
+export async function* streamOf<Item>(item: Item): AsyncGenerator<Item> {
+  yield item;
+}
