@@ -16,7 +16,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file lamella/model/v1/train_service.proto.
  */
 export const file_lamella_model_v1_train_service: GenFile = /*@__PURE__*/
-  fileDesc("CiRsYW1lbGxhL21vZGVsL3YxL3RyYWluX3NlcnZpY2UucHJvdG8SEGxhbWVsbGEubW9kZWwudjEinAMKDFRyYWluUmVxdWVzdBIOCgZydW5faWQYASABKAkSFwoPZGF0YXNldF92ZXJzaW9uGAIgASgJEhQKDGFyY2hpdGVjdHVyZRgDIAEoCRIrCgpwYXJhbWV0ZXJzGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIxCghwaXBlbGluZRgFIAEoCzIfLmxhbWVsbGEuZGF0YS52MS5GaXR0ZWRQaXBlbGluZRIWCg5mZWF0dXJlX2NvbHVtbhgGIAEoCRIUCgxsYWJlbF9jb2x1bW4YByABKAkSDwoHY2xhc3NlcxgIIAEoBRI6Cg9oeXBlcnBhcmFtZXRlcnMYCSABKAsyIS5sYW1lbGxhLm1vZGVsLnYxLkh5cGVycGFyYW1ldGVycxImCgVzcGxpdBgKIAEoCzIXLmxhbWVsbGEubW9kZWwudjEuU3BsaXQSDgoGZW5naW5lGAsgASgJEhQKDGluaXRpYWxfb25ueBgMIAEoDBIUCgxjbGFzc19sYWJlbHMYDSADKAkSDgoGZGV2aWNlGA4gASgJImsKDVRyYWluUHJvZ3Jlc3MSDQoFZXBvY2gYASABKAUSDAoEc3RlcBgCIAEoAxITCgt0b3RhbF9zdGVwcxgDIAEoAxIMCgRsb3NzGAQgASgBEhoKEnNhbXBsZXNfcGVyX3NlY29uZBgFIAEoASL/AQoOVHJhaW5Db21wbGV0ZWQSDAoEb25ueBgBIAEoDBIuCglzaWduYXR1cmUYAiABKAsyGy5sYW1lbGxhLm1vZGVsLnYxLlNpZ25hdHVyZRIMCgRsb3NzGAMgASgBEhoKEnNhbXBsZXNfcGVyX3NlY29uZBgEIAEoARIrCghkdXJhdGlvbhgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIVCg10cmFpbmluZ19yb3dzGAYgASgDEgwKBHBhcnQYByABKAUSDQoFcGFydHMYCCABKAUSJAoEY29zdBgJIAEoCzIWLmxhbWVsbGEubW9kZWwudjEuQ29zdCKEAQoNVHJhaW5SZXNwb25zZRIzCghwcm9ncmVzcxgBIAEoCzIfLmxhbWVsbGEubW9kZWwudjEuVHJhaW5Qcm9ncmVzc0gAEjUKCWNvbXBsZXRlZBgCIAEoCzIgLmxhbWVsbGEubW9kZWwudjEuVHJhaW5Db21wbGV0ZWRIAEIHCgVldmVudCJiCgtUcmFpbkVuZ2luZRIKCgJpZBgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRIRCglhdmFpbGFibGUYAyABKAgSDgoGcmVhc29uGAQgASgJEg8KB2RldmljZXMYBSADKAkiOwoSTGlzdEVuZ2luZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIl4KE0xpc3RFbmdpbmVzUmVzcG9uc2USLgoHZW5naW5lcxgBIAMoCzIdLmxhbWVsbGEubW9kZWwudjEuVHJhaW5FbmdpbmUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJMrsBCgxUcmFpblNlcnZpY2USSgoFVHJhaW4SHi5sYW1lbGxhLm1vZGVsLnYxLlRyYWluUmVxdWVzdBofLmxhbWVsbGEubW9kZWwudjEuVHJhaW5SZXNwb25zZTABEl8KC0xpc3RFbmdpbmVzEiQubGFtZWxsYS5tb2RlbC52MS5MaXN0RW5naW5lc1JlcXVlc3QaJS5sYW1lbGxhLm1vZGVsLnYxLkxpc3RFbmdpbmVzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct, file_lamella_data_v1_pipeline, file_lamella_model_v1_model]);
+  fileDesc("CiRsYW1lbGxhL21vZGVsL3YxL3RyYWluX3NlcnZpY2UucHJvdG8SEGxhbWVsbGEubW9kZWwudjEinAMKDFRyYWluUmVxdWVzdBIOCgZydW5faWQYASABKAkSFwoPZGF0YXNldF92ZXJzaW9uGAIgASgJEhQKDGFyY2hpdGVjdHVyZRgDIAEoCRIrCgpwYXJhbWV0ZXJzGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIxCghwaXBlbGluZRgFIAEoCzIfLmxhbWVsbGEuZGF0YS52MS5GaXR0ZWRQaXBlbGluZRIWCg5mZWF0dXJlX2NvbHVtbhgGIAEoCRIUCgxsYWJlbF9jb2x1bW4YByABKAkSDwoHY2xhc3NlcxgIIAEoBRI6Cg9oeXBlcnBhcmFtZXRlcnMYCSABKAsyIS5sYW1lbGxhLm1vZGVsLnYxLkh5cGVycGFyYW1ldGVycxImCgVzcGxpdBgKIAEoCzIXLmxhbWVsbGEubW9kZWwudjEuU3BsaXQSDgoGZW5naW5lGAsgASgJEhQKDGluaXRpYWxfb25ueBgMIAEoDBIUCgxjbGFzc19sYWJlbHMYDSADKAkSDgoGZGV2aWNlGA4gASgJImsKDVRyYWluUHJvZ3Jlc3MSDQoFZXBvY2gYASABKAUSDAoEc3RlcBgCIAEoAxITCgt0b3RhbF9zdGVwcxgDIAEoAxIMCgRsb3NzGAQgASgBEhoKEnNhbXBsZXNfcGVyX3NlY29uZBgFIAEoASLiAQoOVHJhaW5Db21wbGV0ZWQSDAoEb25ueBgBIAEoDBIuCglzaWduYXR1cmUYAiABKAsyGy5sYW1lbGxhLm1vZGVsLnYxLlNpZ25hdHVyZRIMCgRsb3NzGAMgASgBEhoKEnNhbXBsZXNfcGVyX3NlY29uZBgEIAEoARIrCghkdXJhdGlvbhgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIVCg10cmFpbmluZ19yb3dzGAYgASgDEiQKBGNvc3QYByABKAsyFi5sYW1lbGxhLm1vZGVsLnYxLkNvc3QihAEKDVRyYWluUmVzcG9uc2USMwoIcHJvZ3Jlc3MYASABKAsyHy5sYW1lbGxhLm1vZGVsLnYxLlRyYWluUHJvZ3Jlc3NIABI1Cgljb21wbGV0ZWQYAiABKAsyIC5sYW1lbGxhLm1vZGVsLnYxLlRyYWluQ29tcGxldGVkSABCBwoFZXZlbnQiYgoLVHJhaW5FbmdpbmUSCgoCaWQYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSEQoJYXZhaWxhYmxlGAMgASgIEg4KBnJlYXNvbhgEIAEoCRIPCgdkZXZpY2VzGAUgAygJIjsKEkxpc3RFbmdpbmVzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJeChNMaXN0RW5naW5lc1Jlc3BvbnNlEi4KB2VuZ2luZXMYASADKAsyHS5sYW1lbGxhLm1vZGVsLnYxLlRyYWluRW5naW5lEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCTK7AQoMVHJhaW5TZXJ2aWNlEkoKBVRyYWluEh4ubGFtZWxsYS5tb2RlbC52MS5UcmFpblJlcXVlc3QaHy5sYW1lbGxhLm1vZGVsLnYxLlRyYWluUmVzcG9uc2UwARJfCgtMaXN0RW5naW5lcxIkLmxhbWVsbGEubW9kZWwudjEuTGlzdEVuZ2luZXNSZXF1ZXN0GiUubGFtZWxsYS5tb2RlbC52MS5MaXN0RW5naW5lc1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_lamella_data_v1_pipeline, file_lamella_model_v1_model]);
 
 /**
  * Request of Train.
@@ -187,8 +187,7 @@ export const TrainProgressSchema: GenMessage<TrainProgress> = /*@__PURE__*/
  */
 export type TrainCompleted = Message<"lamella.model.v1.TrainCompleted"> & {
   /**
-   * The served graph with its preprocessing: raw feature column in, `probabilities` FP32 and `label` INT64 out. 512 MiB at
-   * most; it travels in several messages when it is larger than one may be, see `part` and `parts`.
+   * The served graph with its preprocessing: raw feature column in, `probabilities` FP32 and `label` INT64 out.
    *
    * @generated from field: bytes onnx = 1;
    */
@@ -230,23 +229,9 @@ export type TrainCompleted = Message<"lamella.model.v1.TrainCompleted"> & {
   trainingRows: bigint;
 
   /**
-   * Number of this message among `parts`, from 0; `onnx` of all of them put together is the file.
-   *
-   * @generated from field: int32 part = 7;
-   */
-  part: number;
-
-  /**
-   * Messages that the file is spread over; 0 means 1.
-   *
-   * @generated from field: int32 parts = 8;
-   */
-  parts: number;
-
-  /**
    * Cost of the served graph.
    *
-   * @generated from field: lamella.model.v1.Cost cost = 9;
+   * @generated from field: lamella.model.v1.Cost cost = 7;
    */
   cost?: Cost | undefined;
 };
@@ -279,7 +264,7 @@ export type TrainResponse = Message<"lamella.model.v1.TrainResponse"> & {
     case: "progress";
   } | {
     /**
-     * The end; the last message, or the last ones.
+     * The end; the last message.
      *
      * @generated from field: lamella.model.v1.TrainCompleted completed = 2;
      */
