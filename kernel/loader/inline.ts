@@ -20,6 +20,8 @@ export interface InlineStart {
   readonly directory: string;
   readonly parts: Omit<HostParts, OwnParts>;
   readonly eventsFor: (signal: AbortSignal) => HostParts['events'];
+  /** Called last when the instance has stopped. */
+  readonly onStop: () => void;
 }
 
 /**
@@ -44,6 +46,7 @@ export async function startInline(start: InlineStart): Promise<Started> {
   const stop = async (): Promise<void> => {
     controller.abort();
     await disposer.dispose(log);
+    start.onStop();
   };
   try {
     await plugin.start(createHost({ ...start.parts, disposer, signal, events }, served));

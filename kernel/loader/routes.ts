@@ -10,8 +10,8 @@ export interface Exposure {
   /** Makes a method callable; a second call for the same path and kind changes nothing. */
   expose(path: string, kind: DescMethod['methodKind']): void;
   hide(path: string): void;
-  mount(prefix: string, handler: FetchHandler): void;
-  unmount(prefix: string): void;
+  /** @returns a function that takes the handler out again. */
+  mount(prefix: string, handler: FetchHandler, owner: string): () => void;
 }
 
 /**
@@ -23,6 +23,7 @@ export class Routes {
   readonly #router: Router;
   readonly #exposure: Exposure;
   readonly #descriptors: Map<string, DescService> = new Map();
+  readonly #mounts: Map<string, () => void> = new Map();
 
   constructor(router: Router, exposure: Exposure) {
     this.#router = router;
@@ -38,17 +39,20 @@ export class Routes {
   announce(record: PluginRecord): void {
     this.#route(record);
     const prefix = record.manifest.capabilities?.httpPrefix ?? '';
-    if (prefix !== '') this.#exposure.mount(prefix, httpHandler(record));
+    if (prefix !== '') this.#mounts.set(record.id, this.#exposure.mount(prefix, httpHandler(record), record.id));
   }
 
   /** A plugin has an instance whose descriptors are known: its methods can be called from outside. */
   open(record: PluginRecord): void {
     // A new version may provide more than the one before it.
     this.#route(record);
-    for (const service of record.services) {
-      this.#descriptors.set(service.typeName, service);
-      for (const method of service.methods) this.#exposure.expose(methodPath(method), method.methodKind);
-    }
+    for (const service of record.services) this.describe(service);
+  }
+
+  /** Makes the methods of a service callable and visible to reflection. */
+  describe(service: DescService): void {
+    this.#descriptors.set(service.typeName, service);
+    for (const method of service.methods) this.#exposure.expose(methodPath(method), method.methodKind);
   }
 
   #route(record: PluginRecord): void {
@@ -62,8 +66,8 @@ export class Routes {
       const isLast = this.#router.remove(service, extension, record.slot);
       if (isLast) this.#close(service);
     }
-    const prefix = record.manifest.capabilities?.httpPrefix ?? '';
-    if (prefix !== '') this.#exposure.unmount(prefix);
+    this.#mounts.get(record.id)?.();
+    this.#mounts.delete(record.id);
   }
 
   #close(service: string): void {

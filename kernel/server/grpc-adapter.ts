@@ -46,16 +46,12 @@ const GRPC_KINDS = {
  * @returns false when the path is registered already.
  */
 export function registerMethod(server: grpc.Server, method: MethodRegistration): boolean {
-  const handler = HANDLERS[method.kind](method);
+  // The kinds of handler differ only in types that grpc-js does not look at.
+  const handler = HANDLERS[method.kind](method) as grpc.handleUnaryCall<Bytes, Bytes>;
   return server.register(method.path, handler, identity, identity, GRPC_KINDS[method.kind]);
 }
 
-type AnyHandler = grpc.handleUnaryCall<Bytes, Bytes> &
-  grpc.handleClientStreamingCall<Bytes, Bytes> &
-  grpc.handleServerStreamingCall<Bytes, Bytes> &
-  grpc.handleBidiStreamingCall<Bytes, Bytes>;
-
-const HANDLERS: Record<DescMethod['methodKind'], (method: MethodRegistration) => unknown> = {
+const HANDLERS: Record<DescMethod['methodKind'], (method: MethodRegistration) => grpc.UntypedHandleCall> = {
   unary:
     ({ path, target, identify }: MethodRegistration): grpc.handleUnaryCall<Bytes, Bytes> =>
     (request, callback) => {
@@ -98,16 +94,17 @@ const HANDLERS: Record<DescMethod['methodKind'], (method: MethodRegistration) =>
 const DEADLINE_LIMIT_MS = 2 ** 31 - 1;
 
 function toCall(source: AnyCall, identify: Identify): Call {
+  const caller = identify(source.metadata);
   const deadline = source.getDeadline();
   const deadlineMs = deadline instanceof Date ? deadline.getTime() : deadline;
   return new Call({
     readHeaders: () => toHeaders(source.metadata),
     deadlineMs: deadlineMs < Date.now() + DEADLINE_LIMIT_MS ? deadlineMs : undefined,
-    peer: source.getPeer(),
-    caller: identify(source.metadata),
+    peer: caller ?? source.getPeer(),
+    caller,
     onCancelled: (listener) => {
       if (source.cancelled) listener();
-      else source.once('cancelled', listener);
+      else (source as grpc.ServerUnaryCall<Bytes, Bytes>).once('cancelled', listener);
     },
   });
 }
@@ -130,7 +127,9 @@ function toMetadata(headers: CallHeaders): grpc.Metadata {
 }
 
 function sendHeaders(source: AnyCall, call: Call): void {
-  if (call.setHeaders !== undefined) source.sendMetadata(toMetadata(call.setHeaders));
+  if (call.setHeaders === undefined) return;
+  // Each kind of call has the method, but with overloads that do not unite.
+  (source as grpc.ServerUnaryCall<Bytes, Bytes>).sendMetadata(toMetadata(call.setHeaders));
 }
 
 function trailers(call: Call): grpc.Metadata | undefined {
@@ -179,7 +178,7 @@ async function writable(sink: WritableCall, signal: AbortSignal): Promise<void> 
 }
 
 function statusObject(error: unknown, call: Call): grpc.ServerErrorResponse | grpc.StatusObject {
-  const status = toStatus(error, { requestId: () => call.requestId });
+  const status = toStatus(error, () => call.requestId);
   const metadata = toMetadata(new Map([...(call.setTrailers ?? []), ...status.trailers]));
   if (status.detailsBin !== undefined) {
     metadata.set('grpc-status-details-bin', toBuffer(status.detailsBin));

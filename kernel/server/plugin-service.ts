@@ -64,13 +64,15 @@ export function createPluginService(parts: PluginServiceParts): ServiceImplement
 
 function pluginToProto(record: PluginRecord): MessageInitShape<typeof PluginSchema> {
   const { instance } = record.slot;
-  const isolation = instance?.isolation ?? IsolationLevel[record.manifest.isolation?.preferred ?? 0];
   return {
     id: record.id,
     version: instance?.version ?? record.manifest.version,
     state: WIRE_STATES[record.state],
     reason: record.reason,
-    isolation: isolation === 'PROCESS' ? IsolationLevel.PROCESS : IsolationLevel.INLINE,
+    isolation:
+      instance === undefined
+        ? (record.manifest.isolation?.preferred ?? IsolationLevel.ISOLATION_LEVEL_UNSPECIFIED)
+        : IsolationLevel[instance.isolation],
     provides: record.manifest.provides,
     sourceDirectory: record.directory,
     restarts: record.restarts,

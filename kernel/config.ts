@@ -1,0 +1,89 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { Ajv } from 'ajv';
+import { Code, defineConfig, defineError, type ErrorType, type Static, Type } from '../sdk/index.ts';
+
+/** The configuration file in the home folder cannot be used. */
+export const ConfigInvalid: ErrorType<'file' | 'problem'> = defineError({
+  reason: 'CONFIG_INVALID',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ file, problem }) => `${file} ${problem}; correct the file and start again.`,
+});
+
+const PluginSettings = Type.Object(
+  {
+    isolation: Type.Optional(
+      Type.Union([Type.Literal('INLINE'), Type.Literal('PROCESS')], {
+        description: 'Isolation level of the plugin, one of those its manifest allows.',
+      }),
+    ),
+    config: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), { description: "Options, checked by the manifest's schema." }),
+    ),
+    secrets: Type.Optional(
+      Type.Record(Type.String(), Type.String(), {
+        description: 'Secret name to the environment variable that holds its value.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+/** Schema of `config.json` in the home folder. */
+export const KernelConfigSchema = defineConfig({
+  drainMs: Type.Integer({
+    default: 5_000,
+    minimum: 0,
+    description: 'Time running calls get when the kernel stops, in milliseconds.',
+  }),
+  prestopMs: Type.Integer({
+    default: 0,
+    minimum: 0,
+    description: 'Time between NOT_SERVING and the drain, in milliseconds; a mesh needs about 5,000.',
+  }),
+  maxMessageBytes: Type.Integer({
+    default: 64 * 1024 * 1024,
+    minimum: 1024,
+    description: 'Largest gRPC message taken from a client, in bytes; 64 MiB holds a batch of images.',
+  }),
+  plugins: Type.Record(Type.String(), PluginSettings, {
+    default: {},
+    description: 'Settings of plugins by id.',
+  }),
+});
+
+/** Checked content of `config.json`. */
+export type KernelConfig = Static<typeof KernelConfigSchema>;
+
+/**
+ * Reads `config.json` of a home folder; a missing file means defaults.
+ *
+ * @throws CONFIG_INVALID names the option and what it should be.
+ */
+export async function readConfig(home: string): Promise<KernelConfig> {
+  const file = path.join(home, 'config.json');
+  const config: unknown = parse(await readText(file), file);
+  const ajv = new Ajv({ useDefaults: true, allErrors: true, strict: false });
+  if (!ajv.validate(KernelConfigSchema, config)) {
+    const problems = ajv.errors?.map((error) => `${error.instancePath || '/'} ${error.message ?? ''}`) ?? [];
+    throw new ConfigInvalid({ file, problem: `is not valid: ${problems.join(', ')}` });
+  }
+  return config as KernelConfig;
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '{}';
+    throw new ConfigInvalid({ file, problem: `cannot be read (${(error as Error).message})` }, { cause: error });
+  }
+}
+
+function parse(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new ConfigInvalid({ file, problem: `is not JSON (${(cause as Error).message})` }, { cause });
+  }
+}

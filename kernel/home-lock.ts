@@ -1,0 +1,60 @@
+import { mkdir, open, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { HomeInUse, StorageFailed } from './errors.ts';
+
+/** Keeps two kernels from using one home folder. */
+export class HomeLock {
+  readonly #file: string;
+
+  private constructor(file: string) {
+    this.#file = file;
+  }
+
+  /**
+   * Takes the folder; a lock left by a kernel that was killed is taken over.
+   *
+   * @throws HOME_IN_USE, STORAGE_FAILED
+   */
+  static async take(home: string): Promise<HomeLock> {
+    const file = path.join(home, 'kernel.lock');
+    try {
+      await mkdir(home, { recursive: true, mode: 0o700 });
+      const owner = await processIn(file);
+      if (owner !== undefined) throw new HomeInUse({ home, pid: owner });
+      await rm(file, { force: true });
+      const handle = await open(file, 'wx', 0o600);
+      await handle.writeFile(`${process.pid} ${(await startTime(process.pid)) ?? ''}\n`);
+      await handle.close();
+    } catch (cause) {
+      if (cause instanceof HomeInUse) throw cause;
+      throw new StorageFailed({ directory: home, cause: (cause as Error).message }, { cause });
+    }
+    return new HomeLock(file);
+  }
+
+  async close(): Promise<void> {
+    await rm(this.#file, { force: true });
+  }
+}
+
+/** The running process named in a lock file. The start time tells it from a later process with the same number. */
+async function processIn(file: string): Promise<string | undefined> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  const [pid = '', started = ''] = text.trim().split(' ');
+  if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return undefined;
+  try {
+    process.kill(Number(pid), 0);
+  } catch {
+    // No such process: its lock is stale.
+    return undefined;
+  }
+  const actual = await startTime(Number(pid));
+  return actual === undefined || actual === started ? pid : undefined;
+}
+
+/** Start time of a process in clock ticks (field 22 of /proc/pid/stat); `undefined` where there is no /proc. */
+async function startTime(pid: number): Promise<string | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  // The command, field 2, may hold spaces; counting starts behind its closing parenthesis.
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+}

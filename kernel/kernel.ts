@@ -1,0 +1,213 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { DescService } from '@bufbuild/protobuf';
+import type { Client, Logger } from '../sdk/index.ts';
+import { KERNEL_ID } from './builtin.ts';
+import { createBuiltins } from './builtins.ts';
+import { createClient } from './client.ts';
+import { type KernelConfig, readConfig } from './config.ts';
+import { createContainer, type KernelParts } from './container.ts';
+import { HomeLock } from './home-lock.ts';
+import { Lifecycle } from './loader/lifecycle.ts';
+import { Loader } from './loader/loader.ts';
+import type { PluginRecord } from './loader/record.ts';
+import { Routes } from './loader/routes.ts';
+import { Starter } from './loader/starter.ts';
+import { Watcher } from './loader/watcher.ts';
+import { LocalTransport } from './local-transport.ts';
+import type { LogLevel } from './logger.ts';
+import { PluginMemory } from './plugin-memory.ts';
+import { HealthRegistry } from './server/health.ts';
+import { Listeners } from './server/listeners.ts';
+import { LmdbStorage } from './storage.ts';
+import { KERNEL_VERSION } from './version.ts';
+
+/** Options of {@link createKernel}. */
+export interface KernelOptions {
+  /** Folder for everything the kernel and its plugins keep. */
+  readonly home: string;
+  /** Address to listen on; loopback by default, since there are no credentials yet. */
+  readonly host?: string;
+  /** Port of the gRPC listener; 0 takes a free one. */
+  readonly grpcPort?: number;
+  readonly httpPort?: number;
+  readonly metricsPort?: number;
+  /** Folders of the plugins to load at start, beside those loaded by an operator before. */
+  readonly pluginDirectories?: readonly string[];
+  /** Reloads a plugin when its files change. */
+  readonly watch?: boolean;
+  readonly logLevel?: LogLevel;
+  /** Environment for plugin processes and secrets; `process.env` by default. */
+  readonly environment?: NodeJS.ProcessEnv;
+}
+
+/** Where a running kernel listens, each as `host:port`. */
+export interface KernelAddresses {
+  readonly grpc: string;
+  readonly http: string;
+  readonly metrics: string;
+}
+
+/** Triton's ports, so that its clients need no setting. */
+const DEFAULT_PORTS = { grpc: 8001, http: 8000, metrics: 8002 };
+
+/** A kernel that has not been started; see {@link Kernel.start}. */
+export function createKernel(options: KernelOptions): Kernel {
+  return new Kernel(options);
+}
+
+/** The composition root: builds the parts, starts and stops them. */
+export class Kernel {
+  readonly #options: KernelOptions;
+  readonly #parts: KernelParts;
+  #running: RunningKernel | undefined;
+
+  constructor(options: KernelOptions) {
+    this.#options = options;
+    this.#parts = createContainer(options.logLevel ?? 'info');
+  }
+
+  get log(): Logger {
+    return this.#parts.log;
+  }
+
+  /**
+   * Takes the home folder, opens the listeners and loads all plugins.
+   *
+   * @throws HOME_IN_USE, CONFIG_INVALID, PORT_IN_USE, PLUGINS_UNRESOLVED; nothing is left running then.
+   */
+  async start(): Promise<KernelAddresses> {
+    const home = path.resolve(this.#options.home);
+    const config = await readConfig(home);
+    const lock = await HomeLock.take(home);
+    const runDirectory = await mkdtemp(path.join(tmpdir(), 'lamella-kernel-'));
+    const running = new RunningKernel({ ...this.#parts, options: this.#options, home, config, runDirectory, lock });
+    this.#running = running;
+    try {
+      return await running.start();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  /** Drains and stops everything; safe to call twice. */
+  async stop(): Promise<void> {
+    const running = this.#running;
+    this.#running = undefined;
+    await running?.stop();
+  }
+
+  /** The loader of a kernel that runs. */
+  get plugins(): Loader {
+    if (this.#running === undefined) throw new Error('The kernel is not running; call start() first.');
+    return this.#running.loader;
+  }
+
+  /** Typed client of any service that is loaded, without a connection. */
+  call<Service extends DescService>(service: Service): Client<Service> {
+    return createClient(service, new LocalTransport(this.#parts.dispatcher, KERNEL_ID));
+  }
+}
+
+interface RunningParts extends KernelParts {
+  readonly options: KernelOptions;
+  readonly home: string;
+  readonly config: KernelConfig;
+  readonly runDirectory: string;
+  readonly lock: HomeLock;
+}
+
+/** Everything that exists only while the kernel runs. */
+class RunningKernel {
+  readonly #parts: RunningParts;
+  readonly #health: HealthRegistry = new HealthRegistry();
+  readonly #storage: LmdbStorage;
+  readonly #memory: PluginMemory;
+  readonly #listeners: Listeners;
+  readonly #starter: Starter;
+  readonly #watcher: Watcher | undefined;
+  readonly loader: Loader;
+
+  constructor(parts: RunningParts) {
+    this.#parts = parts;
+    const { home, config, runDirectory, options, router, log } = parts;
+    const kernelSocket = path.join(runDirectory, 'kernel.sock');
+    const host = options.host ?? '127.0.0.1';
+    this.#storage = new LmdbStorage(path.join(home, 'kernel'));
+    this.#memory = new PluginMemory(this.#storage);
+    this.#listeners = new Listeners({ ...parts, host, kernelSocket, maxMessageBytes: config.maxMessageBytes });
+    const routes = new Routes(router, this.#listeners);
+    const lifecycle = new Lifecycle({
+      clock: parts.clock,
+      log,
+      storage: this.#storage,
+      onChange: ({ record }) => this.#onChange(record),
+    });
+    this.#starter = new Starter({ ...parts, kernelSocket, environment: options.environment ?? process.env });
+    this.loader = new Loader({
+      log,
+      lifecycle,
+      routes,
+      kernelVersion: KERNEL_VERSION,
+      start: (manifest, directory) => this.#starter.start(manifest, directory),
+    });
+    createBuiltins({
+      ...parts,
+      lifecycle,
+      routes,
+      loader: this.loader,
+      health: this.#health,
+      memory: this.#memory,
+      secretsFor: (process) => this.#starter.secrets(process.manifest),
+    });
+    this.#watcher = options.watch === true ? new Watcher(this.loader, log) : undefined;
+  }
+
+  async start(): Promise<KernelAddresses> {
+    const { options } = this.#parts;
+    const addresses = await this.#listeners.listen({
+      grpc: options.grpcPort ?? DEFAULT_PORTS.grpc,
+      http: options.httpPort ?? DEFAULT_PORTS.http,
+      metrics: options.metricsPort ?? DEFAULT_PORTS.metrics,
+    });
+    const given = (options.pluginDirectories ?? []).map((directory) => path.resolve(directory));
+    await this.loader.loadAll([...new Set([...given, ...(await this.#memory.directories())])]);
+    this.#watcher?.start();
+    this.#health.set('', 'SERVING');
+    return addresses;
+  }
+
+  /** Each service is healthy while every provider of it has an instance. */
+  #onChange(record: PluginRecord): void {
+    for (const { service } of record.manifest.provides) {
+      const providers = this.#parts.router.providers(service);
+      if (record.state === 'REMOVED' && providers.length === 0) this.#health.remove(service);
+      else {
+        const isServing = providers.some((slot) => slot.instance !== undefined);
+        this.#health.set(service, isServing ? 'SERVING' : 'NOT_SERVING');
+      }
+    }
+  }
+
+  async stop(): Promise<void> {
+    const { config, lock, runDirectory, log } = this.#parts;
+    this.#health.shutdown();
+    this.#watcher?.close();
+    if (config.prestopMs > 0) await pause(config.prestopMs);
+    await this.#listeners.close(config.drainMs);
+    await this.loader.stopAll();
+    await this.#starter.close();
+    await this.#storage.close();
+    await rm(runDirectory, { recursive: true, force: true });
+    await lock.close();
+    log.info('stopped');
+  }
+}
+
+async function pause(ms: number): Promise<void> {
+  await new Promise<void>((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}

@@ -1,0 +1,127 @@
+import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
+import type { Clock, Logger, Storage } from '../../sdk/index.ts';
+import { type PluginEvent, type PluginState, transition } from '../registry/state.ts';
+import type { PluginRecord } from './record.ts';
+import type { Slot } from './slot.ts';
+
+/** One change of state. */
+export interface StateChange {
+  readonly record: PluginRecord;
+  readonly previous: PluginState;
+}
+
+/** States in which a call may wait for a plugin that has no instance. */
+const MAY_BECOME_READY: ReadonlySet<PluginState> = new Set([
+  'DISCOVERED',
+  'VERIFIED',
+  'RESOLVED',
+  'STARTING',
+  'STANDBY',
+  'ACTIVE',
+  'BACKOFF',
+]);
+
+/** Input of {@link Lifecycle}. */
+export interface LifecycleParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Where the last state of each plugin is kept. */
+  readonly storage: Storage;
+  readonly onChange: (change: StateChange) => void;
+}
+
+/** Moves plugins through the life-cycle table; every change is logged, kept and told to those who watch. */
+export class Lifecycle {
+  readonly #parts: LifecycleParts;
+  readonly #watchers: Set<(change: StateChange) => void> = new Set();
+
+  constructor(parts: LifecycleParts) {
+    this.#parts = parts;
+  }
+
+  nowMs(): number {
+    return this.#parts.clock.now();
+  }
+
+  /** Makes the record of a plugin whose manifest was read and whose dependencies resolve. */
+  discover(plugin: { manifest: Manifest; directory: string; slot: Slot }): PluginRecord {
+    const record: PluginRecord = {
+      ...plugin,
+      id: plugin.manifest.id,
+      state: 'DISCOVERED',
+      reason: '',
+      restarts: 0,
+      updatedMs: this.nowMs(),
+      services: [],
+      draining: new Set(),
+      crashesMs: [],
+      pending: Promise.resolve(),
+    };
+    this.move(record, 'verify');
+    this.move(record, 'resolve');
+    return record;
+  }
+
+  /** @throws ILLEGAL_TRANSITION; that is a bug of the kernel, never of a plugin. */
+  move(record: PluginRecord, event: PluginEvent, reason = ''): void {
+    const previous = record.state;
+    record.state = transition(previous, event);
+    record.reason = reason;
+    this.#publish(record, previous);
+  }
+
+  /** Changes only what people are told about a plugin. */
+  note(record: PluginRecord, reason: string): void {
+    record.reason = reason;
+    this.#publish(record, record.state);
+  }
+
+  /** The record is gone; watchers hear it once more. */
+  remove(record: PluginRecord): void {
+    this.move(record, 'remove');
+  }
+
+  #publish(record: PluginRecord, previous: PluginState): void {
+    const { log, storage, onChange } = this.#parts;
+    const { id, state, reason } = record;
+    record.updatedMs = this.nowMs();
+    record.slot.setCondition({ state, reason, mayBecomeReady: MAY_BECOME_READY.has(state) });
+    const isBad = state === 'FAILED' || state === 'BACKOFF';
+    log[isBad ? 'warn' : 'debug']('plugin state', { plugin: id, state, previous, reason });
+    storage.put(`state/${id}`, { state, reason, atMs: record.updatedMs }).catch((error: unknown) => {
+      // The plugin itself is fine; what is lost is the memory of this change.
+      log.warn('a plugin state could not be stored', { plugin: id, error });
+    });
+    const change = { record, previous };
+    onChange(change);
+    for (const watcher of this.#watchers) watcher(change);
+  }
+
+  /** Changes from now on, until the signal. */
+  async *watch(signal: AbortSignal): AsyncGenerator<StateChange> {
+    const queue: StateChange[] = [];
+    let wake: () => void = () => undefined;
+    const watcher = (change: StateChange): void => {
+      queue.push(change);
+      wake();
+    };
+    const onAbort = (): void => wake();
+    this.#watchers.add(watcher);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      while (!signal.aborted) {
+        const next = queue.shift();
+        if (next !== undefined) {
+          yield next;
+          continue;
+        }
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    } finally {
+      this.#watchers.delete(watcher);
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+}

@@ -1,0 +1,130 @@
+import path from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
+import { IsolationLevel } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
+import type { Secrets } from '../../sdk/index.ts';
+import type { KernelConfig } from '../config.ts';
+import type { KernelParts } from '../container.ts';
+import { IsolationUnsupported, SecretNotGranted } from '../errors.ts';
+import { LocalTransport } from '../local-transport.ts';
+import { validateConfig } from '../registry/manifest.ts';
+import { LmdbStorage } from '../storage.ts';
+import { type Started, startInline } from './inline.ts';
+import { startProcess } from './process.ts';
+
+/** What starting an instance needs of the kernel. */
+export interface StarterParts extends KernelParts {
+  readonly home: string;
+  readonly config: KernelConfig;
+  readonly kernelSocket: string;
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+/** Starts instances at the isolation level that manifest and operator agree on. */
+export class Starter {
+  readonly #parts: StarterParts;
+  /** One storage for all instances of a plugin: during an upgrade two of them are open at once. */
+  readonly #storages: Map<string, LmdbStorage> = new Map();
+
+  constructor(parts: StarterParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws ISOLATION_UNSUPPORTED, PLUGIN_CONFIG_INVALID, PLUGIN_START_FAILED and what start() throws. */
+  async start(manifest: Manifest, directory: string): Promise<Started> {
+    const config = validateConfig(manifest, this.#settings(manifest)?.config);
+    const storageDirectory = path.join(this.#parts.home, 'plugins', manifest.id);
+    await mkdir(storageDirectory, { recursive: true, mode: 0o700 });
+    return this.#level(manifest) === 'PROCESS'
+      ? this.#process(manifest, { directory, config, storageDirectory })
+      : this.#inline(manifest, { directory, config, storageDirectory });
+  }
+
+  async #inline(manifest: Manifest, { directory, config, storageDirectory }: Placement): Promise<Started> {
+    const { log, clock, metrics, events, dispatcher } = this.#parts;
+    const scope = metrics.scope(manifest.id);
+    const started = await startInline({
+      directory,
+      eventsFor: (signal) => events.forPlugin(manifest.id, signal),
+      parts: {
+        manifest,
+        config,
+        log: log.child({ plugin: manifest.id }),
+        clock,
+        storage: this.#storage(manifest.id, storageDirectory),
+        metrics: scope,
+        secrets: this.secrets(manifest),
+        transport: new LocalTransport(dispatcher, manifest.id),
+      },
+      onStop: () => scope.close(),
+    });
+    return started;
+  }
+
+  #process(manifest: Manifest, { directory, config, storageDirectory }: Placement): Promise<Started> {
+    const { log, registrations, kernelSocket, environment } = this.#parts;
+    return startProcess({
+      manifest,
+      directory,
+      kernelSocket,
+      environment,
+      log: log.child({ plugin: manifest.id }),
+      register: (token) => registrations.add(token, { manifest, config, storageDirectory }),
+    });
+  }
+
+  #settings(manifest: Manifest): KernelConfig['plugins'][string] | undefined {
+    return this.#parts.config.plugins[manifest.id];
+  }
+
+  #level(manifest: Manifest): 'INLINE' | 'PROCESS' {
+    const { preferred = IsolationLevel.PROCESS, allowed = [] } = manifest.isolation ?? {};
+    const wanted = this.#settings(manifest)?.isolation;
+    const level = wanted === undefined ? preferred : IsolationLevel[wanted];
+    const isAllowed = level === preferred || allowed.includes(level);
+    if (isAllowed && level === IsolationLevel.INLINE) return 'INLINE';
+    if (isAllowed && level === IsolationLevel.PROCESS) return 'PROCESS';
+    throw new IsolationUnsupported({
+      plugin: manifest.id,
+      level: wanted ?? nameOf(level),
+      supported: ['INLINE', 'PROCESS'].join(' and '),
+    });
+  }
+
+  /** Secrets that the manifest names and the operator mapped to environment variables. */
+  secrets(manifest: Manifest): Secrets {
+    const declared = new Set(manifest.capabilities?.secrets ?? []);
+    const variables = this.#settings(manifest)?.secrets ?? {};
+    return {
+      get: (name) => {
+        const variable = declared.has(name) ? variables[name] : undefined;
+        const value = variable === undefined ? undefined : this.#parts.environment[variable];
+        if (value === undefined) throw new SecretNotGranted({ plugin: manifest.id, secret: name });
+        return value;
+      },
+    };
+  }
+
+  #storage(id: string, directory: string): LmdbStorage {
+    const known = this.#storages.get(id);
+    if (known !== undefined) return known;
+    const storage = new LmdbStorage(directory);
+    this.#storages.set(id, storage);
+    return storage;
+  }
+
+  /** Closes all storages; no instance may run any more. */
+  async close(): Promise<void> {
+    for (const storage of this.#storages.values()) await storage.close();
+  }
+}
+
+interface Placement {
+  readonly directory: string;
+  readonly config: unknown;
+  readonly storageDirectory: string;
+}
+
+function nameOf(level: IsolationLevel): string {
+  return Object.entries(IsolationLevel).find(([, value]) => value === level)?.[0] ?? String(level);
+}

@@ -1,0 +1,92 @@
+import { Code, defineError, type ErrorType } from '../../sdk/index.ts';
+
+/** Where a plugin is in its life. */
+export const PLUGIN_STATES = [
+  'DISCOVERED',
+  'VERIFIED',
+  'RESOLVED',
+  'STARTING',
+  'STANDBY',
+  'ACTIVE',
+  'DRAINING',
+  'STOPPED',
+  'REMOVED',
+  'FAILED',
+  'DEGRADED',
+  'BACKOFF',
+  'QUARANTINED',
+] as const;
+
+/** One of {@link PLUGIN_STATES}. */
+export type PluginState = (typeof PLUGIN_STATES)[number];
+
+/** What can happen to a plugin. */
+export const PLUGIN_EVENTS = [
+  'verify',
+  'quarantine',
+  'resolve',
+  'start',
+  'ready',
+  'activate',
+  'degrade',
+  'drain',
+  'stop',
+  'crash',
+  'give-up',
+  'fail',
+  'remove',
+] as const;
+
+/** One of {@link PLUGIN_EVENTS}. */
+export type PluginEvent = (typeof PLUGIN_EVENTS)[number];
+
+/** The kernel tried a step that the life cycle does not have. */
+export const IllegalTransition: ErrorType<'state' | 'event'> = defineError({
+  reason: 'ILLEGAL_TRANSITION',
+  code: Code.INTERNAL,
+  message: ({ state, event }) => `A plugin that is ${state} cannot '${event}'; this is a fault of the kernel, please report it.`,
+});
+
+/** The whole life cycle. A pair that is not here cannot happen. */
+const TABLE: Readonly<Record<PluginState, Partial<Record<PluginEvent, PluginState>>>> = {
+  DISCOVERED: { verify: 'VERIFIED', quarantine: 'QUARANTINED', fail: 'FAILED', remove: 'REMOVED' },
+  VERIFIED: { resolve: 'RESOLVED', fail: 'FAILED', remove: 'REMOVED' },
+  RESOLVED: { start: 'STARTING', fail: 'FAILED', stop: 'STOPPED', remove: 'REMOVED' },
+  STARTING: { ready: 'STANDBY', activate: 'ACTIVE', crash: 'BACKOFF', 'give-up': 'FAILED', fail: 'FAILED', stop: 'STOPPED' },
+  STANDBY: { activate: 'ACTIVE', crash: 'BACKOFF', 'give-up': 'FAILED', fail: 'FAILED', stop: 'STOPPED' },
+  ACTIVE: {
+    // A reload puts a new instance in the place of the old one without leaving service.
+    activate: 'ACTIVE',
+    degrade: 'DEGRADED',
+    drain: 'DRAINING',
+    crash: 'BACKOFF',
+    'give-up': 'FAILED',
+  },
+  DEGRADED: { activate: 'ACTIVE', degrade: 'DEGRADED', drain: 'DRAINING', crash: 'BACKOFF', 'give-up': 'FAILED' },
+  DRAINING: { stop: 'STOPPED' },
+  STOPPED: { start: 'STARTING', activate: 'ACTIVE', stop: 'STOPPED', remove: 'REMOVED' },
+  REMOVED: {},
+  FAILED: {
+    start: 'STARTING',
+    activate: 'ACTIVE',
+    // A restart that failed is tried again after the next pause.
+    crash: 'BACKOFF',
+    'give-up': 'FAILED',
+    fail: 'FAILED',
+    stop: 'STOPPED',
+    remove: 'REMOVED',
+  },
+  BACKOFF: { start: 'STARTING', activate: 'ACTIVE', 'give-up': 'FAILED', stop: 'STOPPED', remove: 'REMOVED' },
+  QUARANTINED: { verify: 'VERIFIED', stop: 'STOPPED', remove: 'REMOVED' },
+};
+
+/**
+ * The state after an event.
+ *
+ * @throws ILLEGAL_TRANSITION
+ */
+export function transition(state: PluginState, event: PluginEvent): PluginState {
+  const next = TABLE[state][event];
+  if (next === undefined) throw new IllegalTransition({ state, event });
+  return next;
+}

@@ -1,0 +1,108 @@
+import {
+  Health,
+  HealthCheckResponse_ServingStatus as ServingStatus,
+} from '../../proto/gen/grpc/health/v1/health_pb.ts';
+import { Code, defineError, type ErrorType, type ServiceImplementation } from '../../sdk/index.ts';
+
+/** Health was asked for a service that nobody registered. */
+export const HealthServiceUnknown: ErrorType<'service'> = defineError({
+  reason: 'HEALTH_SERVICE_UNKNOWN',
+  code: Code.NOT_FOUND,
+  message: ({ service }) => `No service '${service}' is known; List shows the names, the empty name means the whole server.`,
+});
+
+/** Whether a service serves. */
+export type HealthStatus = 'SERVING' | 'NOT_SERVING';
+
+/** Health of every service of a server; the empty name stands for the server as a whole. */
+export class HealthRegistry {
+  readonly #statuses: Map<string, HealthStatus> = new Map();
+  readonly #watchers: Set<() => void> = new Set();
+  #isShutDown = false;
+
+  set(service: string, status: HealthStatus): void {
+    if (this.#statuses.get(service) === status) return;
+    this.#statuses.set(service, status);
+    this.#notify();
+  }
+
+  remove(service: string): void {
+    if (this.#statuses.delete(service)) this.#notify();
+  }
+
+  /** From now on everything is NOT_SERVING, whatever is set. */
+  shutdown(): void {
+    this.#isShutDown = true;
+    this.#notify();
+  }
+
+  get(service: string): HealthStatus | undefined {
+    const status = this.#statuses.get(service);
+    return status !== undefined && this.#isShutDown ? 'NOT_SERVING' : status;
+  }
+
+  get services(): string[] {
+    return [...this.#statuses.keys()].toSorted();
+  }
+
+  #notify(): void {
+    for (const watcher of this.#watchers) watcher();
+  }
+
+  /** The status now and after each change, until the signal; `undefined` while the service is unknown. */
+  async *watch(service: string, signal: AbortSignal): AsyncGenerator<HealthStatus | undefined> {
+    let wake: () => void = () => undefined;
+    const watcher = (): void => wake();
+    this.#watchers.add(watcher);
+    signal.addEventListener('abort', watcher, { once: true });
+    let last: HealthStatus | undefined | 'nothing sent' = 'nothing sent';
+    try {
+      while (!signal.aborted) {
+        const status = this.get(service);
+        const changed = new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+        if (status !== last) {
+          last = status;
+          yield status;
+          // A change during the yield woke nobody that waits; look again before sleeping.
+          continue;
+        }
+        await changed;
+      }
+    } finally {
+      this.#watchers.delete(watcher);
+      signal.removeEventListener('abort', watcher);
+    }
+  }
+}
+
+function toWire(status: HealthStatus | undefined): ServingStatus {
+  if (status === undefined) return ServingStatus.SERVICE_UNKNOWN;
+  return ServingStatus[status];
+}
+
+/** `grpc.health.v1` with Check, Watch and List (https://github.com/grpc/grpc/blob/master/doc/health-checking.md). */
+export function createHealthService(registry: HealthRegistry): {
+  service: typeof Health;
+  implementation: ServiceImplementation<typeof Health>;
+} {
+  return {
+    service: Health,
+    implementation: {
+      check: ({ service }) => {
+        const status = registry.get(service);
+        if (status === undefined) throw new HealthServiceUnknown({ service });
+        return { status: toWire(status) };
+      },
+      async *watch({ service }, { signal }) {
+        for await (const status of registry.watch(service, signal)) yield { status: toWire(status) };
+      },
+      list: () => ({
+        statuses: Object.fromEntries(
+          registry.services.map((service) => [service, { status: toWire(registry.get(service)) }]),
+        ),
+      }),
+    },
+  };
+}

@@ -1,0 +1,263 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import { type FetchHandler, type HttpContext, isDeclaredError, type Logger } from '../../sdk/index.ts';
+import { PortInUse } from '../errors.ts';
+import { HttpConnections } from './http-connections.ts';
+import { errorResponse } from './http-error-response.ts';
+import { HttpClientGone } from './http-errors.ts';
+import { checkBrowser } from './http-guard.ts';
+import { type ActiveMount, type HttpMount, HttpMounts } from './http-mounts.ts';
+import { type HttpListenerLimits, withDefaultLimits } from './http-limits.ts';
+import { checkLength, requestUrl, toRequest } from './http-request.ts';
+import { sendResponse } from './http-response.ts';
+
+/** Passes a request on, or answers it itself: authorisation, limits, traces. */
+export type HttpInterceptor = (
+  request: Request,
+  context: HttpContext,
+  next: () => Promise<Response>,
+) => Response | Promise<Response>;
+
+/** One answered request, for counting and the access log. */
+export interface HttpExchange {
+  readonly method: string;
+  /** Path without query; a query may hold secrets. */
+  readonly path: string;
+  /** Plugin that answered; empty when the listener itself did. */
+  readonly owner: string;
+  readonly status: number;
+  readonly responseBytes: number;
+  readonly durationMs: number;
+  readonly requestId: string;
+  readonly peer: string;
+}
+
+/** Options of {@link HttpListener}. */
+export interface HttpListenerOptions {
+  /** What the address is for, in messages: `http` or `metrics`. */
+  readonly name: string;
+  /** Address to listen on. */
+  readonly host: string;
+  /** Port; 0 takes a free one. */
+  readonly port: number;
+  readonly log: Logger;
+  readonly limits?: Partial<HttpListenerLimits>;
+  /** Host names beside those of the loopback; default `*` unless the address is the loopback. */
+  readonly allowedHosts?: readonly string[];
+  /** Origins whose pages may send more than GET. */
+  readonly allowedOrigins?: readonly string[];
+  /** Run around every request in the order of the list. */
+  readonly interceptors?: readonly HttpInterceptor[];
+  /** Told of every exchange when it is over. */
+  readonly observe?: (exchange: HttpExchange) => void;
+}
+
+/** Where a listener listens. */
+export interface HttpAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** One HTTP/1.1 server on which plugins mount web-standard handlers under a prefix. */
+export class HttpListener {
+  readonly #options: HttpListenerOptions;
+  readonly #limits: HttpListenerLimits;
+  readonly #server: Server;
+  readonly #mounts: HttpMounts = new HttpMounts();
+  readonly #connections: HttpConnections = new HttpConnections();
+  readonly #running: Set<AbortController> = new Set();
+  #isClosing = false;
+
+  constructor(options: HttpListenerOptions) {
+    this.#options = options;
+    this.#limits = withDefaultLimits(options.limits);
+    this.#server = createServer({
+      maxHeaderSize: this.#limits.maxHeaderBytes,
+      headersTimeout: this.#limits.headersTimeoutMs,
+      requestTimeout: this.#limits.requestTimeoutMs,
+      keepAliveTimeout: this.#limits.keepAliveTimeoutMs,
+      connectionsCheckingInterval: this.#limits.checkIntervalMs,
+    });
+    this.#server.maxConnections = this.#limits.maxConnections;
+    this.#server.on('connection', (socket) => this.#connections.add(socket));
+    this.#server.on('clientError', (error, socket) => this.#connections.refuse(error, socket));
+    this.#server.on('request', (incoming, outgoing) => void this.#exchange({ incoming, outgoing, isWaiting: false }));
+    this.#server.on('checkContinue', (incoming, outgoing) =>
+      void this.#exchange({ incoming, outgoing, isWaiting: true }),
+    );
+  }
+
+  /** @throws PORT_IN_USE */
+  async listen(): Promise<HttpAddress> {
+    const { host, port, name } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (error: NodeJS.ErrnoException) => {
+        const isTaken = error.code === 'EADDRINUSE';
+        reject(isTaken ? new PortInUse({ name, address: `${host}:${port}` }, { cause: error }) : error);
+      });
+      this.#server.listen({ host, port }, resolve);
+    });
+    return { host, port: (this.#server.address() as AddressInfo).port };
+  }
+
+  /** See {@link HttpMounts.add}. */
+  mount(prefix: string, handler: FetchHandler, owner: string): HttpMount {
+    return this.#mounts.add(prefix, handler, owner);
+  }
+
+  /** Takes no new connection, lets running requests end for `graceMs`, then ends the rest. */
+  async close(graceMs = 0): Promise<void> {
+    this.#isClosing = true;
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#connections.closeIdle();
+    const timer = setTimeout(() => {
+      for (const abort of this.#running) abort.abort(new DOMException('The kernel stops.', 'AbortError'));
+      this.#connections.closeAll();
+    }, graceMs);
+    await closed;
+    clearTimeout(timer);
+  }
+
+  async #exchange(raw: RawExchange): Promise<void> {
+    const { incoming, outgoing } = raw;
+    const startedMs = performance.now();
+    const state = new ExchangeState(incoming);
+    this.#connections.begin(incoming.socket, outgoing);
+    this.#running.add(state.abort);
+    outgoing.once('close', () => {
+      if (!outgoing.writableFinished) state.abort.abort(new HttpClientGone({}));
+      if (this.#isClosing) this.#connections.closeIdle();
+    });
+    try {
+      const response = await this.#answer(raw, state);
+      await this.#send(response, raw, state);
+    } catch (error) {
+      this.#logFailure(error, state);
+    } finally {
+      state.mount?.leave(state.abort);
+      this.#running.delete(state.abort);
+      this.#dropRest(incoming, state);
+      this.#observe(raw, state, performance.now() - startedMs);
+    }
+  }
+
+  /** The handler's answer, or the one that says why there is none. */
+  async #answer(raw: RawExchange, state: ExchangeState): Promise<Response> {
+    try {
+      return await this.#handle(raw, state);
+    } catch (error) {
+      if (!isDeclaredError(error)) this.#logFailure(error, state);
+      return errorResponse(error, state.requestId);
+    }
+  }
+
+  async #handle(raw: RawExchange, state: ExchangeState): Promise<Response> {
+    const { incoming, outgoing } = raw;
+    const url = requestUrl(incoming);
+    state.path = url.pathname;
+    checkBrowser(incoming, url, {
+      allowedHosts: this.#options.allowedHosts ?? [],
+      allowedOrigins: this.#options.allowedOrigins ?? [],
+    });
+    const mount = this.#mounts.find(url.pathname);
+    const { requestId } = state;
+    checkLength(incoming, this.#limits);
+    if (raw.isWaiting) {
+      raw.isWaiting = false;
+      outgoing.writeContinue();
+    }
+    const made = toRequest({ incoming, url, requestId, signal: state.abort.signal, limits: this.#limits });
+    state.endBody = () => made.endBody();
+    state.mount = mount;
+    mount.enter(state.abort);
+    const context: HttpContext = { signal: state.abort.signal, peer: state.peer };
+    const response = await this.#chain(made.request, context, mount.handler);
+    if (!(response instanceof Response)) {
+      throw new TypeError(`The HTTP handler of '${mount.owner}' answered with something that is no Response.`);
+    }
+    return response;
+  }
+
+  async #chain(request: Request, context: HttpContext, handler: FetchHandler): Promise<Response> {
+    const interceptors = this.#options.interceptors ?? [];
+    const step = async (index: number): Promise<Response> => {
+      const interceptor = interceptors[index];
+      return interceptor === undefined ? handler(request, context) : interceptor(request, context, () => step(index + 1));
+    };
+    return step(0);
+  }
+
+  async #send(response: Response, { incoming, outgoing, isWaiting }: RawExchange, state: ExchangeState): Promise<void> {
+    if (outgoing.destroyed) {
+      await response.body?.cancel();
+      return;
+    }
+    state.status = response.status;
+    outgoing.setHeader('x-request-id', state.requestId);
+    // A client that still waits for leave to send its body never will; one of a closing listener must go elsewhere.
+    if (this.#isClosing || isWaiting) outgoing.setHeader('connection', 'close');
+    state.responseBytes = await sendResponse(response, outgoing, {
+      isHeadOnly: incoming.method === 'HEAD',
+      stallTimeoutMs: this.#limits.stallTimeoutMs,
+      signal: state.abort.signal,
+    });
+  }
+
+  /**
+   * Reads and drops what is left of a body for a while: closing at once would reset the connection and the client
+   * would never read why it was refused.
+   */
+  #dropRest(incoming: IncomingMessage, state: ExchangeState): void {
+    state.endBody();
+    if (incoming.complete || incoming.destroyed) return;
+    const timer = setTimeout(() => incoming.destroy(), this.#limits.lingerMs);
+    incoming.once('close', () => clearTimeout(timer));
+    incoming.resume();
+  }
+
+  #logFailure(error: unknown, { abort, requestId, mount, path }: ExchangeState): void {
+    if (abort.signal.aborted) return;
+    this.#options.log.error('HTTP request failed', { error, requestId, path, owner: mount?.owner });
+  }
+
+  #observe({ incoming }: RawExchange, state: ExchangeState, durationMs: number): void {
+    this.#options.observe?.({
+      method: incoming.method ?? '',
+      path: state.path,
+      owner: state.mount?.owner ?? '',
+      status: state.status,
+      responseBytes: state.responseBytes,
+      durationMs,
+      requestId: state.requestId,
+      peer: state.peer,
+    });
+  }
+}
+
+interface RawExchange {
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+  /** The client sent `Expect: 100-continue` and has not been told to go on. */
+  isWaiting: boolean;
+}
+
+const REQUEST_ID = /^[\w.:-]{1,128}$/;
+
+class ExchangeState {
+  readonly abort: AbortController = new AbortController();
+  readonly requestId: string;
+  readonly peer: string;
+  path = '';
+  mount: ActiveMount | undefined;
+  status = 499;
+  responseBytes = 0;
+  endBody: () => void = () => undefined;
+
+  constructor(incoming: IncomingMessage) {
+    const sent = incoming.headers['x-request-id'];
+    this.requestId = typeof sent === 'string' && REQUEST_ID.test(sent) ? sent : randomUUID();
+    this.peer = `${incoming.socket.remoteAddress ?? ''}:${incoming.socket.remotePort ?? ''}`;
+  }
+}

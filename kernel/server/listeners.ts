@@ -1,0 +1,90 @@
+import type { Metadata } from '@grpc/grpc-js';
+import type { DescMethod } from '@bufbuild/protobuf';
+import type { FetchHandler } from '../../sdk/index.ts';
+import type { KernelParts } from '../container.ts';
+import { TOKEN_HEADER } from '../kernel-link.ts';
+import type { Exposure } from '../loader/routes.ts';
+import { GrpcServer, type Transport } from './grpc-server.ts';
+import { HttpListener } from './http-listener.ts';
+import { createMetricsListener } from './metrics-listener.ts';
+
+/** What the listeners need of the kernel. */
+export interface ListenerParts extends KernelParts {
+  readonly host: string;
+  /** Socket for plugin processes. */
+  readonly kernelSocket: string;
+  readonly maxMessageBytes: number;
+}
+
+/** Ports of the three listeners; 0 takes a free one. */
+export interface ListenerPorts {
+  readonly grpc: number;
+  readonly http: number;
+  readonly metrics: number;
+}
+
+/** The doors of the kernel: gRPC, HTTP, metrics, and the socket for its own plugin processes. */
+export class Listeners implements Exposure {
+  readonly #parts: ListenerParts;
+  readonly #grpc: Transport;
+  #http: HttpListener | undefined;
+  #metrics: HttpListener | undefined;
+  readonly #mounts: Map<string, { handler: FetchHandler; owner: string; close: (() => void) | undefined }> = new Map();
+
+  constructor(parts: ListenerParts) {
+    this.#parts = parts;
+    const { dispatcher, registrations, maxMessageBytes } = parts;
+    this.#grpc = new GrpcServer({
+      target: dispatcher,
+      maxMessageBytes,
+      identify: (metadata: Metadata) => {
+        const [token] = metadata.get(TOKEN_HEADER);
+        return typeof token === 'string' ? registrations.find(token)?.manifest.id : undefined;
+      },
+    });
+  }
+
+  async listen(ports: ListenerPorts): Promise<{ grpc: string; http: string; metrics: string }> {
+    const { host, kernelSocket, log, metrics } = this.#parts;
+    await this.#grpc.listenUnix(kernelSocket);
+    const grpc = await this.#grpc.listen(host, ports.grpc);
+    this.#http = new HttpListener({ name: 'http', host, port: ports.http, log });
+    for (const [prefix, mount] of this.#mounts) this.#open(prefix, mount);
+    const http = await this.#http.listen();
+    this.#metrics = createMetricsListener({ host, port: ports.metrics, log, metrics });
+    const metricsAddress = await this.#metrics.listen();
+    return { grpc, http: join(http), metrics: join(metricsAddress) };
+  }
+
+  expose(path: string, kind: DescMethod['methodKind']): void {
+    this.#grpc.expose(path, kind);
+  }
+
+  hide(path: string): void {
+    this.#grpc.hide(path);
+  }
+
+  mount(prefix: string, handler: FetchHandler, owner: string): () => void {
+    const mount = { handler, owner, close: undefined };
+    this.#mounts.set(prefix, mount);
+    this.#open(prefix, mount);
+    return () => {
+      this.#mounts.get(prefix)?.close?.();
+      this.#mounts.delete(prefix);
+    };
+  }
+
+  #open(prefix: string, mount: { handler: FetchHandler; owner: string; close: (() => void) | undefined }): void {
+    const opened = this.#http?.mount(prefix, mount.handler, mount.owner);
+    if (opened !== undefined) mount.close = () => void opened.close();
+  }
+
+  /** Refuses new calls and lets running ones end for the time given. */
+  async close(drainMs: number): Promise<void> {
+    await Promise.all([this.#grpc.close(drainMs), this.#http?.close(drainMs), this.#metrics?.close()]);
+  }
+}
+
+function join({ host, port }: { host: string; port: number }): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
