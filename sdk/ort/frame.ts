@@ -1,0 +1,164 @@
+import { checkTensor, elementAt, elementIndex, numberView, type OrtTensor, type OrtTensors } from './tensor.ts';
+
+/**
+ * The wire between a session and its child process.
+ *
+ * @remarks Our own format, little-endian: a prefix of 16 bytes (uint32 kind, uint32 head size, float64 data size), the
+ * head, zeros up to a multiple of 8, the data. Each tensor's data starts at a multiple of 8, so that both sides use it in
+ * place as a typed array. One request is under way at a time.
+ */
+export const FRAME_KIND = { OPEN: 1, OPENED: 2, RUN: 3, RESULT: 4, FAILED: 5 } as const;
+
+/** Size of the prefix in bytes. */
+export const PREFIX_BYTES = 16;
+
+/** A frame that arrived whole. */
+export interface Frame {
+  /** One of {@link FRAME_KIND}. */
+  readonly kind: number;
+  /** Description of the data. */
+  readonly head: Buffer;
+  /** Values; starts at a multiple of 8 of its buffer. */
+  readonly data: Buffer;
+}
+
+/** Sizes told by a prefix. */
+export interface FramePrefix {
+  /** One of {@link FRAME_KIND}. */
+  readonly kind: number;
+  /** Head in bytes, without padding. */
+  readonly headBytes: number;
+  /** Offset of the data from the start of the frame. */
+  readonly dataOffset: number;
+  /** Whole frame in bytes. */
+  readonly totalBytes: number;
+}
+
+const PADDING: Buffer = Buffer.alloc(8);
+
+/** Rounds up to a multiple of 8. */
+function align(value: number): number {
+  return Math.ceil(value / 8) * 8;
+}
+
+/** Reads a prefix of {@link PREFIX_BYTES} bytes. @throws RangeError for sizes that no frame has. */
+export function readPrefix(bytes: Buffer): FramePrefix {
+  const kind = bytes.readUInt32LE(0);
+  const headBytes = bytes.readUInt32LE(4);
+  const dataBytes = bytes.readDoubleLE(8);
+  if (!Number.isSafeInteger(dataBytes) || dataBytes < 0) throw new RangeError('The frame has an impossible size.');
+  const dataOffset = align(PREFIX_BYTES + headBytes);
+  return { kind, headBytes, dataOffset, totalBytes: dataOffset + dataBytes };
+}
+
+/** Cuts a whole frame, which starts at a multiple of 8, into its parts. */
+export function cutFrame(bytes: Buffer, prefix: FramePrefix): Frame {
+  return {
+    kind: prefix.kind,
+    head: bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + prefix.headBytes),
+    data: bytes.subarray(prefix.dataOffset, prefix.totalBytes),
+  };
+}
+
+/** Puts a frame together as buffers to write one after another; the data is not copied. */
+export function frameParts(kind: number, head: Buffer, data: readonly Uint8Array[]): Uint8Array[] {
+  const start = Buffer.alloc(align(PREFIX_BYTES + head.byteLength));
+  let dataBytes = 0;
+  const padded: Uint8Array[] = [start];
+  for (const part of data) {
+    dataBytes += align(part.byteLength);
+    padded.push(part);
+    const rest = align(part.byteLength) - part.byteLength;
+    if (rest > 0) padded.push(PADDING.subarray(0, rest));
+  }
+  start.writeUInt32LE(kind, 0);
+  start.writeUInt32LE(head.byteLength, 4);
+  start.writeDoubleLE(dataBytes, 8);
+  head.copy(start, PREFIX_BYTES);
+  return padded;
+}
+
+/** Frame whose head is structured text, for what is sent once in a session. */
+export function jsonFrame(kind: number, value: unknown, data: readonly Uint8Array[] = []): Uint8Array[] {
+  return frameParts(kind, Buffer.from(JSON.stringify(value)), data);
+}
+
+/** Bytes of a tensor's values: a view for numbers, length-prefixed UTF-8 for strings. */
+function dataBytes(tensor: OrtTensor): Uint8Array {
+  const { data } = tensor;
+  if ('buffer' in data) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const texts = data.map((text) => Buffer.from(text));
+  const bytes = Buffer.allocUnsafe(texts.reduce((sum, text) => sum + 4 + text.byteLength, 0));
+  let offset = 0;
+  for (const text of texts) {
+    offset = bytes.writeUInt32LE(text.byteLength, offset);
+    offset += text.copy(bytes, offset);
+  }
+  return bytes;
+}
+
+/**
+ * Frame with tensors.
+ *
+ * @param extra - a number beside the tensors; the child reports its memory in bytes with it.
+ * @throws ORT_TENSOR_INVALID if a tensor is not whole.
+ */
+export function tensorFrame(kind: number, tensors: OrtTensors, extra: number = 0): Uint8Array[] {
+  const entries = Object.entries(tensors).map(([name, tensor]) => {
+    checkTensor(name, tensor);
+    return { name: Buffer.from(name), tensor, bytes: dataBytes(tensor) };
+  });
+  const headBytes = entries.reduce((sum, { name, tensor }) => sum + 16 + name.byteLength + tensor.dims.length * 8, 12);
+  const head = Buffer.allocUnsafe(headBytes);
+  let offset = head.writeDoubleLE(extra, 0);
+  offset = head.writeUInt32LE(entries.length, offset);
+  for (const { name, tensor, bytes } of entries) {
+    offset = head.writeUInt16LE(elementIndex(tensor.type) ?? 0, offset);
+    offset = head.writeUInt16LE(tensor.dims.length, offset);
+    offset = head.writeUInt32LE(name.byteLength, offset);
+    offset = head.writeDoubleLE(bytes.byteLength, offset);
+    for (const dim of tensor.dims) offset = head.writeDoubleLE(dim, offset);
+    offset += name.copy(head, offset);
+  }
+  return frameParts(
+    kind,
+    head,
+    entries.map(({ bytes }) => bytes),
+  );
+}
+
+/** Strings of a string tensor. */
+function readStrings(bytes: Buffer): string[] {
+  const texts: string[] = [];
+  for (let offset = 0; offset < bytes.byteLength; ) {
+    const end = offset + 4 + bytes.readUInt32LE(offset);
+    texts.push(bytes.toString('utf8', offset + 4, end));
+    offset = end;
+  }
+  return texts;
+}
+
+/** Tensors of a frame; numbers are views over its data. */
+export function readTensors(frame: Frame): { readonly tensors: Record<string, OrtTensor>; readonly extra: number } {
+  const { head, data } = frame;
+  const tensors: Record<string, OrtTensor> = {};
+  const extra = head.readDoubleLE(0);
+  const count = head.readUInt32LE(8);
+  let offset = 12;
+  let dataOffset = 0;
+  for (let index = 0; index < count; index += 1) {
+    const { type } = elementAt(head.readUInt16LE(offset));
+    const rank = head.readUInt16LE(offset + 2);
+    const nameBytes = head.readUInt32LE(offset + 4);
+    const sizeBytes = head.readDoubleLE(offset + 8);
+    offset += 16;
+    const dims = Array.from({ length: rank }, (_, axis) => head.readDoubleLE(offset + axis * 8));
+    offset += rank * 8;
+    const name = head.toString('utf8', offset, offset + nameBytes);
+    offset += nameBytes;
+    const bytes = data.subarray(dataOffset, dataOffset + sizeBytes);
+    dataOffset += align(sizeBytes);
+    tensors[name] = { type, dims, data: type === 'string' ? readStrings(bytes) : numberView(type, bytes) };
+  }
+  return { tensors, extra };
+}
