@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Ajv } from 'ajv';
-import { Code, defineConfig, defineError, type ErrorType, type Static, Type } from '../sdk/index.ts';
+import { Code, defineConfig, defineError, type ErrorType, type TSchema, Type } from '../sdk/index.ts';
 
 /** The configuration file in the home folder cannot be used. */
 export const ConfigInvalid: ErrorType<'file' | 'problem'> = defineError({
@@ -10,7 +10,7 @@ export const ConfigInvalid: ErrorType<'file' | 'problem'> = defineError({
   message: ({ file, problem }) => `${file} ${problem}; correct the file and start again.`,
 });
 
-const PluginSettings = Type.Object(
+const PluginSettingsSchema: TSchema = Type.Object(
   {
     isolation: Type.Optional(
       Type.Union([Type.Literal('INLINE'), Type.Literal('PROCESS')], {
@@ -30,7 +30,7 @@ const PluginSettings = Type.Object(
 );
 
 /** Schema of `config.json` in the home folder. */
-export const KernelConfigSchema = defineConfig({
+export const KernelConfigSchema: TSchema = defineConfig({
   drainMs: Type.Integer({
     default: 5_000,
     minimum: 0,
@@ -46,14 +46,26 @@ export const KernelConfigSchema = defineConfig({
     minimum: 1024,
     description: 'Largest gRPC message taken from a client, in bytes; 64 MiB holds a batch of images.',
   }),
-  plugins: Type.Record(Type.String(), PluginSettings, {
+  plugins: Type.Record(Type.String(), PluginSettingsSchema, {
     default: {},
     description: 'Settings of plugins by id.',
   }),
 });
 
+/** What an operator says of one plugin. */
+export interface PluginSettings {
+  readonly isolation?: 'INLINE' | 'PROCESS';
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly secrets?: Readonly<Record<string, string>>;
+}
+
 /** Checked content of `config.json`. */
-export type KernelConfig = Static<typeof KernelConfigSchema>;
+export interface KernelConfig {
+  readonly drainMs: number;
+  readonly prestopMs: number;
+  readonly maxMessageBytes: number;
+  readonly plugins: Readonly<Record<string, PluginSettings>>;
+}
 
 /**
  * Reads `config.json` of a home folder; a missing file means defaults.

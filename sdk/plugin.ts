@@ -7,8 +7,8 @@ export interface Plugin<Config = unknown> {
   readonly kind: 'lamella.plugin';
   /** Configuration schema; without one the plugin takes no options. */
   readonly config: TSchema | undefined;
-  /** See {@link PluginDefinition.start}. */
-  readonly start: (host: Host<Config>) => void | Promise<void>;
+  /** See {@link PluginDefinition.start}; the kernel has checked the configuration by then. */
+  start(host: Host<Config>): void | Promise<void>;
 }
 
 /** Input of {@link definePlugin}. */
@@ -23,7 +23,9 @@ export interface PluginDefinition<Schema extends TObject> {
 }
 
 /** Defines a plugin; the only wiring a plugin has. */
-export function definePlugin<Schema extends TObject>(definition: PluginDefinition<Schema>): Plugin<Static<Schema>> {
+export function definePlugin<Schema extends TObject = TObject<Record<never, never>>>(
+  definition: PluginDefinition<Schema>,
+): Plugin<Static<Schema>> {
   return Object.freeze({
     kind: 'lamella.plugin' as const,
     config: definition.config,

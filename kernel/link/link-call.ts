@@ -1,115 +1,176 @@
 import http2 from 'node:http2';
 import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
-import { type CallHeaders, Code } from '../../sdk/index.ts';
+import { DeclaredError, isDeclaredError } from '../../sdk/index.ts';
 import { StatusError } from '../status-error.ts';
-import { broken, FrameReader } from './frame.ts';
-import { statusOf, statusOfHttp, toCallHeaders } from './metadata.ts';
+import { lostError, readHeadersFault, readStatus, resetError } from './answer-status.ts';
+import type { Connection } from './connection.ts';
+import type { Deadlines, Expiring } from './deadlines.ts';
+import { LinkCancelled, LinkDeadlineExceeded, LinkProtocolBroken } from './errors.ts';
+import { FrameDecoder, FrameFault } from './message-frame.ts';
 
-/** Suggested pause before a retry after a lost connection, in milliseconds. */
-const RETRY_PUSHBACK_MS = 250;
-
-/** Messages read ahead of the consumer before the stream is paused. */
-const READ_AHEAD = 16;
-
-/** Callbacks for the metadata of an answer. */
-export interface AnswerListener {
-  readonly onHeaders?: ((headers: CallHeaders) => void) | undefined;
-  readonly onTrailers?: ((trailers: CallHeaders) => void) | undefined;
+/** Who receives what a call brings. */
+export interface AnswerSink {
+  /** First header block; not called for an answer that is a status alone. */
+  onHeaders(block: IncomingHttpHeaders): void;
+  onMessage(message: Uint8Array): void;
+  /** The call is over; called exactly once, after everything else. */
+  onEnd(error: Error | undefined, trailers: IncomingHttpHeaders): void;
 }
 
-/** The receiving half of one call: messages in order, then the status. */
-export class LinkCall {
-  readonly #stream: ClientHttp2Stream;
-  readonly #reader: FrameReader;
-  readonly #messages: Buffer[] = [];
-  #error: StatusError | undefined;
-  #isDone = false;
-  #sawStatus = false;
-  #wake: (() => void) | undefined;
+/** What all calls of a link share. */
+export interface CallSurroundings {
+  readonly connection: Connection;
+  readonly address: string;
+  readonly limitBytes: number;
+  readonly deadlines: Deadlines;
+}
 
-  constructor(stream: ClientHttp2Stream, maxMessageBytes: number, listener: AnswerListener) {
+/** Bounds of one call. */
+export interface CallBounds {
+  readonly deadlineMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const CANCEL: number = http2.constants.NGHTTP2_CANCEL;
+const NO_TRAILERS: IncomingHttpHeaders = Object.freeze({});
+
+/**
+ * The receiving half of one call: cuts the answer into messages and decides how the call ended.
+ *
+ * @remarks The call is over when its status and the end of its data have both come, in whichever order Node tells
+ * them, or when it was broken off. It went well only in the first case: a status followed by a lost message is a loss.
+ */
+export class LinkCall implements Expiring {
+  readonly deadlineMs: number;
+  readonly #stream: ClientHttp2Stream;
+  readonly #surroundings: CallSurroundings;
+  readonly #sink: AnswerSink;
+  readonly #signal: AbortSignal | undefined;
+  readonly #decoder: FrameDecoder;
+  readonly #onMessage: (message: Uint8Array) => void;
+  readonly #onAbort: (() => void) | undefined;
+  #trailers: IncomingHttpHeaders | undefined;
+  #isEnded = false;
+  #isSettled = false;
+
+  constructor(stream: ClientHttp2Stream, surroundings: CallSurroundings, sink: AnswerSink, bounds: CallBounds) {
+    const { deadlineMs, signal } = bounds;
     this.#stream = stream;
-    this.#reader = new FrameReader(maxMessageBytes);
-    stream.on('response', (headers: IncomingHttpHeaders) => this.#onResponse(headers, listener));
-    stream.on('trailers', (trailers: IncomingHttpHeaders) => this.#onTrailers(trailers, listener));
+    this.#surroundings = surroundings;
+    this.#sink = sink;
+    this.#signal = signal;
+    this.#decoder = new FrameDecoder(surroundings.limitBytes);
+    this.#onMessage = (message) => sink.onMessage(message);
+    this.deadlineMs = deadlineMs ?? Infinity;
+    if (deadlineMs !== undefined) surroundings.deadlines.add(this);
+    if (signal !== undefined) {
+      this.#onAbort = () => this.fail(abortError(signal.reason));
+      signal.addEventListener('abort', this.#onAbort, { once: true });
+    }
+    stream.on('response', (block) => this.#onResponse(block));
     stream.on('data', (chunk: Buffer) => this.#onData(chunk));
-    stream.on('error', (error: Error) => this.fail(lost(error.message)));
+    stream.on('trailers', (block) => this.#onTrailers(block));
+    stream.on('end', () => {
+      this.#isEnded = true;
+      if (this.#trailers !== undefined) this.#finish(this.#trailers);
+    });
+    // What an error means is decided when the stream is closed, which always follows.
+    stream.on('error', ignore);
     stream.on('close', () => this.#onClose());
   }
 
-  #onResponse(headers: IncomingHttpHeaders, listener: AnswerListener): void {
-    if (headers['grpc-status'] !== undefined) {
-      this.#onTrailers(headers, listener);
-      return;
-    }
-    const status = Number(headers[':status']);
-    if (status !== 200) {
-      this.fail(new StatusError({ code: statusOfHttp(status), message: `The plugin answered HTTP status ${status}.` }));
-      return;
-    }
-    listener.onHeaders?.(toCallHeaders(headers));
+  get isSettled(): boolean {
+    return this.#isSettled;
   }
 
-  #onTrailers(trailers: IncomingHttpHeaders, listener: AnswerListener): void {
-    this.#sawStatus = true;
-    listener.onTrailers?.(toCallHeaders(trailers));
-    this.#error ??= statusOf(trailers);
+  /** Ends the call from this side and tells the other one. */
+  fail(error: Error): void {
+    if (this.#isSettled) return;
+    this.#settle(error, NO_TRAILERS);
+    this.#stream.close(CANCEL);
+  }
+
+  expire(): void {
+    this.fail(new LinkDeadlineExceeded({}));
+  }
+
+  #onResponse(block: IncomingHttpHeaders): void {
+    const fault = readHeadersFault(block, this.#surroundings.address);
+    // A proxy may send a status with its error page; the status says more than the page.
+    if (block['grpc-status'] !== undefined) this.#onTrailers(block);
+    else if (fault !== undefined) this.fail(fault);
+    else if (!this.#isSettled) this.#sink.onHeaders(block);
+  }
+
+  #onTrailers(block: IncomingHttpHeaders): void {
+    this.#trailers = block;
+    if (this.#isEnded) this.#finish(block);
   }
 
   #onData(chunk: Buffer): void {
+    if (this.#isSettled) return;
     try {
-      this.#messages.push(...this.#reader.read(chunk));
+      this.#decoder.push(chunk, this.#onMessage);
     } catch (error) {
-      this.fail(error as StatusError);
-      return;
+      const { address } = this.#surroundings;
+      this.fail(
+        error instanceof FrameFault
+          ? new LinkProtocolBroken({ address, fault: error.message })
+          : (error as Error),
+      );
     }
-    if (this.#messages.length > READ_AHEAD) this.#stream.pause();
-    this.#wake?.();
+  }
+
+  #finish(trailers: IncomingHttpHeaders): void {
+    const { address } = this.#surroundings;
+    const error = readStatus(trailers, address);
+    const isCut = error === undefined && !this.#decoder.isClean;
+    this.#settle(
+      isCut ? new LinkProtocolBroken({ address, fault: 'its last message is cut off' }) : error,
+      trailers,
+    );
   }
 
   #onClose(): void {
-    if (!this.#sawStatus) this.#error ??= lost('the connection ended before the status arrived');
-    else if (this.#reader.bufferedBytes > 0) this.#error ??= broken('the last message is cut off');
-    this.#isDone = true;
-    this.#wake?.();
-  }
-
-  /** Ends the call from this side. */
-  fail(error: StatusError): void {
-    this.#error ??= error;
-    this.#isDone = true;
-    this.#stream.close(http2.constants.NGHTTP2_CANCEL);
-    this.#wake?.();
-  }
-
-  /**
-   * The next message, or `undefined` at the end of a call that went well.
-   *
-   * @throws StatusError when the call failed; messages that came before are given out first.
-   */
-  async next(): Promise<Buffer | undefined> {
-    for (;;) {
-      const message = this.#messages.shift();
-      if (message !== undefined) {
-        if (this.#messages.length === 0 && !this.#isDone) this.#stream.resume();
-        return message;
-      }
-      if (this.#isDone) {
-        if (this.#error !== undefined) throw this.#error;
-        return undefined;
-      }
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+    if (this.#isSettled) return;
+    const { connection, address } = this.#surroundings;
+    const trailers = this.#trailers;
+    const isComplete = trailers !== undefined && this.#stream.readableLength === 0;
+    if (isComplete || isFailure(trailers)) {
+      this.#finish(trailers ?? NO_TRAILERS);
+      return;
     }
+    const code = this.#stream.rstCode ?? 0;
+    const settle = (): void => {
+      const isLost = connection.isGone || (code === CANCEL && !connection.isUsable);
+      this.#settle(isLost ? lostError(address) : resetError(code, address), NO_TRAILERS);
+    };
+    // A server that goes down may cancel its streams just before it says so; its callers should retry then.
+    if (code === CANCEL) setImmediate(settle);
+    else settle();
+  }
+
+  #settle(error: Error | undefined, trailers: IncomingHttpHeaders): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    if (this.deadlineMs !== Infinity) this.#surroundings.deadlines.remove(this);
+    if (this.#onAbort !== undefined) this.#signal?.removeEventListener('abort', this.#onAbort);
+    // A server may answer before it has read all requests; without this the sending half would stay open for ever.
+    if (!this.#stream.writableEnded) this.#stream.close(CANCEL);
+    this.#sink.onEnd(error, trailers);
   }
 }
 
-/** The status of a call whose connection went away. */
-export function lost(problem: string): StatusError {
-  return new StatusError({
-    code: Code.UNAVAILABLE,
-    message: `The connection to the plugin was lost (${problem}); retry.`,
-    trailers: new Map([['grpc-retry-pushback-ms', String(RETRY_PUSHBACK_MS)]]),
-  });
+function isFailure(trailers: IncomingHttpHeaders | undefined): boolean {
+  return trailers !== undefined && trailers['grpc-status'] !== '0';
+}
+
+function ignore(): void {
+  // See the remark where it is used.
+}
+
+/** The error of a call whose signal was aborted: its reason, if that is fit for callers. */
+export function abortError(reason: unknown): Error {
+  if (reason instanceof StatusError || reason instanceof DeclaredError || isDeclaredError(reason)) return reason;
+  return new LinkCancelled({}, { cause: reason });
 }

@@ -1,197 +1,224 @@
-import http2 from 'node:http2';
-import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
-import net from 'node:net';
-import { type CallHeaders, Code } from '../../sdk/index.ts';
-import { StatusError } from '../status-error.ts';
-import { broken, frame } from './frame.ts';
-import { type AnswerListener, LinkCall, lost } from './link-call.ts';
-import { requestHeaders } from './metadata.ts';
+import type { OutgoingHttpHeaders } from 'node:http2';
+import type { CallHeaders } from '../../sdk/index.ts';
+import { addMetadata, timeoutValue } from './call-metadata.ts';
+import { addressOf, Connection, type LinkTarget } from './connection.ts';
+import { Deadlines } from './deadlines.ts';
+import { LinkClosed, LinkDeadlineExceeded, LinkMessageTooLarge, LinkRefused } from './errors.ts';
+import { abortError, type CallSurroundings, LinkCall } from './link-call.ts';
+import { endWithMessage, sendRequests } from './send-requests.ts';
+import { type AnswerListener, StreamSink } from './stream-sink.ts';
+import { type LinkUnaryResult, UnarySink } from './unary-sink.ts';
 
-/** Where a gRPC server listens. */
-export type LinkTarget = { readonly socketPath: string } | { readonly host: string; readonly port: number };
+export type { AnswerListener, LinkTarget, LinkUnaryResult };
 
 /** Options of one call. */
 export interface LinkCallOptions {
   readonly headers?: CallHeaders | undefined;
-  /** Moment the call must be over, milliseconds since the epoch. */
+  /** Moment the call must be over, in milliseconds since the epoch. */
   readonly deadlineMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Answer of a call with one message. */
-export interface LinkUnaryResult {
-  readonly message: Uint8Array;
-  readonly headers: CallHeaders;
-  readonly trailers: CallHeaders;
+/** Options of a link. */
+export interface LinkOptions {
+  /** Longest message sent or taken, in bytes; default 512 MiB, so that a false length cannot fill the memory. */
+  readonly maxMessageBytes?: number;
+  /** Longest wait for a connection, in milliseconds; default 5 s, because a local socket answers at once or never. */
+  readonly connectTimeoutMs?: number;
 }
 
-/** Receive window of a stream and of the connection, in bytes; the default of 64 KiB would stall large messages. */
-const WINDOW_BYTES = 4 * 1024 * 1024;
-
-/** Largest message accepted, in bytes: what a gRPC length can say, within what a Buffer can hold. */
-const MAX_MESSAGE_BYTES = 2 ** 31 - 1;
-
-/** Longest timer Node can hold, in milliseconds. */
-const TIMER_LIMIT_MS = 2 ** 31 - 1;
+const MAX_MESSAGE_BYTES = 512 * 1024 * 1024;
+const CONNECT_TIMEOUT_MS = 5_000;
 
 /**
- * A minimal gRPC client for one connection: no name resolution, no retries, no balancing.
+ * A minimal gRPC client for one server: no name resolution, no balancing, no retries but of calls that never began.
  *
  * @remarks The kernel stands between callers and plugin processes on every call, and the general client costs two to
- * three times the CPU of this one. Wire format: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md.
+ * three times the CPU of this one. When the server ends the connection and still listens, as it does after too many
+ * cancelled streams or at the age limit of connections, the link connects anew by itself; running calls on a lost
+ * connection fail with LINK_LOST. Wire format: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md.
  */
 export class LinkClient {
-  readonly #session: ClientHttp2Session;
-  /** Resolves when the connection has ended, for whatever reason. */
+  readonly #target: LinkTarget;
+  readonly #address: string;
+  readonly #limitBytes: number;
+  readonly #connectTimeoutMs: number;
+  readonly #deadlines: Deadlines = new Deadlines();
+  readonly #connections: Set<Connection> = new Set();
+  #surroundings: CallSurroundings;
+  #reconnecting: Promise<void> | undefined;
+  #isClosed = false;
+  #resolveClosed: () => void = () => undefined;
+  /** Resolves when the link is closed for good: by {@link close}, or because its server is gone. */
   readonly closed: Promise<void>;
 
-  private constructor(session: ClientHttp2Session) {
-    this.#session = session;
-    // Calls learn of it through their own streams.
-    session.on('error', () => undefined);
+  private constructor(target: LinkTarget, connection: Connection, options: LinkOptions) {
+    this.#target = target;
+    this.#address = addressOf(target);
+    this.#limitBytes = options.maxMessageBytes ?? MAX_MESSAGE_BYTES;
+    this.#connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
     this.closed = new Promise((resolve) => {
-      session.once('close', resolve);
+      this.#resolveClosed = resolve;
     });
+    this.#surroundings = this.#adopt(connection);
   }
 
-  /** @throws Error of the socket when nobody listens. */
-  static async connect(target: LinkTarget): Promise<LinkClient> {
-    const socket = 'socketPath' in target ? net.connect(target.socketPath) : net.connect(target.port, target.host);
-    await new Promise<void>((resolve, reject) => {
-      socket.once('connect', resolve);
-      socket.once('error', reject);
-    });
-    socket.setNoDelay(true);
-    const session = http2.connect('http://localhost', {
-      createConnection: () => socket,
-      settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
-    });
-    session.setLocalWindowSize(WINDOW_BYTES);
-    return new LinkClient(session);
+  /** @throws LINK_UNREACHABLE when nobody listens, or what listens does not speak HTTP/2. */
+  static async connect(target: LinkTarget, options: LinkOptions = {}): Promise<LinkClient> {
+    const connection = await Connection.open(target, options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS);
+    return new LinkClient(target, connection, options);
   }
 
-  /** @throws StatusError */
+  /**
+   * Calls a method with one request and one answer.
+   *
+   * @throws StatusError as the server answered it.
+   * @throws LINK_LOST, LINK_CLOSED, LINK_REFUSED, LINK_PROTOCOL_BROKEN, LINK_MESSAGE_TOO_LARGE,
+   * LINK_DEADLINE_EXCEEDED, LINK_HEADER_INVALID; the signal's reason, or LINK_CANCELLED.
+   */
   async unary(path: string, request: Uint8Array, options: LinkCallOptions = {}): Promise<LinkUnaryResult> {
-    let headers: CallHeaders = new Map();
-    let trailers: CallHeaders = new Map();
-    const { stream, call, release } = this.#open(path, options, {
-      onHeaders: (received) => {
-        headers = received;
-      },
-      onTrailers: (received) => {
-        trailers = received;
-      },
-    });
+    if (!this.#surroundings.connection.isUsable) await this.#reconnect();
     try {
-      stream.end(frame(request));
-      const message = await call.next();
-      if (message === undefined) throw broken('it ended well without a message');
-      // The status decides: a message may be followed by an error.
-      if ((await call.next()) !== undefined) throw broken('a second message came for a unary call');
-      return { message, headers, trailers };
-    } finally {
-      release();
+      return await this.#unaryOnce(path, request, options);
+    } catch (error) {
+      if (!(error instanceof LinkRefused)) throw error;
+      // The server says that it has not looked at the call, so a second try cannot do anything twice.
+      if (!this.#surroundings.connection.isUsable) await this.#reconnect();
+      return this.#unaryOnce(path, request, options);
     }
   }
 
-  /** Any kind of call; ends with StatusError. Leaving the loop early cancels the call. */
+  async #unaryOnce(path: string, request: Uint8Array, options: LinkCallOptions): Promise<LinkUnaryResult> {
+    this.#checkSize(request);
+    const block = requestBlock(path, options);
+    return new Promise<LinkUnaryResult>((resolve, reject) => {
+      const surroundings = this.#surroundings;
+      const stream = surroundings.connection.request(block);
+      const sink = new UnarySink(this.#address, { resolve, reject });
+      // The stream's listeners keep the call.
+      const call = new LinkCall(stream, surroundings, sink, options);
+      if (!call.isSettled) endWithMessage(stream, request);
+    });
+  }
+
+  /**
+   * Calls a method of any kind. The call begins with the first `next()`; leaving the loop early cancels it.
+   *
+   * @throws as {@link unary}, after the messages that came before the error.
+   */
   async *stream(
     path: string,
     requests: AsyncIterable<Uint8Array>,
     options: LinkCallOptions & AnswerListener = {},
   ): AsyncGenerator<Uint8Array> {
-    const { stream, call, release } = this.#open(path, options, options);
-    void send(stream, requests, call);
-    let isOver = false;
+    if (!this.#surroundings.connection.isUsable) await this.#reconnect();
+    const surroundings = this.#surroundings;
+    const stream = surroundings.connection.request(requestBlock(path, options));
+    const sink = new StreamSink(stream, options);
+    const call = new LinkCall(stream, surroundings, sink, options);
+    void sendRequests(stream, this.#checked(requests), call);
     try {
       for (;;) {
-        const message = await call.next();
-        if (message === undefined) break;
+        const message = sink.take() ?? (await sink.receive());
+        if (message === undefined) return;
         yield message;
       }
-      isOver = true;
-    } catch (error) {
-      isOver = true;
-      throw error;
     } finally {
-      release();
-      if (!isOver) stream.close(http2.constants.NGHTTP2_CANCEL);
+      // Changes nothing unless the consumer has left before the end.
+      call.fail(abortError(undefined));
     }
   }
 
-  #open(
-    path: string,
-    { headers, deadlineMs, signal }: LinkCallOptions,
-    listener: AnswerListener,
-  ): { stream: ClientHttp2Stream; call: LinkCall; release: () => void } {
-    if (this.#session.closed || this.#session.destroyed) throw lost('it is closed');
-    signal?.throwIfAborted();
-    const stream = this.#session.request(requestHeaders(path, headers, deadlineMs));
-    const call = new LinkCall(stream, MAX_MESSAGE_BYTES, listener);
-    const onAbort = (): void => call.fail(aborted(signal?.reason));
-    signal?.addEventListener('abort', onAbort, { once: true });
-    const timer = deadlineMs === undefined ? undefined : expire(call, deadlineMs - Date.now());
-    return {
-      stream,
-      call,
-      release: () => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', onAbort);
-      },
-    };
-  }
-
-  /** Ends the connection; running calls fail with UNAVAILABLE. */
-  async close(): Promise<void> {
-    this.#session.destroy();
-    await this.closed;
-  }
-}
-
-function expire(call: LinkCall, leftMs: number): NodeJS.Timeout | undefined {
-  if (leftMs > TIMER_LIMIT_MS) return undefined;
-  const error = new StatusError({
-    code: Code.DEADLINE_EXCEEDED,
-    message: 'The deadline of the call passed; give it more time or ask for less.',
-  });
-  return setTimeout(() => call.fail(error), Math.max(0, leftMs));
-}
-
-function aborted(reason: unknown): StatusError {
-  return reason instanceof StatusError
-    ? reason
-    : new StatusError({ code: Code.CANCELLED, message: 'The call was cancelled.', cause: reason });
-}
-
-/** Sends requests no faster than the other side takes them. */
-async function send(
-  stream: ClientHttp2Stream,
-  requests: AsyncIterable<Uint8Array>,
-  call: LinkCall,
-): Promise<void> {
-  try {
+  async *#checked(requests: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const request of requests) {
-      if (stream.destroyed || stream.closed) return;
-      if (!stream.write(frame(request))) await writable(stream);
+      this.#checkSize(request);
+      yield request;
     }
-    stream.end();
-  } catch (cause) {
-    call.fail(
-      cause instanceof StatusError
-        ? cause
-        : new StatusError({ code: Code.CANCELLED, message: 'The request stream failed.', cause }),
-    );
+  }
+
+  #checkSize(request: Uint8Array): void {
+    if (request.byteLength <= this.#limitBytes) return;
+    throw new LinkMessageTooLarge({ size: String(request.byteLength), limit: String(this.#limitBytes) });
+  }
+
+  /**
+   * Ends the link: at once, failing the calls that run, or gracefully after they have ended.
+   * Resolves when the connection is gone.
+   */
+  async close(graceful = false): Promise<void> {
+    this.#isClosed = true;
+    const connections = [...this.#connections];
+    for (const connection of connections) {
+      if (graceful) connection.finish();
+      else connection.destroy();
+    }
+    await Promise.all(connections.map(({ closed }) => closed));
+    this.#end();
+  }
+
+  #end(): void {
+    this.#isClosed = true;
+    if (this.#connections.size === 0) this.#deadlines.clear();
+    this.#resolveClosed();
+  }
+
+  #adopt(connection: Connection): CallSurroundings {
+    this.#connections.add(connection);
+    void connection.closed.then(() => this.#connections.delete(connection));
+    connection.onRetired = () => {
+      // Tried at once, so that whoever watches `closed` learns soon whether the server is still there.
+      if (!this.#isClosed) this.#reconnect().catch(() => undefined);
+    };
+    return {
+      connection,
+      address: this.#address,
+      limitBytes: this.#limitBytes,
+      deadlines: this.#deadlines,
+    };
+  }
+
+  /** @throws LINK_CLOSED */
+  async #reconnect(): Promise<void> {
+    if (this.#isClosed) throw new LinkClosed({ address: this.#address });
+    this.#reconnecting ??= this.#connectAnew();
+    await this.#reconnecting;
+  }
+
+  async #connectAnew(): Promise<void> {
+    const previous = this.#surroundings.connection;
+    try {
+      const connection = await Connection.open(this.#target, this.#connectTimeoutMs);
+      this.#surroundings = this.#adopt(connection);
+      previous.finish();
+      if (this.#isClosed) connection.destroy();
+    } catch (cause) {
+      this.#end();
+      throw new LinkClosed({ address: this.#address }, { cause });
+    } finally {
+      this.#reconnecting = undefined;
+    }
   }
 }
 
-async function writable(stream: ClientHttp2Stream): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      stream.off('drain', done);
-      stream.off('close', done);
-      resolve();
-    };
-    stream.on('drain', done);
-    stream.on('close', done);
-  });
+/**
+ * @throws LINK_HEADER_INVALID, LINK_DEADLINE_EXCEEDED; the reason of a signal that is aborted already.
+ */
+function requestBlock(path: string, { headers, deadlineMs, signal }: LinkCallOptions): OutgoingHttpHeaders {
+  if (signal?.aborted === true) throw abortError(signal.reason);
+  const block: OutgoingHttpHeaders = {
+    ':method': 'POST',
+    ':path': path,
+    ':scheme': 'http',
+    // Every language accepts this name on a socket, while an encoded path is refused by some.
+    ':authority': 'localhost',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  };
+  if (deadlineMs !== undefined) {
+    const leftMs = deadlineMs - Date.now();
+    if (leftMs <= 0) throw new LinkDeadlineExceeded({});
+    block['grpc-timeout'] = timeoutValue(leftMs);
+  }
+  if (headers !== undefined) addMetadata(block, headers);
+  return block;
 }

@@ -68,7 +68,7 @@ const HANDLERS: Record<DescMethod['methodKind'], (method: MethodRegistration) =>
     ({ path, target, identify }: MethodRegistration): grpc.handleClientStreamingCall<Bytes, Bytes> =>
     (requests, callback) => {
       const call = toCall(requests, identify);
-      only(target.stream(path, requests as AsyncIterable<Bytes>, call)).then(
+      only(target.stream(path, messagesOf(requests), call)).then(
         (answer) => {
           sendHeaders(requests, call);
           callback(null, toBuffer(answer), trailers(call));
@@ -86,9 +86,16 @@ const HANDLERS: Record<DescMethod['methodKind'], (method: MethodRegistration) =>
     ({ path, target, identify }: MethodRegistration): grpc.handleBidiStreamingCall<Bytes, Bytes> =>
     (duplex) => {
       const call = toCall(duplex, identify);
-      void respond(duplex, target.stream(path, duplex as AsyncIterable<Bytes>, call), call);
+      void respond(duplex, target.stream(path, messagesOf(duplex), call), call);
     },
 };
+
+/** Reads a stream without destroying it at the end, as iteration would: its other half still has answers to send. */
+function messagesOf(
+  source: grpc.ServerReadableStream<Bytes, Bytes> | grpc.ServerDuplexStream<Bytes, Bytes>,
+): AsyncIterable<Bytes> {
+  return source.iterator({ destroyOnReturn: false }) as AsyncIterable<Bytes>;
+}
 
 /** Longest deadline that is kept, in milliseconds; anything longer is as good as none and would overflow timers. */
 const DEADLINE_LIMIT_MS = 2 ** 31 - 1;

@@ -7,7 +7,7 @@ import { PortInUse } from '../errors.ts';
 import { HttpConnections } from './http-connections.ts';
 import { errorResponse } from './http-error-response.ts';
 import { HttpClientGone } from './http-errors.ts';
-import { checkBrowser } from './http-guard.ts';
+import { checkBrowser, isLoopback } from './http-guard.ts';
 import { type ActiveMount, type HttpMount, HttpMounts } from './http-mounts.ts';
 import { type HttpListenerLimits, withDefaultLimits } from './http-limits.ts';
 import { checkLength, requestUrl, toRequest } from './http-request.ts';
@@ -158,7 +158,7 @@ export class HttpListener {
     const url = requestUrl(incoming);
     state.path = url.pathname;
     checkBrowser(incoming, url, {
-      allowedHosts: this.#options.allowedHosts ?? [],
+      allowedHosts: this.#options.allowedHosts ?? (isLoopback(this.#options.host) ? [] : ['*']),
       allowedOrigins: this.#options.allowedOrigins ?? [],
     });
     const mount = this.#mounts.find(url.pathname);

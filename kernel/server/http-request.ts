@@ -88,7 +88,7 @@ export function checkLength(incoming: IncomingMessage, { maxBodyBytes }: HttpBod
 }
 
 /** Reads the body chunk by chunk on demand; the socket is paused while the handler does not read. */
-class BodySource implements UnderlyingDefaultSource<Uint8Array> {
+class BodySource {
   readonly #incoming: IncomingMessage;
   readonly #limits: HttpBodyLimits;
   #receivedBytes = 0;

@@ -1,0 +1,117 @@
+import http2 from 'node:http2';
+import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
+import net from 'node:net';
+import { LinkUnreachable } from './errors.ts';
+
+/** Where a gRPC server listens. */
+export type LinkTarget = { readonly socketPath: string } | { readonly host: string; readonly port: number };
+
+/** Receive window of a stream and of the connection, in bytes; the default of 64 KiB would stall large messages. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
+
+/** Longest header block taken, in bytes; the metadata of an answer is a few lines. */
+const HEADER_LIMIT_BYTES = 64 * 1024;
+
+/** A target as people write it. */
+export function addressOf(target: LinkTarget): string {
+  return 'socketPath' in target ? `unix:${target.socketPath}` : `${target.host}:${target.port}`;
+}
+
+/** One HTTP/2 session with a gRPC server. */
+export class Connection {
+  readonly #session: ClientHttp2Session;
+  /** Resolves when the session has ended and no call runs on it any more. */
+  readonly closed: Promise<void>;
+  /** Called once when the other side ends the session or announces that it will: new calls need another one. */
+  onRetired: (() => void) | undefined;
+  #isUsable = true;
+
+  private constructor(session: ClientHttp2Session) {
+    this.#session = session;
+    // Calls learn of it through their own streams.
+    session.on('error', () => this.#retire());
+    session.on('goaway', () => this.#retire());
+    this.closed = new Promise((resolve) => {
+      session.once('close', () => {
+        this.#retire();
+        resolve();
+      });
+    });
+  }
+
+  /**
+   * Connects and waits for the other side's HTTP/2 settings, which tell that it speaks the protocol.
+   *
+   * @throws LINK_UNREACHABLE
+   */
+  static async open(target: LinkTarget, timeoutMs: number): Promise<Connection> {
+    const socket = net.connect(
+      'socketPath' in target ? { path: target.socketPath } : { ...target, noDelay: true },
+    );
+    const session = http2.connect('http://localhost', {
+      createConnection: () => socket,
+      // Node would refuse streams when their queued bytes pass 10 MB; flow control bounds them already.
+      maxSessionMemory: Number.MAX_SAFE_INTEGER,
+      settings: { initialWindowSize: WINDOW_BYTES, enablePush: false, maxHeaderListSize: HEADER_LIMIT_BYTES },
+    });
+    try {
+      await established(session, timeoutMs);
+    } catch (cause) {
+      session.destroy();
+      const phrase = (cause as Error).message;
+      throw new LinkUnreachable({ address: addressOf(target), cause: phrase }, { cause });
+    }
+    session.setLocalWindowSize(WINDOW_BYTES);
+    return new Connection(session);
+  }
+
+  /** False from the moment new calls cannot start here. */
+  get isUsable(): boolean {
+    return this.#isUsable;
+  }
+
+  /** True when the transport itself is gone, so that running calls cannot end well. */
+  get isGone(): boolean {
+    return this.#session.destroyed || this.#session.socket?.destroyed !== false;
+  }
+
+  request(block: OutgoingHttpHeaders): ClientHttp2Stream {
+    return this.#session.request(block);
+  }
+
+  /** Takes no new calls, lets those that run end, then ends the session. */
+  finish(): void {
+    this.#retire();
+    if (!this.#session.closed) this.#session.close();
+  }
+
+  /** Ends the session and all calls on it. */
+  destroy(): void {
+    this.#retire();
+    this.#session.destroy();
+  }
+
+  #retire(): void {
+    if (!this.#isUsable) return;
+    this.#isUsable = false;
+    this.onRetired?.();
+  }
+}
+
+async function established(session: ClientHttp2Session, timeoutMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = new Error(`no HTTP/2 settings came within ${timeoutMs} ms`);
+    timer = setTimeout(() => reject(error), timeoutMs);
+  });
+  const ready = new Promise<void>((resolve, reject) => {
+    session.once('remoteSettings', () => resolve());
+    session.once('error', reject);
+    session.once('close', () => reject(new Error('the connection was closed at once')));
+  });
+  try {
+    await Promise.race([ready, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

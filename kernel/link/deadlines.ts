@@ -1,0 +1,65 @@
+/** Something that ends by itself at a moment. */
+export interface Expiring {
+  /** Moment, in milliseconds since the epoch. */
+  readonly deadlineMs: number;
+  /** Called once when the moment has passed. */
+  expire(): void;
+}
+
+/** Longest timer Node can hold, in milliseconds. */
+const TIMER_LIMIT_MS = 2 ** 31 - 1;
+
+/**
+ * Deadlines of all calls of a link under one timer.
+ *
+ * @remarks A timer for each call would cost more than anything else the link does for it, and nearly all calls end
+ * long before. The timer stands at the earliest deadline it has seen; when it fires, all that passed expire and it is
+ * set to the earliest of the rest. Calls that ended in the meantime cost nothing.
+ */
+export class Deadlines {
+  readonly #waiting: Set<Expiring> = new Set();
+  #timer: NodeJS.Timeout | undefined;
+  #timerMs = Infinity;
+
+  add(item: Expiring): void {
+    this.#waiting.add(item);
+    if (item.deadlineMs < this.#timerMs) this.#arm(item.deadlineMs);
+  }
+
+  remove(item: Expiring): void {
+    this.#waiting.delete(item);
+  }
+
+  /** Stops the timer; nothing expires any more. */
+  clear(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#timerMs = Infinity;
+    this.#waiting.clear();
+  }
+
+  #arm(atMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timerMs = atMs;
+    const leftMs = Math.min(TIMER_LIMIT_MS, Math.max(1, atMs - Date.now()));
+    // A pending deadline alone must not keep the process alive: its connection does.
+    this.#timer = setTimeout(() => this.#sweep(), leftMs).unref();
+  }
+
+  #sweep(): void {
+    const nowMs = Date.now();
+    let earliestMs = Infinity;
+    const passed: Expiring[] = [];
+    for (const item of this.#waiting) {
+      if (item.deadlineMs <= nowMs) passed.push(item);
+      else if (item.deadlineMs < earliestMs) earliestMs = item.deadlineMs;
+    }
+    this.#timer = undefined;
+    this.#timerMs = Infinity;
+    if (earliestMs !== Infinity) this.#arm(earliestMs);
+    for (const item of passed) {
+      this.#waiting.delete(item);
+      item.expire();
+    }
+  }
+}

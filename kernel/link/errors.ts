@@ -1,0 +1,69 @@
+import { Code, defineError, type ErrorType } from '../../sdk/index.ts';
+
+/** No connection to the other side could be made. */
+export const LinkUnreachable: ErrorType<'address' | 'cause'> = defineError({
+  reason: 'LINK_UNREACHABLE',
+  code: Code.UNAVAILABLE,
+  message: ({ address, cause }) =>
+    `Nothing that speaks gRPC answers at ${address} (${cause}); check that the process runs and listens there.`,
+});
+
+/** The connection ended while the call was running. */
+export const LinkLost: ErrorType<'address'> = defineError({
+  reason: 'LINK_LOST',
+  code: Code.UNAVAILABLE,
+  message: ({ address }) =>
+    `The connection to ${address} ended before the answer was complete; retry if the method may run twice.`,
+});
+
+/** The link was closed on this side, or could not be made anew after it was lost. */
+export const LinkClosed: ErrorType<'address'> = defineError({
+  reason: 'LINK_CLOSED',
+  code: Code.UNAVAILABLE,
+  message: ({ address }) => `The link to ${address} is closed; retry when its process has been started again.`,
+});
+
+/** The other side did not take the call, which therefore never began. */
+export const LinkRefused: ErrorType<'address'> = defineError({
+  reason: 'LINK_REFUSED',
+  code: Code.UNAVAILABLE,
+  message: ({ address }) => `${address} takes no further calls at the moment; retry later.`,
+});
+
+/** The answer breaks the gRPC protocol. */
+export const LinkProtocolBroken: ErrorType<'address' | 'fault'> = defineError({
+  reason: 'LINK_PROTOCOL_BROKEN',
+  code: Code.INTERNAL,
+  message: ({ address, fault }) =>
+    `The answer of ${address} is not valid gRPC (${fault}); check that a gRPC server of a current version listens there.`,
+});
+
+/** The request cannot be put into an HTTP/2 header block. */
+export const LinkHeaderInvalid: ErrorType<'header' | 'fault'> = defineError({
+  reason: 'LINK_HEADER_INVALID',
+  code: Code.INVALID_ARGUMENT,
+  message: ({ header, fault }) =>
+    `The metadata '${header}' cannot be sent (${fault}); use lower-case ASCII names, printable ASCII text, and a name that ends in -bin for bytes.`,
+});
+
+/** A message is longer than the link takes. */
+export const LinkMessageTooLarge: ErrorType<'size' | 'limit'> = defineError({
+  reason: 'LINK_MESSAGE_TOO_LARGE',
+  code: Code.RESOURCE_EXHAUSTED,
+  message: ({ size, limit }) =>
+    `A message of ${size} bytes is over the limit of ${limit} bytes; split it, or use a streaming method.`,
+});
+
+/** The deadline passed on this side. */
+export const LinkDeadlineExceeded: ErrorType = defineError({
+  reason: 'LINK_DEADLINE_EXCEEDED',
+  code: Code.DEADLINE_EXCEEDED,
+  message: () => 'The deadline of the call passed; give it more time or ask for less.',
+});
+
+/** The caller does not want the answer any more. */
+export const LinkCancelled: ErrorType = defineError({
+  reason: 'LINK_CANCELLED',
+  code: Code.CANCELLED,
+  message: () => 'The caller cancelled the call; call again if the answer is still wanted.',
+});

@@ -1,0 +1,57 @@
+import type { IncomingHttpHeaders } from 'node:http2';
+import type { CallHeaders } from '../../sdk/index.ts';
+import { readMetadata } from './call-metadata.ts';
+import { LinkProtocolBroken } from './errors.ts';
+import type { AnswerSink } from './link-call.ts';
+
+/** Answer of a call with one message. */
+export interface LinkUnaryResult {
+  readonly message: Uint8Array;
+  readonly headers: CallHeaders;
+  readonly trailers: CallHeaders;
+}
+
+/** How a unary call is told its end. */
+export interface UnaryOutcome {
+  readonly resolve: (result: LinkUnaryResult) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Collects the one message of a unary answer. */
+export class UnarySink implements AnswerSink {
+  readonly #address: string;
+  readonly #outcome: UnaryOutcome;
+  #block: IncomingHttpHeaders = {};
+  #message: Uint8Array | undefined;
+  #isDoubled = false;
+
+  constructor(address: string, outcome: UnaryOutcome) {
+    this.#address = address;
+    this.#outcome = outcome;
+  }
+
+  onHeaders(block: IncomingHttpHeaders): void {
+    this.#block = block;
+  }
+
+  onMessage(message: Uint8Array): void {
+    this.#isDoubled = this.#message !== undefined;
+    this.#message = message;
+  }
+
+  onEnd(error: Error | undefined, trailers: IncomingHttpHeaders): void {
+    const message = this.#message;
+    if (error !== undefined) {
+      this.#outcome.reject(error);
+    } else if (message === undefined || this.#isDoubled) {
+      const fault = message === undefined ? 'it has no message' : 'it has more than one message';
+      this.#outcome.reject(new LinkProtocolBroken({ address: this.#address, fault }));
+    } else {
+      this.#outcome.resolve({
+        message,
+        headers: readMetadata(this.#block),
+        trailers: readMetadata(trailers),
+      });
+    }
+  }
+}
