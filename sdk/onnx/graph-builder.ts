@@ -47,10 +47,10 @@ export class GraphBuilder {
   }
 
   /** Declares an input of the graph. */
-  input(name: string, type: ValueType): Value {
+  input(name: string, { type, shape }: ValueType): Value {
     const unique = this.#unique(name);
-    this.#inputs.push(valueInfo(unique, type));
-    return { name: unique, ...type };
+    this.#inputs.push(valueInfo(unique, { type, shape }));
+    return { name: unique, type, shape };
   }
 
   /** Adds a constant; its name is changed when it is taken. */
@@ -81,7 +81,9 @@ export class GraphBuilder {
   call(opType: string, inputs: readonly (Value | undefined)[], options: CallNodeOptions = {}): readonly Value[] {
     const { attributes = {}, outputCount = 1, domain = '' } = options;
     const types = options.types ?? inferTypes(opType, domain, { inputs, attributes });
-    const outputs = types.slice(0, outputCount).map((type) => ({ name: this.#unique(opType), ...type }));
+    const outputs = types
+      .slice(0, outputCount)
+      .map(({ type, shape }): Value => ({ name: this.#unique(opType), type, shape }));
     this.#nodes.push({ opType, domain, inputs, outputs, attributes });
     return outputs;
   }
