@@ -1,5 +1,5 @@
 import http2 from 'node:http2';
-import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
+import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders, Settings } from 'node:http2';
 import net from 'node:net';
 import { LinkUnreachable } from './errors.ts';
 
@@ -11,6 +11,21 @@ const WINDOW_BYTES = 4 * 1024 * 1024;
 
 /** Longest header block taken, in bytes; the metadata of an answer is a few lines. */
 const HEADER_LIMIT_BYTES = 64 * 1024;
+
+/** Our settings, also sent again as a sign of life that every HTTP/2 peer must acknowledge. */
+const SETTINGS: Settings = {
+  initialWindowSize: WINDOW_BYTES,
+  enablePush: false,
+  maxHeaderListSize: HEADER_LIMIT_BYTES,
+};
+
+/** Times of a connection, in milliseconds. */
+export interface ConnectionTimes {
+  /** Longest wait for the connection. */
+  readonly connectTimeoutMs: number;
+  /** Pause between two signs of life; without one for that long the connection counts as lost. */
+  readonly probeIntervalMs: number;
+}
 
 /** A target as people write it. */
 export function addressOf(target: LinkTarget): string {
@@ -25,14 +40,17 @@ export class Connection {
   /** Called once when the other side ends the session or announces that it will: new calls need another one. */
   onRetired: (() => void) | undefined;
   #isUsable = true;
+  #isAlive = true;
 
-  private constructor(session: ClientHttp2Session) {
+  private constructor(session: ClientHttp2Session, probeIntervalMs: number) {
     this.#session = session;
+    const probe = setInterval(() => this.#probe(), probeIntervalMs).unref();
     // Calls learn of it through their own streams.
     session.on('error', () => this.#retire());
     session.on('goaway', () => this.#retire());
     this.closed = new Promise((resolve) => {
       session.once('close', () => {
+        clearInterval(probe);
         this.#retire();
         resolve();
       });
@@ -44,7 +62,7 @@ export class Connection {
    *
    * @throws LINK_UNREACHABLE
    */
-  static async open(target: LinkTarget, timeoutMs: number): Promise<Connection> {
+  static async open(target: LinkTarget, times: ConnectionTimes): Promise<Connection> {
     const socket = net.connect(
       'socketPath' in target ? { path: target.socketPath } : { ...target, noDelay: true },
     );
@@ -52,17 +70,17 @@ export class Connection {
       createConnection: () => socket,
       // Node would refuse streams when their queued bytes pass 10 MB; flow control bounds them already.
       maxSessionMemory: Number.MAX_SAFE_INTEGER,
-      settings: { initialWindowSize: WINDOW_BYTES, enablePush: false, maxHeaderListSize: HEADER_LIMIT_BYTES },
+      settings: SETTINGS,
     });
     try {
-      await established(session, timeoutMs);
+      await established(session, times.connectTimeoutMs);
     } catch (cause) {
       session.destroy();
       const phrase = (cause as Error).message;
       throw new LinkUnreachable({ address: addressOf(target), cause: phrase }, { cause });
     }
     session.setLocalWindowSize(WINDOW_BYTES);
-    return new Connection(session);
+    return new Connection(session, times.probeIntervalMs);
   }
 
   /** False from the moment new calls cannot start here. */
@@ -89,6 +107,22 @@ export class Connection {
   destroy(): void {
     this.#retire();
     this.#session.destroy();
+  }
+
+  /**
+   * Node stops reading and stays silent when what comes in is not HTTP/2, so calls would wait for ever. Settings are
+   * sent rather than pings, because gRPC servers punish pings on a connection that is quiet.
+   */
+  #probe(): void {
+    if (!this.#isAlive) {
+      this.destroy();
+      return;
+    }
+    if (this.#session.closed || this.#session.destroyed) return;
+    this.#isAlive = false;
+    this.#session.settings(SETTINGS, () => {
+      this.#isAlive = true;
+    });
   }
 
   #retire(): void {

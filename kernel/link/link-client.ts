@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders } from 'node:http2';
 import type { CallHeaders } from '../../sdk/index.ts';
 import { addMetadata, timeoutValue } from './call-metadata.ts';
-import { addressOf, Connection, type LinkTarget } from './connection.ts';
+import { addressOf, Connection, type ConnectionTimes, type LinkTarget } from './connection.ts';
 import { Deadlines } from './deadlines.ts';
 import { LinkClosed, LinkDeadlineExceeded, LinkMessageTooLarge, LinkRefused } from './errors.ts';
 import { abortError, type CallSurroundings, LinkCall } from './link-call.ts';
@@ -25,10 +25,16 @@ export interface LinkOptions {
   readonly maxMessageBytes?: number;
   /** Longest wait for a connection, in milliseconds; default 5 s, because a local socket answers at once or never. */
   readonly connectTimeoutMs?: number;
+  /**
+   * Time without any sign of life after which the connection counts as lost, in milliseconds; default 30 s, because a
+   * plugin whose thread is busy for seconds is slow, not dead.
+   */
+  readonly probeIntervalMs?: number;
 }
 
 const MAX_MESSAGE_BYTES = 512 * 1024 * 1024;
 const CONNECT_TIMEOUT_MS = 5_000;
+const PROBE_INTERVAL_MS = 30_000;
 
 /**
  * A minimal gRPC client for one server: no name resolution, no balancing, no retries but of calls that never began.
@@ -42,7 +48,7 @@ export class LinkClient {
   readonly #target: LinkTarget;
   readonly #address: string;
   readonly #limitBytes: number;
-  readonly #connectTimeoutMs: number;
+  readonly #times: ConnectionTimes;
   readonly #deadlines: Deadlines = new Deadlines();
   readonly #connections: Set<Connection> = new Set();
   #surroundings: CallSurroundings;
@@ -56,7 +62,7 @@ export class LinkClient {
     this.#target = target;
     this.#address = addressOf(target);
     this.#limitBytes = options.maxMessageBytes ?? MAX_MESSAGE_BYTES;
-    this.#connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
+    this.#times = timesOf(options);
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -65,7 +71,7 @@ export class LinkClient {
 
   /** @throws LINK_UNREACHABLE when nobody listens, or what listens does not speak HTTP/2. */
   static async connect(target: LinkTarget, options: LinkOptions = {}): Promise<LinkClient> {
-    const connection = await Connection.open(target, options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS);
+    const connection = await Connection.open(target, timesOf(options));
     return new LinkClient(target, connection, options);
   }
 
@@ -187,7 +193,7 @@ export class LinkClient {
   async #connectAnew(): Promise<void> {
     const previous = this.#surroundings.connection;
     try {
-      const connection = await Connection.open(this.#target, this.#connectTimeoutMs);
+      const connection = await Connection.open(this.#target, this.#times);
       this.#surroundings = this.#adopt(connection);
       previous.finish();
       if (this.#isClosed) connection.destroy();
@@ -198,6 +204,13 @@ export class LinkClient {
       this.#reconnecting = undefined;
     }
   }
+}
+
+function timesOf(options: LinkOptions): ConnectionTimes {
+  return {
+    connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+    probeIntervalMs: options.probeIntervalMs ?? PROBE_INTERVAL_MS,
+  };
 }
 
 /**
