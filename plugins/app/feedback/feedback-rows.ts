@@ -1,0 +1,64 @@
+import { DataType } from 'lamella/proto/lamella/data/v1/dataset';
+import type { Feedback } from 'lamella/proto/lamella/app/v1/feedback_service';
+import type { Field } from 'lamella/proto/lamella/data/v1/dataset';
+import { isHoldout } from 'lamella/sdk';
+import { type ColumnData, encodeBatch } from './feedback-batch.ts';
+import { RecipeInvalid } from './errors.ts';
+import { feedbackNumber } from './feedback-store.ts';
+import type { CheckedRecipe } from './recipe.ts';
+
+/** Keys of feedback rows begin here, far above the keys of any collected row. */
+const FIRST_KEY = 1_000_000_000;
+
+/** Room for each feedback to find a key outside the hold-out. */
+const KEYS_EACH = 64;
+
+/** Feedback as rows of the dataset that a recipe trains on. */
+export interface FeedbackRows {
+  readonly rows: number;
+  readonly arrowIpc: Uint8Array;
+}
+
+/**
+ * Turns corrections into training rows.
+ *
+ * @remarks Their keys are chosen so that none falls into the hold-out: people correct a model to teach it, and both
+ * models of a comparison must be measured on the same rows.
+ * @throws RECIPE_INVALID if the dataset's columns are of a kind that feedback cannot fill.
+ */
+export function feedbackRows(
+  feedback: readonly Feedback[],
+  fields: readonly Field[],
+  checked: CheckedRecipe,
+): FeedbackRows {
+  const { recipe, split, labels } = checked;
+  const feature = fields.find(({ name }) => name === recipe.featureColumn);
+  const width = (feature?.shape ?? []).reduce((product, size) => product * Number(size), 1);
+  if (feature?.type !== DataType.UINT8) {
+    throw new RecipeInvalid({
+      problem: `feedback can only be added to a feature column of bytes, and '${recipe.featureColumn}' is none`,
+    });
+  }
+  const usable = feedback.filter(
+    ({ input, correct }) => input?.data.byteLength === width && labels.includes(correct),
+  );
+  const features = new Uint8Array(usable.length * width);
+  usable.forEach(({ input }, row) => features.set(input?.data ?? [], row * width));
+  const columns: ColumnData[] = [
+    {
+      name: split.keyColumn,
+      values: Int32Array.from(usable, (item) => keyOutsideHoldout(feedbackNumber(item), checked)),
+    },
+    { name: recipe.featureColumn, values: features, width },
+    { name: recipe.labelColumn, values: Int32Array.from(usable, ({ correct }) => labels.indexOf(correct)) },
+  ];
+  return { rows: usable.length, arrowIpc: encodeBatch(columns, usable.length) };
+}
+
+function keyOutsideHoldout(number: number, { split }: CheckedRecipe): number {
+  const first = FIRST_KEY + number * KEYS_EACH;
+  for (let key = first; key < first + KEYS_EACH; key += 1) {
+    if (!isHoldout(key, split.holdoutShare, split.seed)) return key;
+  }
+  return first;
+}
