@@ -1,0 +1,26 @@
+import { type ConfigOf, defineConfig, Type } from 'lamella/sdk';
+import type { TInteger, TObject, TString } from '@sinclair/typebox';
+
+/** Options of the inference plugin; the same as in plugin.json, which the kernel checks before any code runs. */
+export const InferConfigSchema: TObject<{
+  serverName: TString;
+  instances: TInteger;
+  maxBatchRows: TInteger;
+  queueLimit: TInteger;
+  intraOpThreads: TInteger;
+  runTimeoutMs: TInteger;
+  memoryLimitMib: TInteger;
+  maxModelBytes: TInteger;
+}> = defineConfig({
+  serverName: Type.String({ minLength: 1, maxLength: 100, default: 'lamella' }),
+  instances: Type.Integer({ minimum: 1, maximum: 64, default: 1 }),
+  maxBatchRows: Type.Integer({ minimum: 1, maximum: 65_536, default: 64 }),
+  queueLimit: Type.Integer({ minimum: 1, maximum: 1_000_000, default: 2_048 }),
+  intraOpThreads: Type.Integer({ minimum: 1, maximum: 256, default: 1 }),
+  runTimeoutMs: Type.Integer({ minimum: 1, maximum: 3_600_000, default: 60_000 }),
+  memoryLimitMib: Type.Integer({ minimum: 64, maximum: 1_048_576, default: 4_096 }),
+  maxModelBytes: Type.Integer({ minimum: 1, maximum: 2_147_483_647, default: 1_073_741_824 }),
+});
+
+/** Value of {@link InferConfigSchema}. */
+export type InferConfig = ConfigOf<typeof InferConfigSchema>;

@@ -1,0 +1,84 @@
+import { Code, defineError, type ErrorType } from 'lamella/sdk';
+
+// Texts begin as Triton's do where clients match them.
+
+/** A request names a model, or a version of it, that is not loaded. */
+export const ModelUnknown: ErrorType<'what'> = defineError({
+  reason: 'MODEL_UNKNOWN',
+  code: Code.NOT_FOUND,
+  message: ({ what }) =>
+    `Request for unknown model: ${what} is not found; RepositoryIndex lists the models and RepositoryModelLoad loads one`,
+});
+
+/** A request does not fit the model; the sentence says where. */
+export const RequestInvalid: ErrorType<'problem'> = defineError({
+  reason: 'REQUEST_INVALID',
+  code: Code.INVALID_ARGUMENT,
+  message: ({ problem }) => problem,
+});
+
+/** Too many requests wait for the model. */
+export const QueueFull: ErrorType<'model' | 'limit'> = defineError({
+  reason: 'QUEUE_FULL',
+  code: Code.UNAVAILABLE,
+  message: ({ model, limit }) =>
+    `Exceeds maximum queue size: ${limit} requests wait for '${model}'; try again later or raise instances or queueLimit`,
+});
+
+/** The `timeout` parameter of a request passed while it waited. */
+export const RequestExpired: ErrorType<'model'> = defineError({
+  reason: 'REQUEST_EXPIRED',
+  code: Code.UNAVAILABLE,
+  message: ({ model }) => `Request timeout expired while it waited for '${model}'; give it more time or try again`,
+});
+
+/** The deadline of the call passed while it waited. */
+export const DeadlinePassed: ErrorType<'model'> = defineError({
+  reason: 'DEADLINE_PASSED',
+  code: Code.DEADLINE_EXCEEDED,
+  message: ({ model }) => `The deadline of the call passed while it waited for '${model}'; give it more time`,
+});
+
+/** The caller went away while its request waited. */
+export const RequestCancelled: ErrorType = defineError({
+  reason: 'REQUEST_CANCELLED',
+  code: Code.CANCELLED,
+  message: () => 'The request was cancelled by its caller.',
+});
+
+/** A version that is asked for is not in the registry. */
+export const ModelNotRegistered: ErrorType<'model' | 'version'> = defineError({
+  reason: 'MODEL_NOT_REGISTERED',
+  code: Code.NOT_FOUND,
+  message: ({ model, version }) =>
+    `failed to load '${model}': the model registry has no ${version}; register it, or name another version in the ` +
+    "parameter 'version'",
+});
+
+/** A registered file cannot be served. */
+export const ModelLoadFailed: ErrorType<'model' | 'problem'> = defineError({
+  reason: 'MODEL_LOAD_FAILED',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ model, problem }) => `failed to load '${model}': ${problem}`,
+});
+
+/** A method of the protocol that this server does not have. */
+export const MethodUnsupported: ErrorType<'method' | 'advice'> = defineError({
+  reason: 'METHOD_UNSUPPORTED',
+  code: Code.UNIMPLEMENTED,
+  message: ({ method, advice }) => `${method} is not supported by this server; ${advice}`,
+});
+
+/** Says that a tensor has more or less content than its shape needs. */
+export function sizeMismatch(facts: {
+  readonly name: string;
+  readonly model: string;
+  readonly expected: number;
+  readonly got: number;
+  readonly unit: string;
+}): Error {
+  const { name, model, expected, got, unit } = facts;
+  return new RequestInvalid({
+    problem: `unexpected total size ${got} ${unit} for input '${name}' for model '${model}', expecting ${expected}`,
+  });
+}

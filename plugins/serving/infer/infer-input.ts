@@ -1,0 +1,107 @@
+import { elementsOf, numberView, type OrtTensor, type OrtTensors } from 'lamella/sdk/ort';
+import { readBytesTensor } from './bytes-tensor.ts';
+import { type Datatype, datatypeOf } from './datatype.ts';
+import { RequestInvalid, sizeMismatch } from './errors.ts';
+import type { ModelShape } from './model-shape.ts';
+import { typedData, type TypedValues } from './typed-values.ts';
+
+/** One input as a request gives it, over gRPC or REST. */
+export interface InferInput {
+  /** Name. */
+  readonly name: string;
+  /** Data type as the protocol names it. */
+  readonly datatype: string;
+  /** Sizes of the dimensions. */
+  readonly shape: readonly number[];
+  /** Values: little-endian bytes, or a list. */
+  readonly content: { readonly raw: Uint8Array } | { readonly values: TypedValues };
+}
+
+/** Inputs that fit the model. */
+export interface Feeds {
+  /** Tensors by name, for all inputs of the model. */
+  readonly tensors: OrtTensors;
+  /** Rows, when the model takes batches; else 1. */
+  readonly rows: number;
+}
+
+/** Checks the inputs of a request against the model. @throws REQUEST_INVALID in Triton's words. */
+export function readFeeds(inputs: readonly InferInput[], model: ModelShape): Feeds {
+  checkNames(inputs, model);
+  const tensors: Record<string, OrtTensor> = {};
+  let rows: number | undefined;
+  for (const input of inputs) {
+    tensors[input.name] = readInput(input, model);
+    if (!model.batchable) continue;
+    const inputRows = input.shape[0] ?? 0;
+    rows ??= inputRows;
+    if (inputRows !== rows) {
+      throw invalid(`input '${input.name}' batch size does not match other inputs for '${model.name}'`);
+    }
+  }
+  return { tensors, rows: rows ?? 1 };
+}
+
+function checkNames(inputs: readonly InferInput[], model: ModelShape): void {
+  const names = new Set(inputs.map(({ name }) => name));
+  if (names.size !== inputs.length) throw invalid(`an input of the request for '${model.name}' is given twice`);
+  const allowed = [...model.inputs.keys()].join(', ');
+  for (const name of names) {
+    if (!model.inputs.has(name)) {
+      throw invalid(`unexpected inference input '${name}' for model '${model.name}', allowed inputs are: ${allowed}`);
+    }
+  }
+  const missing = [...model.inputs.keys()].filter((name) => !names.has(name));
+  if (missing.length > 0) {
+    throw invalid(
+      `expected ${model.inputs.size} inputs but got ${inputs.length} inputs for model '${model.name}'; ` +
+        `missing required input(s) '${missing.join("', '")}'`,
+    );
+  }
+}
+
+function readInput(input: InferInput, model: ModelShape): OrtTensor {
+  const port = model.inputs.get(input.name);
+  if (port === undefined) throw new TypeError('Names are checked first.');
+  const datatype = datatypeOf(port.type);
+  if (input.datatype !== datatype.name) {
+    throw invalid(
+      `inference input '${input.name}' data-type is '${input.datatype}', but model '${model.name}' expects ` +
+        `'${datatype.name}'`,
+    );
+  }
+  if (!shapeFits(input.shape, port.dims)) {
+    throw invalid(
+      `unexpected shape for input '${input.name}' for model '${model.name}'. Expected [${port.dims.join(',')}], got ` +
+        `[${input.shape.join(',')}]`,
+    );
+  }
+  return { type: port.type, dims: input.shape, data: readContent(input, datatype, model.name) };
+}
+
+function shapeFits(shape: readonly number[], expected: readonly number[]): boolean {
+  return (
+    shape.length === expected.length &&
+    shape.every((size, axis) => Number.isSafeInteger(size) && size >= 0 && [size, -1].includes(expected[axis] ?? 0)) &&
+    Number.isSafeInteger(elementsOf(shape))
+  );
+}
+
+function readContent(input: InferInput, datatype: Datatype, model: string): OrtTensor['data'] {
+  const { content, name } = input;
+  const count = elementsOf(input.shape);
+  if ('values' in content) return typedData({ name, datatype, count, values: content.values, model });
+  if (datatype.sizeBytes === 0) {
+    const texts = readBytesTensor(content.raw, name);
+    if (texts.length !== count) throw sizeMismatch({ name, model, expected: count, got: texts.length, unit: 'elements' });
+    return texts;
+  }
+  const expected = count * datatype.sizeBytes;
+  const got = content.raw.byteLength;
+  if (got !== expected) throw sizeMismatch({ name, model, expected, got, unit: 'bytes' });
+  return numberView(datatype.element, content.raw);
+}
+
+function invalid(problem: string): Error {
+  return new RequestInvalid({ problem });
+}

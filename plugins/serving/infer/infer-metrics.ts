@@ -1,0 +1,81 @@
+import type { Counter, Gauge, Histogram, Labels, Metrics } from 'lamella/sdk';
+import type { RequestTimes } from './statistics.ts';
+
+const LABELS: readonly string[] = ['model', 'version'];
+const SECONDS: readonly number[] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+const ROWS: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+
+/** Why a request failed, in Triton's words. */
+export type FailureReason = 'REJECTED' | 'CANCELED' | 'BACKEND' | 'OTHER';
+
+/** Triton's metrics under Triton's names, and two histograms that it lacks. */
+export class InferMetrics {
+  readonly #success: Counter;
+  readonly #failure: Counter;
+  readonly #inferences: Counter;
+  readonly #executions: Counter;
+  readonly #requestUs: Counter;
+  readonly #queueUs: Counter;
+  readonly #inputUs: Counter;
+  readonly #inferUs: Counter;
+  readonly #pending: Gauge;
+  readonly #seconds: Histogram;
+  readonly #batchRows: Histogram;
+
+  constructor(metrics: Metrics) {
+    const counter = (name: string, help: string, labels: readonly string[] = LABELS): Counter =>
+      metrics.counter({ name, help, labels });
+    this.#success = counter('nv_inference_request_success', 'Number of requests that were answered');
+    this.#failure = counter('nv_inference_request_failure', 'Number of requests that failed', [...LABELS, 'reason']);
+    this.#inferences = counter('nv_inference_count', 'Number of rows that were inferred');
+    this.#executions = counter('nv_inference_exec_count', 'Number of runs of the model');
+    this.#requestUs = counter('nv_inference_request_duration_us', 'Time of answered requests in microseconds');
+    this.#queueUs = counter('nv_inference_queue_duration_us', 'Time in the queue in microseconds');
+    this.#inputUs = counter('nv_inference_compute_input_duration_us', 'Time to read inputs in microseconds');
+    this.#inferUs = counter('nv_inference_compute_infer_duration_us', 'Time of runs in microseconds, for each request');
+    this.#pending = metrics.gauge({
+      name: 'nv_inference_pending_request_count',
+      help: 'Number of requests that wait',
+      labels: LABELS,
+    });
+    this.#seconds = metrics.histogram({
+      name: 'lamella_inference_request_seconds',
+      help: 'Time of answered requests in seconds',
+      labels: LABELS,
+      buckets: SECONDS,
+    });
+    this.#batchRows = metrics.histogram({
+      name: 'lamella_inference_batch_rows',
+      help: 'Rows of one run',
+      labels: LABELS,
+      buckets: ROWS,
+    });
+  }
+
+  /** Counts a request that was answered. */
+  succeeded(labels: Labels, times: RequestTimes): void {
+    this.#success.add(1, labels);
+    this.#inferences.add(times.rows, labels);
+    this.#requestUs.add(times.totalMs * 1_000, labels);
+    this.#queueUs.add(times.queueMs * 1_000, labels);
+    this.#inputUs.add(times.inputMs * 1_000, labels);
+    this.#inferUs.add(times.runMs * 1_000, labels);
+    this.#seconds.observe(times.totalMs / 1_000, labels);
+  }
+
+  /** Counts a request that failed. */
+  failed(labels: Labels, reason: FailureReason): void {
+    this.#failure.add(1, { ...labels, reason });
+  }
+
+  /** Counts a run. */
+  executed(labels: Labels, rows: number): void {
+    this.#executions.add(1, labels);
+    this.#batchRows.observe(rows, labels);
+  }
+
+  /** Tells how many requests wait. */
+  waiting(labels: Labels, count: number): void {
+    this.#pending.set(count, labels);
+  }
+}

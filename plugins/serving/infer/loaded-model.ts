@@ -1,0 +1,147 @@
+import { type Code as CodeType, Code, isDeclaredError } from 'lamella/sdk';
+import type { OrtSession, OrtTensors } from 'lamella/sdk/ort';
+import { Batcher } from './batcher.ts';
+import { DeadlinePassed, RequestCancelled, RequestInvalid } from './errors.ts';
+import { type InferInput, readFeeds } from './infer-input.ts';
+import type { FailureReason, InferMetrics } from './infer-metrics.ts';
+import type { ModelShape } from './model-shape.ts';
+import { ModelStatisticsCounter } from './statistics.ts';
+
+/** One request for a model. */
+export interface InferCall {
+  /** Inputs. */
+  readonly inputs: readonly InferInput[];
+  /** Names of the outputs that are wanted; empty means all. */
+  readonly outputs: readonly string[];
+  /** Ends the wait. */
+  readonly signal: AbortSignal;
+  /** Moment after which nobody waits for the answer, in milliseconds since the epoch. */
+  readonly deadlineMs?: number | undefined;
+  /** Longest time in the queue in milliseconds. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** What a loaded model is made of. */
+export interface LoadedModelParts {
+  /** Name, version, inputs and outputs. */
+  readonly shape: ModelShape;
+  /** The open model; closed with it. */
+  readonly session: OrtSession;
+  /** Requests that may wait. */
+  readonly queueLimit: number;
+  /** Longest time of one run in milliseconds. */
+  readonly runTimeoutMs: number;
+  /** Where requests are counted. */
+  readonly metrics: InferMetrics;
+  /** SHA-256 of the file. */
+  readonly digest: string;
+}
+
+const REASONS: ReadonlyMap<CodeType, FailureReason> = new Map<CodeType, FailureReason>([
+  [Code.CANCELLED, 'CANCELED'],
+  [Code.DEADLINE_EXCEEDED, 'CANCELED'],
+  [Code.RESOURCE_EXHAUSTED, 'REJECTED'],
+]);
+
+/** A version of a model that answers requests. */
+export class LoadedModel {
+  readonly shape: ModelShape;
+  readonly digest: string;
+  readonly instances: number;
+  readonly statistics: ModelStatisticsCounter = new ModelStatisticsCounter();
+  readonly #session: OrtSession;
+  readonly #batcher: Batcher;
+  readonly #metrics: InferMetrics;
+  readonly #labels: Readonly<Record<string, string>>;
+
+  constructor(parts: LoadedModelParts) {
+    const { shape, session, metrics } = parts;
+    this.shape = shape;
+    this.digest = parts.digest;
+    this.instances = session.instances;
+    this.#session = session;
+    this.#metrics = metrics;
+    this.#labels = { model: shape.name, version: shape.version };
+    this.#batcher = new Batcher({
+      model: shape.name,
+      slots: session.instances,
+      queueLimit: parts.queueLimit,
+      batchable: shape.batchable,
+      maxBatchRows: shape.maxBatchRows,
+      run: (tensors) => session.run(tensors, { timeoutMs: parts.runTimeoutMs }),
+      onRun: (rows, runMs) => {
+        this.statistics.executed(rows, runMs);
+        metrics.executed(this.#labels, rows);
+        metrics.waiting(this.#labels, this.#batcher.waiting);
+      },
+    });
+  }
+
+  /** Answers one request. @throws REQUEST_INVALID QUEUE_FULL REQUEST_EXPIRED DEADLINE_PASSED REQUEST_CANCELLED ORT_… */
+  async infer(call: InferCall): Promise<OrtTensors> {
+    const startMs = performance.now();
+    try {
+      const feeds = readFeeds(call.inputs, this.shape);
+      this.#checkRequest(call, feeds.rows);
+      const inputMs = performance.now() - startMs;
+      const answer = await this.#batcher.submit({
+        tensors: feeds.tensors,
+        rows: feeds.rows,
+        signal: call.signal,
+        timeoutMs: call.timeoutMs,
+        abortError: () => this.#abortError(call.deadlineMs),
+      });
+      const totalMs = performance.now() - startMs;
+      const times = { rows: feeds.rows, queueMs: answer.queueMs, inputMs, runMs: answer.runMs, totalMs };
+      this.statistics.succeeded(times, Date.now());
+      this.#metrics.succeeded(this.#labels, times);
+      return pick(answer.outputs, call.outputs);
+    } catch (error) {
+      this.statistics.failed(performance.now() - startMs);
+      this.#metrics.failed(this.#labels, failureReason(error));
+      throw error;
+    }
+  }
+
+  /** Ends the model once all its requests are answered. */
+  async close(): Promise<void> {
+    await this.#batcher.drained();
+    await this.#session.close();
+  }
+
+  #checkRequest(call: InferCall, rows: number): void {
+    const { name, batchable, maxBatchRows, outputs } = this.shape;
+    if (batchable && (rows < 1 || rows > maxBatchRows)) {
+      throw new RequestInvalid({
+        problem: `inference request batch-size must be >= 1 and <= ${maxBatchRows} for '${name}', got ${rows}`,
+      });
+    }
+    const unknown = call.outputs.find((output) => !outputs.has(output));
+    if (unknown !== undefined) {
+      throw new RequestInvalid({
+        problem:
+          `unexpected inference output '${unknown}' for model '${name}', allowed outputs are: ` +
+          [...outputs.keys()].join(', '),
+      });
+    }
+    const twice = call.outputs.find((output, index) => call.outputs.indexOf(output) !== index);
+    if (twice !== undefined) throw new RequestInvalid({ problem: `output '${twice}' already exists in request` });
+  }
+
+  #abortError(deadlineMs: number | undefined): Error {
+    const passed = deadlineMs !== undefined && Date.now() >= deadlineMs;
+    return passed ? new DeadlinePassed({ model: this.shape.name }) : new RequestCancelled({});
+  }
+}
+
+function pick(outputs: OrtTensors, names: readonly string[]): OrtTensors {
+  if (names.length === 0) return outputs;
+  return Object.fromEntries(Object.entries(outputs).filter(([name]) => names.includes(name)));
+}
+
+function failureReason(error: unknown): FailureReason {
+  if (!isDeclaredError(error)) return 'OTHER';
+  if (error.reason === 'QUEUE_FULL' || error.reason === 'REQUEST_EXPIRED') return 'REJECTED';
+  if (error.reason.startsWith('ORT_') && error.code !== Code.CANCELLED) return 'BACKEND';
+  return REASONS.get(error.code) ?? 'OTHER';
+}

@@ -1,0 +1,20 @@
+import { definePlugin, type Plugin } from 'lamella/sdk';
+import { GRPCInferenceService } from 'lamella/proto/inference/grpc_inference_service';
+import { InferConfigSchema } from './config.ts';
+import { ModelRepository } from './repository.ts';
+import { restHandler } from './rest.ts';
+import { inferenceService } from './service.ts';
+
+const plugin: Plugin = definePlugin({
+  config: InferConfigSchema,
+  async start(host) {
+    const repository = host.own(new ModelRepository(host));
+    // Before the instance takes traffic, so that an upgrade of this plugin loses no call.
+    await repository.restore();
+    const server = { name: host.config.serverName, version: host.version };
+    host.serve(GRPCInferenceService, inferenceService(repository, server));
+    host.serveHttp(restHandler(repository, server));
+  },
+});
+
+export default plugin;

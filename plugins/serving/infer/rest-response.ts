@@ -1,0 +1,42 @@
+import type { OrtTensor, OrtTensors } from 'lamella/sdk/ort';
+import { datatypeOf } from './datatype.ts';
+import { rawContents } from './grpc-tensors.ts';
+import type { ModelShape } from './model-shape.ts';
+import type { RestInferRequest } from './rest-request.ts';
+
+/** Writes an answer in JSON, with tensors that were asked for as bytes after it. */
+export function writeInferResponse(model: ModelShape, request: RestInferRequest, outputs: OrtTensors): Response {
+  const binary = new Map(request.outputs.map((output) => [output.name, output.binary]));
+  const tail: Uint8Array[] = [];
+  const described = [...model.outputs.keys()].flatMap((name): object[] => {
+    const tensor = outputs[name];
+    if (tensor === undefined) return [];
+    const head = { name, datatype: datatypeOf(tensor.type).name, shape: tensor.dims };
+    const isBinary = tensor.type === 'float16' || (binary.get(name) ?? request.binaryByDefault);
+    if (!isBinary) return [{ ...head, data: jsonData(tensor) }];
+    const bytes = rawContents(tensor);
+    tail.push(bytes);
+    return [{ ...head, parameters: { binary_data_size: bytes.byteLength } }];
+  });
+  const text = JSON.stringify({
+    model_name: model.name,
+    model_version: model.version,
+    ...(request.id !== undefined && { id: request.id }),
+    outputs: described,
+  });
+  if (tail.length === 0) return new Response(text, { headers: { 'content-type': 'application/json' } });
+  const json = Buffer.from(text);
+  return new Response(Buffer.concat([json, ...tail]), {
+    headers: {
+      'content-type': 'application/octet-stream',
+      'inference-header-content-length': String(json.byteLength),
+    },
+  });
+}
+
+function jsonData({ type, data }: OrtTensor): unknown[] {
+  const values: unknown[] = [...data];
+  if (type === 'bool') return values.map((value) => value === 1);
+  // JSON of the protocol has numbers; those beyond 2^53 lose their last digits, so ask for bytes to get them whole.
+  return type === 'int64' || type === 'uint64' ? values.map(Number) : values;
+}

@@ -1,0 +1,168 @@
+import { create, type DescMessage, type MessageInitShape, toJson } from '@bufbuild/protobuf';
+import { codeName, type FetchHandler, type HttpContext, isDeclaredError } from 'lamella/sdk';
+import {
+  ModelMetadataResponseSchema,
+  ModelStatisticsResponseSchema,
+} from 'lamella/proto/inference/grpc_inference_service';
+import { ModelConfigSchema } from 'lamella/proto/inference/model_config';
+import { describeConfig, describeMetadata, EXTENSIONS } from './describe-model.ts';
+import { RequestInvalid } from './errors.ts';
+import type { LoadedModel } from './loaded-model.ts';
+import type { ModelRepository } from './repository.ts';
+import { repositoryIndex } from './repository-index.ts';
+import { readInferRequest } from './rest-request.ts';
+import { writeInferResponse } from './rest-response.ts';
+import type { ServerFacts } from './service.ts';
+
+type Verb = 'GET' | 'POST';
+
+interface Route {
+  readonly verb: Verb;
+  readonly pattern: RegExp;
+  readonly answer: (parts: RouteParts) => Response | Promise<Response>;
+}
+
+interface RouteParts {
+  readonly request: Request;
+  readonly context: HttpContext;
+  readonly groups: Readonly<Record<string, string | undefined>>;
+}
+
+const MODEL = String.raw`^/v2/models/(?<model>[^/]+)(?:/versions/(?<version>[^/]+))?`;
+
+/** HTTP status of each gRPC status as Triton maps them; all others are 400. */
+const HTTP_STATUS: Readonly<Record<string, number>> = {
+  NOT_FOUND: 404,
+  UNAVAILABLE: 503,
+  UNIMPLEMENTED: 501,
+  DEADLINE_EXCEEDED: 504,
+  CANCELLED: 499,
+  RESOURCE_EXHAUSTED: 429,
+};
+
+/** The protocol's REST form, under `/v2`. */
+export function restHandler(repository: ModelRepository, server: ServerFacts): FetchHandler {
+  const routes = restRoutes(repository, server);
+  return async (request, context) => {
+    try {
+      return await route(routes, request, context);
+    } catch (error) {
+      if (!isDeclaredError(error)) throw error;
+      const retry = error.retryAfterMs === undefined ? {} : { 'retry-after': String(Math.ceil(error.retryAfterMs / 1_000)) };
+      return json({ error: error.message }, { status: HTTP_STATUS[codeName(error.code)] ?? 400, headers: retry });
+    }
+  };
+}
+
+async function route(routes: readonly Route[], request: Request, context: HttpContext): Promise<Response> {
+  const path = new URL(request.url).pathname;
+  const verb = request.method === 'HEAD' ? 'GET' : request.method;
+  const allowed = new Set<Verb>();
+  for (const { pattern, answer, verb: wanted } of routes) {
+    const match = pattern.exec(path);
+    if (match === null) continue;
+    allowed.add(wanted);
+    if (wanted === verb) return answer({ request, context, groups: decoded(match.groups ?? {}) });
+  }
+  if (allowed.size > 0) {
+    const verbs = [...allowed].join(', ');
+    return json({ error: `${request.method} is not allowed here, use ${verbs}` }, { status: 405, headers: { allow: verbs } });
+  }
+  return json({ error: `there is nothing at ${path}; GET /v2 describes the server` }, { status: 404 });
+}
+
+function decoded(groups: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> {
+  try {
+    return Object.fromEntries(
+      Object.entries(groups).map(([name, value]) => [name, value === undefined ? undefined : decodeURIComponent(value)]),
+    );
+  } catch {
+    throw new RequestInvalid({ problem: 'the path has a malformed % sequence' });
+  }
+}
+
+function restRoutes(repository: ModelRepository, server: ServerFacts): readonly Route[] {
+  const model = ({ groups }: RouteParts): LoadedModel => repository.get(groups['model'] ?? '', groups['version'] ?? '');
+  const get = (pattern: string, answer: Route['answer']): Route => ({ verb: 'GET', pattern: new RegExp(`${pattern}$`), answer });
+  const post = (pattern: string, answer: Route['answer']): Route => ({ verb: 'POST', pattern: new RegExp(`${pattern}$`), answer });
+  return [
+    get('^/v2/?', () => json({ ...server, extensions: EXTENSIONS })),
+    get('^/v2/health/live', () => json({ live: true })),
+    get('^/v2/health/ready', () => json({ ready: repository.ready }, { status: repository.ready ? 200 : 503 })),
+    get('^/v2/models/stats', () => json(statistics(repository.loaded()))),
+    get(`${MODEL}/ready`, ({ groups }) => {
+      const ready = repository.has(groups['model'] ?? '', groups['version'] ?? '');
+      return json({ name: groups['model'], ready }, { status: ready ? 200 : 503 });
+    }),
+    get(`${MODEL}/config`, (parts) => json(plain(ModelConfigSchema, describeConfig(model(parts))))),
+    get(`${MODEL}/stats`, (parts) => json(statistics([model(parts)]))),
+    post(`${MODEL}/infer`, (parts) => infer(model(parts), parts)),
+    get(MODEL, (parts) => json(plain(ModelMetadataResponseSchema, describeMetadata(model(parts))))),
+    post('^/v2/repository/index', async ({ request }) => {
+      const { ready } = await bodyObject(request);
+      return json(await repositoryIndex(repository, ready === true));
+    }),
+    post('^/v2/repository/models/(?<model>[^/]+)/load', async ({ request, groups }) => {
+      await repository.load(groups['model'] ?? '', loadVersion(await bodyObject(request)));
+      return json({});
+    }),
+    post('^/v2/repository/models/(?<model>[^/]+)/unload', async ({ groups }) => {
+      await repository.unload(groups['model'] ?? '');
+      return json({});
+    }),
+  ];
+}
+
+async function infer(model: LoadedModel, { request, context }: RouteParts): Promise<Response> {
+  const body = new Uint8Array(await request.arrayBuffer());
+  const call = readInferRequest(body, request.headers, model.shape);
+  const outputs = await model.infer({
+    inputs: call.inputs,
+    outputs: call.outputs.map(({ name }) => name),
+    signal: context.signal,
+    timeoutMs: call.timeoutMs,
+  });
+  return writeInferResponse(model.shape, call, outputs);
+}
+
+/** Body of a repository request: an object, or nothing. */
+async function bodyObject(request: Request): Promise<Record<string, unknown>> {
+  const text = await request.text();
+  if (text.trim() === '') return {};
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  } catch {
+    // Falls through to the same sentence.
+  }
+  throw new RequestInvalid({ problem: 'the body must be a JSON object or empty' });
+}
+
+function loadVersion(body: Readonly<Record<string, unknown>>): string | undefined {
+  const parameters = body['parameters'];
+  if (parameters === undefined) return undefined;
+  const version: unknown =
+    typeof parameters === 'object' && parameters !== null && 'version' in parameters ? parameters.version : undefined;
+  if (Object.keys(parameters ?? {}).some((name) => name !== 'version') || !/^[a-z0-9_-]{1,63}$/.test(String(version))) {
+    throw new RequestInvalid({ problem: "the only load parameter is 'version': a number, an alias or 'latest'" });
+  }
+  return String(version);
+}
+
+/** Statistics in the protocol's JSON, in which 64-bit counts are numbers. */
+function statistics(models: readonly LoadedModel[]): unknown {
+  const modelStats = models.map((model) => model.statistics.snapshot(model.shape.name, model.shape.version));
+  return plain(ModelStatisticsResponseSchema, { modelStats });
+}
+
+/** A message as JSON with the field names of the proto file and 64-bit integers as numbers, as Triton writes it. */
+function plain<Schema extends DescMessage>(schema: Schema, message: MessageInitShape<Schema>): unknown {
+  const value = toJson(schema, create(schema, message), { useProtoFieldName: true, alwaysEmitImplicit: true });
+  return JSON.parse(JSON.stringify(value), (_key, entry: unknown) =>
+    typeof entry === 'string' && /^-?[0-9]{1,15}$/.test(entry) ? Number(entry) : entry,
+  );
+}
+
+function json(value: unknown, init: { readonly status?: number; readonly headers?: Record<string, string> } = {}): Response {
+  return Response.json(value, { status: init.status ?? 200, ...(init.headers !== undefined && { headers: init.headers }) });
+}
