@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { DeclaredError, isDeclaredError } from 'lamella/sdk';
+import type { OrtTensors } from 'lamella/sdk/ort';
+import { Batcher, type BatcherOptions, type BatchRequest } from '../../../plugins/serving/infer/batcher.ts';
+import { RequestCancelled } from '../../../plugins/serving/infer/errors.ts';
+
+/** Tensors of one input with a value for each row. */
+function rows(...values: number[]): OrtTensors {
+  return { x: { type: 'float32', dims: [values.length, 1], data: Float32Array.from(values) } };
+}
+
+/** A request for those rows. */
+function request(tensors: OrtTensors, signal: AbortSignal = new AbortController().signal): BatchRequest {
+  return { tensors, rows: tensors['x']?.dims[0] ?? 0, signal, abortError: () => new RequestCancelled({}) };
+}
+
+/** A model whose runs the test ends one by one. */
+class HeldModel {
+  readonly batches: number[][] = [];
+  readonly #releases: (() => void)[] = [];
+
+  readonly run = async (tensors: OrtTensors): Promise<OrtTensors> => {
+    const values = [...(tensors['x']?.data as Float32Array)];
+    this.batches.push(values);
+    await new Promise<void>((resolve) => this.#releases.push(resolve));
+    if (values.includes(-1)) throw new DeclaredError({ reason: 'POISON', code: 3, message: 'poisoned' });
+    return { y: { type: 'float32', dims: [...(tensors['x']?.dims ?? [])], data: Float32Array.from(values) } };
+  };
+
+  /** Waits until a run is under way, then ends it. */
+  async release(): Promise<void> {
+    while (this.#releases.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    this.#releases.shift()?.();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+function reason(error: unknown): string {
+  return isDeclaredError(error) ? error.reason : String(error);
+}
+
+describe('the batcher of serving.infer', () => {
+  let model: HeldModel;
+  const batcher = (options: Partial<BatcherOptions> = {}): Batcher =>
+    new Batcher({
+      model: 'm',
+      slots: 1,
+      queueLimit: 100,
+      batchable: true,
+      maxBatchRows: 4,
+      run: model.run,
+      onRun: () => undefined,
+      ...options,
+    });
+  const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+  beforeEach(() => {
+    model = new HeldModel();
+  });
+
+  it('joins what arrived in one turn, then what arrived during the run, never above the limit of rows', async () => {
+    const subject = batcher();
+    const first = [1, 2].map((value) => subject.submit(request(rows(value))));
+    await nextTurn();
+    const later = [3, 4, 5, 6, 7].map((value) => subject.submit(request(rows(value))));
+    for (let run = 0; run < 3; run += 1) await model.release();
+    const answers = await Promise.all([...first, ...later]);
+    assert.deepEqual(model.batches, [[1, 2], [3, 4, 5, 6], [7]]);
+    assert.deepEqual(
+      answers.map(({ outputs }) => [...(outputs['y']?.data as Float32Array)]),
+      [[1], [2], [3], [4], [5], [6], [7]],
+    );
+  });
+
+  it('does not mix shapes, and does not let one shape hold up another', async () => {
+    const subject = batcher();
+    const wide: OrtTensors = { x: { type: 'float32', dims: [1, 2], data: Float32Array.of(8, 9) } };
+    const all = [request(rows(1)), request(wide), request(rows(2))].map((one) => subject.submit(one));
+    await model.release();
+    await model.release();
+    await Promise.all(all);
+    assert.deepEqual(model.batches, [[1, 2], [8, 9]]);
+  });
+
+  it('runs each request of a failed batch alone, so that only the bad one fails', async () => {
+    const subject = batcher();
+    const all = [1, -1, 3].map((value) => subject.submit(request(rows(value))));
+    const settled = Promise.allSettled(all);
+    for (let run = 0; run < 4; run += 1) await model.release();
+    const results = await settled;
+    assert.deepEqual(
+      results.map((result) => (result.status === 'fulfilled' ? 'answered' : reason(result.reason))),
+      ['answered', 'POISON', 'answered'],
+    );
+    assert.deepEqual(model.batches, [[1, -1, 3], [1], [-1], [3]]);
+  });
+
+  it('drops a cancelled request at once and does not run it', async () => {
+    const subject = batcher({ maxBatchRows: 1 });
+    const abort = new AbortController();
+    const first = subject.submit(request(rows(1)));
+    const second = subject.submit(request(rows(2), abort.signal));
+    await nextTurn();
+    abort.abort();
+    assert.equal(await second.catch(reason), 'REQUEST_CANCELLED');
+    assert.equal(subject.waiting, 0);
+    await model.release();
+    await first;
+    assert.deepEqual(model.batches, [[1]]);
+  });
+
+  it('drops a request whose time in the queue is over', async () => {
+    const subject = batcher({ maxBatchRows: 1 });
+    const first = subject.submit(request(rows(1)));
+    const second = subject.submit({ ...request(rows(2)), timeoutMs: 1 });
+    assert.equal(await second.catch(reason), 'REQUEST_EXPIRED');
+    await model.release();
+    await first;
+  });
+
+  it('refuses requests beyond the queue limit', async () => {
+    const subject = batcher({ queueLimit: 2, maxBatchRows: 1 });
+    const all = [1, 2].map((value) => subject.submit(request(rows(value))));
+    assert.equal(await subject.submit(request(rows(3))).catch(reason), 'QUEUE_FULL');
+    await model.release();
+    await model.release();
+    await Promise.all(all);
+  });
+
+  it('stops joining when the first dimension of an answer is not the batch', async () => {
+    const odd = async (tensors: OrtTensors): Promise<OrtTensors> => {
+      model.batches.push([...(tensors['x']?.data as Float32Array)]);
+      return { y: { type: 'float32', dims: [1], data: Float32Array.of(model.batches.length) } };
+    };
+    const subject = batcher({ run: odd });
+    await Promise.all([1, 2].map((value) => subject.submit(request(rows(value)))));
+    await Promise.all([3, 4].map((value) => subject.submit(request(rows(value)))));
+    assert.deepEqual(model.batches, [[1, 2], [1], [2], [3], [4]]);
+  });
+
+  it('is drained once what waits has run', async () => {
+    const subject = batcher({ maxBatchRows: 1 });
+    const all = [1, 2].map((value) => subject.submit(request(rows(value))));
+    let drained = false;
+    const done = subject.drained().then(() => {
+      drained = true;
+    });
+    await model.release();
+    assert.equal(drained, false);
+    await model.release();
+    await done;
+    await Promise.all(all);
+  });
+});
