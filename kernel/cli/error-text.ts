@@ -1,0 +1,37 @@
+import { codeName, isDeclaredError } from '../../sdk/index.ts';
+import { LinkUnreachable } from '../link/errors.ts';
+import { EXIT } from './exit-code.ts';
+
+const WIDTH = 80;
+
+/** Explains an error in sentences that fit a terminal of 80 columns, without a stack. */
+export function errorText(error: unknown): string {
+  if (isDeclaredError(error)) return wrap(`error: ${error.message} [${error.reason}]`);
+  if (error instanceof Error && 'code' in error && typeof error.code === 'number') {
+    return wrap(`error: ${error.message} [${codeName(error.code as Parameters<typeof codeName>[0])}]`);
+  }
+  return wrap(`error: ${error instanceof Error ? error.message : String(error)}`);
+}
+
+/** The exit code that fits an error. */
+export function exitCodeOf(error: unknown): number {
+  const isUnreachable = isDeclaredError(error) && error.reason === LinkUnreachable.definition.reason;
+  return isUnreachable ? EXIT.unreachable : EXIT.failure;
+}
+
+/** Breaks a text at spaces; words longer than a line, such as paths, stay whole so that they can be copied. */
+export function wrap(text: string): string {
+  return text.split('\n').map(wrapLine).join('\n');
+}
+
+function wrapLine(line: string): string {
+  const lines: string[] = [];
+  let current = '';
+  for (const word of line.split(' ')) {
+    if (current !== '' && current.length + 1 + word.length > WIDTH) {
+      lines.push(current);
+      current = `  ${word}`;
+    } else current = current === '' && lines.length === 0 ? word : `${current} ${word}`;
+  }
+  return [...lines, current].join('\n');
+}

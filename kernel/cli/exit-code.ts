@@ -1,0 +1,14 @@
+/** How a command ends, for scripts that call it. Documented in the help texts. */
+export const EXIT = {
+  ok: 0,
+  /** The command was understood and did not succeed. */
+  failure: 1,
+  /** Unknown command, option or value. */
+  usage: 2,
+  /** No kernel answers at the address. */
+  unreachable: 3,
+} as const;
+
+/** Part of the help of every command. */
+export const EXIT_HELP = `
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no kernel answers at the address`;

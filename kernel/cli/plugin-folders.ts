@@ -1,0 +1,40 @@
+import { access, readdir } from 'node:fs/promises';
+import path from 'node:path';
+
+/** Root of the package, seen from `dist/kernel/cli/`. */
+const PACKAGE = path.resolve(import.meta.dirname, '..', '..', '..');
+
+/**
+ * The plugins that come with Lamella: built, or from source when the kernel shall follow changes to them.
+ *
+ * @returns folders that hold `plugin.json`, sorted.
+ */
+export async function bundledPlugins(options: { readonly fromSource: boolean }): Promise<string[]> {
+  const source = path.join(PACKAGE, 'plugins');
+  const built = path.join(PACKAGE, 'dist', 'plugins');
+  return options.fromSource && (await exists(source)) ? pluginFolders(source) : pluginFolders(built);
+}
+
+/**
+ * Finds plugins: the folder itself, or those at most three levels below it.
+ *
+ * @throws Error if the folder does not exist.
+ */
+export async function pluginFolders(folder: string, levels = 3): Promise<string[]> {
+  if (await exists(path.join(folder, 'plugin.json'))) return [folder];
+  const entries = await readdir(folder, { withFileTypes: true }).catch((cause: unknown) => {
+    throw new Error(`The plugin folder ${folder} cannot be read; give one that exists.`, { cause });
+  });
+  if (levels === 0) return [];
+  const below = entries
+    .filter((entry) => entry.isDirectory() && entry.name !== 'node_modules' && !entry.name.startsWith('.'))
+    .map((entry) => pluginFolders(path.join(folder, entry.name), levels - 1));
+  return (await Promise.all(below)).flat().sort();
+}
+
+async function exists(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,78 @@
+import Table from 'cli-table3';
+import { IsolationLevel } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
+import { type Plugin, PluginState } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
+import { wrap } from './error-text.ts';
+
+/** What `--json` shows of a plugin: stable names, plain values. */
+export interface PluginRow {
+  readonly id: string;
+  readonly version: string;
+  readonly state: string;
+  readonly isolation: string;
+  readonly services: readonly string[];
+  readonly calls: number;
+  readonly restarts: number;
+  readonly pid: number | null;
+  readonly directory: string;
+  readonly reason: string;
+}
+
+/** A plugin as a row. */
+export function pluginRow(plugin: Plugin): PluginRow {
+  return {
+    id: plugin.id,
+    version: plugin.version,
+    state: nameOf(PluginState, plugin.state, 'PLUGIN_STATE_'),
+    isolation: nameOf(IsolationLevel, plugin.isolation, 'ISOLATION_LEVEL_'),
+    services: plugin.provides.map(({ service, extension }) =>
+      extension === '' ? service : `${service} (${extension})`,
+    ),
+    calls: plugin.inFlight,
+    restarts: plugin.restarts,
+    pid: plugin.pid === 0 ? null : plugin.pid,
+    directory: plugin.sourceDirectory,
+    reason: plugin.reason,
+  };
+}
+
+/** A table for a terminal of 80 columns, then the reason of each plugin that has one. */
+export function pluginTable(plugins: readonly Plugin[]): string {
+  if (plugins.length === 0) return "No plugins are loaded; 'lamella plugin load DIR' loads one.";
+  const table = new Table({
+    head: ['id', 'version', 'state', 'isolation', 'calls', 'restarts'],
+    style: { head: [], border: [], compact: true },
+    chars: PLAIN,
+  });
+  const rows = plugins.map(pluginRow);
+  for (const row of rows) {
+    table.push([row.id, row.version, row.state, row.isolation, row.calls, row.restarts]);
+  }
+  const reasons = rows
+    .filter(({ reason }) => reason !== '')
+    .map(({ id, reason }) => wrap(`${id}: ${reason}`));
+  return [table.toString(), ...reasons].join('\n');
+}
+
+/** Columns by spaces alone: fits pipes, logs and terminals without line-drawing characters. */
+export const PLAIN: Record<string, string> = {
+  top: '',
+  'top-mid': '',
+  'top-left': '',
+  'top-right': '',
+  bottom: '',
+  'bottom-mid': '',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '',
+  'left-mid': '',
+  mid: '',
+  'mid-mid': '',
+  right: '',
+  'right-mid': '',
+  middle: '',
+};
+
+function nameOf(names: Readonly<Record<string, string | number>>, value: number, prefix: string): string {
+  const name = Object.keys(names).find((key) => names[key] === value) ?? String(value);
+  return name.startsWith(prefix) ? name.slice(prefix.length) : name;
+}

@@ -1,0 +1,52 @@
+import { Command, CommanderError } from 'commander';
+import { KERNEL_VERSION } from '../version.ts';
+import { addDemoCommand } from './demo-command.ts';
+import { errorText, exitCodeOf } from './error-text.ts';
+import { EXIT, EXIT_HELP } from './exit-code.ts';
+import { addPluginCommand } from './plugin-command.ts';
+import { addStartCommand } from './start-command.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Runs the command line and returns the exit code; every error becomes a sentence on stderr. */
+export async function runProgram(words: readonly string[], terminal: Terminal): Promise<number> {
+  try {
+    await createProgram(terminal).parseAsync(words, { from: 'user' });
+    return EXIT.ok;
+  } catch (error) {
+    // Commander has printed its own message already.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    terminal.err(errorText(error));
+    return exitCodeOf(error);
+  }
+}
+
+function createProgram(terminal: Terminal): Command {
+  const program = new Command('lamella')
+    .description('a gRPC microkernel for AI applications')
+    .version(KERNEL_VERSION, '--version')
+    .helpCommand(true)
+    .showHelpAfterError('(add --help to see what is possible)')
+    .showSuggestionAfterError(true)
+    .configureOutput({
+      writeOut: (text) => {
+        terminal.out(text.trimEnd());
+      },
+      writeErr: (text) => {
+        terminal.err(text.trimEnd());
+      },
+      getOutHelpWidth: () => 80,
+      getErrHelpWidth: () => 80,
+    })
+    .exitOverride();
+  addStartCommand(program, terminal);
+  addPluginCommand(program, terminal);
+  addDemoCommand(program, terminal);
+  return program.addHelpText('after', HELP);
+}
+
+const HELP = `
+Examples:
+  lamella start --example digits
+  lamella plugin list
+  lamella demo --json
+${EXIT_HELP}`;

@@ -1,0 +1,29 @@
+/** What a command uses of its surroundings, so that tests can give their own. */
+export interface Terminal {
+  /** Writes one line of the result. */
+  readonly out: (line: string) => void;
+  /** Writes one line for people who look on, or an error. */
+  readonly err: (line: string) => void;
+  /** True when a person watches stdout, so that lines may be drawn over. */
+  readonly isInteractive: boolean;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Called with the exit code when a second signal asks to stop at once. */
+  readonly exit: (code: number) => void;
+}
+
+/** The terminal of this process. */
+export function processTerminal(): Terminal {
+  // A reader that has gone (`lamella plugin list | head -1`) is not an error of ours.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
+  return {
+    out: (line) => void process.stdout.write(`${line}\n`),
+    err: (line) => void process.stderr.write(`${line}\n`),
+    isInteractive: process.stdout.isTTY,
+    environment: process.env,
+    exit: (code) => process.exit(code),
+  };
+}
