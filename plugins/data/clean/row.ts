@@ -1,0 +1,2 @@
+/** A row of a query result, by column name. */
+export type Row = Readonly<Record<string, unknown>>;
