@@ -48,6 +48,7 @@ export {
 } from './optimizer.ts';
 export type { BuiltNode } from './operator.ts';
 export { type ParameterSlot, parameterSlots, readParameters, withParameters } from './parameters.ts';
+export { seededRandom } from './seeded-random.ts';
 export { bytesOf, floatTensor, floatValues, int64Tensor, integerValues, tensorSize } from './tensor.ts';
 export { buildTrainingGraph, stateNames, type TrainingGraph, type TrainingGraphOptions } from './training-graph.ts';
 export {

@@ -15,6 +15,8 @@ export interface TrainingGraphOptions {
   /** Samples in one step. */
   readonly batchSize: number;
   readonly optimizer: Optimizer;
+  /** Weight of the L2 penalty on all trainable values; 0 by default, which adds no nodes. */
+  readonly weightDecay?: number;
 }
 
 /** A model that trains another one. */
@@ -120,12 +122,21 @@ class BodyBuilder {
     const rate = graph.input('step_rate', floatType([]));
     const parameters = unpack(graph, weights, slots);
     const loss = this.#loss(model, { indices, slots, parameters });
-    const gradient = pack(graph, gradients(graph, loss, parameters));
+    const gradient = this.#decayed(pack(graph, gradients(graph, loss, parameters)), weights);
     const updated = this.#options.optimizer.update(graph, { weights, gradient, states, rate });
     graph.output('next_weights', updated.weights);
     updated.states.forEach((state, index) => graph.output(`next_state_${index}`, state));
     graph.output('step_loss', loss);
     return graph.finish('training_step');
+  }
+
+  /** The penalty's gradient is the weights times its weight; the reported loss leaves it out. */
+  #decayed(gradient: Value, weights: Value): Value {
+    const { weightDecay = 0 } = this.#options;
+    const graph = this.#graph;
+    return weightDecay === 0
+      ? gradient
+      : graph.apply('Add', [gradient, graph.apply('Mul', [weights, graph.scalar(weightDecay)])]);
   }
 
   #loss(
