@@ -66,7 +66,11 @@ const INADEQUATE_SECURITY = 12;
 export function resetError(rstCode: number, address: string): Error {
   if (rstCode === REFUSED_STREAM) return new LinkRefused({ address }, { retryAfterMs: RETRY_AFTER_MS });
   if (rstCode === NO_ERROR) return new LinkProtocolBroken({ address, fault: 'it ended without a status' });
-  const code = { [CANCEL]: Code.CANCELLED, [ENHANCE_YOUR_CALM]: Code.RESOURCE_EXHAUSTED, [INADEQUATE_SECURITY]: Code.PERMISSION_DENIED }[rstCode];
+  const code = {
+    [CANCEL]: Code.CANCELLED,
+    [ENHANCE_YOUR_CALM]: Code.RESOURCE_EXHAUSTED,
+    [INADEQUATE_SECURITY]: Code.PERMISSION_DENIED,
+  }[rstCode];
   return new StatusError({
     code: code ?? Code.INTERNAL,
     message: `${address} broke off the call (HTTP/2 error ${rstCode}).`,

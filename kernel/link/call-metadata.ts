@@ -43,7 +43,8 @@ export function addMetadata(block: OutgoingHttpHeaders, headers: CallHeaders): v
 function textValue(name: string, value: string): string {
   if (!NAME.test(name)) throw new LinkHeaderInvalid({ header: name, fault: 'the name is not valid' });
   if (name.endsWith('-bin')) throw new LinkHeaderInvalid({ header: name, fault: 'the value is not bytes' });
-  if (!TEXT.test(value)) throw new LinkHeaderInvalid({ header: name, fault: 'the value is not printable ASCII' });
+  if (!TEXT.test(value))
+    throw new LinkHeaderInvalid({ header: name, fault: 'the value is not printable ASCII' });
   return value;
 }
 
@@ -78,5 +79,7 @@ function decodeValue(name: string, value: string | readonly string[]): string | 
 /** Value of `grpc-timeout` for a time left in milliseconds; at least 1 ms, so that it never means "no time". */
 export function timeoutValue(leftMs: number): string {
   const wholeMs = Math.max(1, Math.ceil(leftMs));
-  return wholeMs <= TIMEOUT_LIMIT_MS ? `${wholeMs}m` : `${Math.min(TIMEOUT_LIMIT_MS, Math.ceil(wholeMs / 1_000))}S`;
+  return wholeMs <= TIMEOUT_LIMIT_MS
+    ? `${wholeMs}m`
+    : `${Math.min(TIMEOUT_LIMIT_MS, Math.ceil(wholeMs / 1_000))}S`;
 }

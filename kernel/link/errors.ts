@@ -20,7 +20,8 @@ export const LinkLost: ErrorType<'address'> = defineError({
 export const LinkClosed: ErrorType<'address'> = defineError({
   reason: 'LINK_CLOSED',
   code: Code.UNAVAILABLE,
-  message: ({ address }) => `The link to ${address} is closed; retry when its process has been started again.`,
+  message: ({ address }) =>
+    `The link to ${address} is closed; retry when its process has been started again.`,
 });
 
 /** The other side did not take the call, which therefore never began. */

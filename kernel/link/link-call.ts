@@ -25,8 +25,9 @@ export interface CallSurroundings {
   readonly deadlines: Deadlines;
 }
 
-/** Bounds of one call. */
-export interface CallBounds {
+/** What is particular to one call. */
+export interface CallParts {
+  readonly sink: AnswerSink;
   readonly deadlineMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -53,8 +54,8 @@ export class LinkCall implements Expiring {
   #isEnded = false;
   #isSettled = false;
 
-  constructor(stream: ClientHttp2Stream, surroundings: CallSurroundings, sink: AnswerSink, bounds: CallBounds) {
-    const { deadlineMs, signal } = bounds;
+  constructor(stream: ClientHttp2Stream, surroundings: CallSurroundings, parts: CallParts) {
+    const { sink, deadlineMs, signal } = parts;
     this.#stream = stream;
     this.#surroundings = surroundings;
     this.#sink = sink;
@@ -171,6 +172,7 @@ function ignore(): void {
 
 /** The error of a call whose signal was aborted: its reason, if that is fit for callers. */
 export function abortError(reason: unknown): Error {
-  if (reason instanceof StatusError || reason instanceof DeclaredError || isDeclaredError(reason)) return reason;
+  if (reason instanceof StatusError || reason instanceof DeclaredError || isDeclaredError(reason))
+    return reason;
   return new LinkCancelled({}, { cause: reason });
 }

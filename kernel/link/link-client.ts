@@ -100,9 +100,10 @@ export class LinkClient {
     return new Promise<LinkUnaryResult>((resolve, reject) => {
       const surroundings = this.#surroundings;
       const stream = surroundings.connection.request(block);
+      const { deadlineMs, signal } = options;
       const sink = new UnarySink(this.#address, { resolve, reject });
       // The stream's listeners keep the call.
-      const call = new LinkCall(stream, surroundings, sink, options);
+      const call = new LinkCall(stream, surroundings, { sink, deadlineMs, signal });
       if (!call.isSettled) endWithMessage(stream, request);
     });
   }
@@ -118,10 +119,11 @@ export class LinkClient {
     options: LinkCallOptions & AnswerListener = {},
   ): AsyncGenerator<Uint8Array> {
     if (!this.#surroundings.connection.isUsable) await this.#reconnect();
+    const { deadlineMs, signal } = options;
     const surroundings = this.#surroundings;
     const stream = surroundings.connection.request(requestBlock(path, options));
     const sink = new StreamSink(stream, options);
-    const call = new LinkCall(stream, surroundings, sink, options);
+    const call = new LinkCall(stream, surroundings, { sink, deadlineMs, signal });
     void sendRequests(stream, this.#checked(requests), call);
     try {
       for (;;) {

@@ -22,7 +22,11 @@ const JITTER = 0.2;
  * @param crashesMs - Times of all crashes so far, the newest last, in milliseconds.
  * @param random - Number in [0, 1).
  */
-export function backoffMs(crashesMs: readonly number[], nowMs: number, random: () => number = Math.random): number {
+export function backoffMs(
+  crashesMs: readonly number[],
+  nowMs: number,
+  random: () => number = Math.random,
+): number {
   let inARow = 0;
   let after = nowMs;
   for (const crashMs of crashesMs.toReversed()) {

@@ -1,36 +1,18 @@
-import { readFile, stat } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import path from 'node:path';
-import { fromJson, type JsonObject, type JsonValue } from '@bufbuild/protobuf';
-import { Ajv } from 'ajv';
-import semver from 'semver';
-import {
-  IsolationLevel,
-  type Manifest,
-  ManifestSchema,
-} from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
-import { Code, defineError, type ErrorType } from '../../sdk/index.ts';
+import { fromJson, type JsonValue } from '@bufbuild/protobuf';
+import { type Manifest, ManifestSchema } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
+import { ManifestInvalid } from './errors.ts';
+import { isTooDeep, unknownNames } from './manifest-json.ts';
+import { ruleProblems } from './manifest-rules.ts';
 
-/** A plugin.json cannot be used. */
-export const ManifestInvalid: ErrorType<'file' | 'problems'> = defineError({
-  reason: 'MANIFEST_INVALID',
-  code: Code.INVALID_ARGUMENT,
-  message: ({ file, problems }) => `${file} is not a valid plugin manifest: ${problems}`,
-});
+export { validateConfig } from './plugin-config.ts';
 
-/** A plugin's configuration does not fit its schema. */
-export const PluginConfigInvalid: ErrorType<'plugin' | 'problems'> = defineError({
-  reason: 'PLUGIN_CONFIG_INVALID',
-  code: Code.INVALID_ARGUMENT,
-  message: ({ plugin, problems }) =>
-    `The configuration of plugin '${plugin}' does not fit its schema: ${problems}; correct it in config.json under plugins.`,
-});
+/** Name of the manifest in a plugin's folder. */
+const FILE_NAME = 'plugin.json';
 
 /** Largest plugin.json, in bytes; a manifest is a page of text. */
 const SIZE_LIMIT_BYTES = 256 * 1024;
-
-const PLUGIN_ID = /^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$/;
-const SERVICE_NAME = /^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$/;
-const HTTP_PREFIX = /^\/(?:[\w.-]+(?:\/[\w.-]+)*)?$/;
 
 /**
  * Reads and checks `plugin.json` of a folder. No code of the plugin runs.
@@ -38,122 +20,83 @@ const HTTP_PREFIX = /^\/(?:[\w.-]+(?:\/[\w.-]+)*)?$/;
  * @throws MANIFEST_INVALID lists everything that is wrong.
  */
 export async function readManifest(directory: string): Promise<Manifest> {
-  const file = path.join(directory, 'plugin.json');
+  const file = path.join(directory, FILE_NAME);
+  let text: string;
   try {
-    const { size } = await stat(file);
-    if (size > SIZE_LIMIT_BYTES) {
-      throw new Error(`it has ${size} bytes, more than ${SIZE_LIMIT_BYTES}; move data out of it`);
-    }
-    return parseManifest(await readFile(file, 'utf8'), file);
+    text = await readLimited(file);
   } catch (cause) {
-    if (cause instanceof ManifestInvalid) throw cause;
-    const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
-    const problems = isMissing ? 'there is no such file; name the folder of a plugin.' : `${(cause as Error).message}.`;
-    throw new ManifestInvalid({ file, problems }, { cause });
+    throw new ManifestInvalid({ file, problems: readProblem(cause as NodeJS.ErrnoException) }, { cause });
   }
+  return parseManifest(text, file);
+}
+
+/** Reads one byte more than allowed at the most, whatever the file claims to be. */
+async function readLimited(file: string): Promise<string> {
+  const handle = await open(file, 'r');
+  try {
+    if (!(await handle.stat()).isFile()) throw new Error('it is not a file');
+    const buffer = Buffer.alloc(SIZE_LIMIT_BYTES + 1);
+    let size = 0;
+    for (;;) {
+      const { bytesRead } = await handle.read(buffer, size, buffer.length - size);
+      size += bytesRead;
+      if (bytesRead === 0 || size === buffer.length) return buffer.toString('utf8', 0, size);
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+function readProblem({ code, message }: NodeJS.ErrnoException): string {
+  if (code === 'ENOENT' || code === 'ENOTDIR') return 'there is no such file; name the folder of a plugin.';
+  if (code === 'EACCES') return 'it may not be read; give the kernel the permission.';
+  return `${message}.`;
 }
 
 /**
  * Parses and checks a manifest.
  *
  * @param where - Name of the text in error messages.
- * @throws MANIFEST_INVALID
+ * @throws MANIFEST_INVALID lists everything that is wrong.
  */
 export function parseManifest(text: string, where: string): Manifest {
+  const fail = (problems: readonly string[], cause?: unknown): never => {
+    throw new ManifestInvalid({ file: where, problems: problems.join(' ') }, { cause });
+  };
+  if (Buffer.byteLength(text) > SIZE_LIMIT_BYTES) {
+    return fail([`it is longer than ${SIZE_LIMIT_BYTES} bytes; move data out of it.`]);
+  }
+  let json: JsonValue;
+  try {
+    // Some editors put a byte order mark in front.
+    json = JSON.parse(text.replace(/^\uFEFF/, '')) as JsonValue;
+  } catch (cause) {
+    return fail([syntaxProblem(text, cause as Error)], cause);
+  }
+  if (isTooDeep(json)) return fail(['it is nested too deeply; a manifest needs no more than a few levels.']);
+  const unknown = unknownNames(ManifestSchema, json);
   let manifest: Manifest;
   try {
-    manifest = fromJson(ManifestSchema, JSON.parse(text) as JsonValue, { ignoreUnknownFields: false });
+    manifest = fromJson(ManifestSchema, json, { ignoreUnknownFields: true });
   } catch (cause) {
-    throw new ManifestInvalid({ file: where, problems: `${(cause as Error).message}.` }, { cause });
+    return fail([...unknown, decodeProblem(cause as Error)], cause);
   }
-  const problems = CHECKS.flatMap((check) => check(manifest));
-  if (problems.length > 0) throw new ManifestInvalid({ file: where, problems: problems.join(' ') });
-  return manifest;
+  const problems = [...unknown, ...ruleProblems(manifest)];
+  return problems.length === 0 ? manifest : fail(problems);
 }
 
-type Check = (manifest: Manifest) => string[];
-
-function rule(isBroken: boolean, problem: string): string[] {
-  return isBroken ? [problem] : [];
+/** V8 tells the offset of a syntax error, people look for a line. */
+function syntaxProblem(text: string, error: Error): string {
+  const offset = /at position (\d+)/.exec(error.message)?.[1];
+  const before = text.slice(0, offset === undefined ? text.length : Number(offset)).split('\n');
+  const place = `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
+  return `it is not JSON (${error.message.split('\n')[0]?.slice(0, 200)}; ${place}).`;
 }
 
-const CHECKS: readonly Check[] = [
-  ({ id }) =>
-    rule(!PLUGIN_ID.test(id), `id '${id}' must be <layer>.<name> in lower case, like 'data.store'.`),
-  ({ version }) => rule(semver.valid(version) === null, `version '${version}' must be a semantic version, like '0.1.0'.`),
-  ({ kernel }) => rule(kernel !== '' && semver.validRange(kernel) === null, `kernel '${kernel}' must be a range of versions, like '^0.1.0'.`),
-  checkEntry,
-  checkIsolation,
-  ({ provides, requires }) =>
-    [...provides, ...requires].flatMap(({ service }) =>
-      rule(!SERVICE_NAME.test(service), `service '${service}' must be a full proto name, like 'lamella.data.v1.StoreService'.`),
-    ),
-  ({ capabilities }) => {
-    const prefix = capabilities?.httpPrefix ?? '';
-    return rule(prefix !== '' && !HTTP_PREFIX.test(prefix), `httpPrefix '${prefix}' must start with '/' and not end with it.`);
-  },
-  ({ protos }) => protos.flatMap((file) => rule(leaves(file), `protos: '${file}' is outside the plugin's folder.`)),
-  checkConfigSchema,
-];
-
-function checkEntry({ entry }: Manifest): string[] {
-  const module = entry?.module ?? '';
-  const ways = [module !== '', (entry?.command.length ?? 0) > 0, (entry?.addresses.length ?? 0) > 0];
-  return [
-    ...rule(ways.filter(Boolean).length !== 1, 'entry must have exactly one of module, command and addresses.'),
-    ...rule(module !== '' && leaves(module), `entry.module '${module}' is outside the plugin's folder.`),
-  ];
-}
-
-function checkIsolation({ isolation, entry }: Manifest): string[] {
-  const preferred = isolation?.preferred ?? IsolationLevel.ISOLATION_LEVEL_UNSPECIFIED;
-  const allowed = isolation?.allowed ?? [];
-  const isKnown = preferred !== IsolationLevel.ISOLATION_LEVEL_UNSPECIFIED;
-  return [
-    ...rule(!isKnown, 'isolation.preferred must be INLINE, WORKER, PROCESS or REMOTE.'),
-    ...rule(isKnown && allowed.length > 0 && !allowed.includes(preferred), 'isolation.preferred must be one of isolation.allowed.'),
-    ...rule(
-      (entry?.command.length ?? 0) > 0 && preferred !== IsolationLevel.PROCESS,
-      'a plugin that starts by a command runs as a PROCESS; set isolation.preferred so.',
-    ),
-  ];
-}
-
-function checkConfigSchema({ config }: Manifest): string[] {
-  if (config === undefined) return [];
-  try {
-    newAjv().compile(config);
-    return [];
-  } catch (error) {
-    return [`config is not a JSON Schema (${(error as Error).message}).`];
-  }
-}
-
-function leaves(file: string): boolean {
-  const normal = path.posix.normalize(file.replaceAll('\\', '/'));
-  return normal.startsWith('../') || normal === '..' || path.isAbsolute(normal) || /^[A-Za-z]:/.test(normal);
-}
-
-/**
- * Fills in defaults and checks a plugin's configuration against the schema in its manifest.
- *
- * @throws PLUGIN_CONFIG_INVALID names every option that is wrong.
- */
-export function validateConfig(manifest: Manifest, value: unknown): JsonObject {
-  const config = structuredClone(value ?? {}) as JsonObject;
-  const schema = manifest.config ?? { type: 'object', additionalProperties: false };
-  const validate = newAjv().compile(schema);
-  if (validate(config)) return config;
-  const problems = (validate.errors ?? []).map((error) => {
-    const extra: unknown = error.params['additionalProperty'];
-    const name = typeof extra === 'string' ? ` '${extra}'` : '';
-    return `${error.instancePath || '/'} ${error.message ?? 'is wrong'}${name}`;
-  });
-  throw new PluginConfigInvalid({ plugin: manifest.id, problems: problems.join(', ') });
-}
-
-function newAjv(): Ajv {
-  const ajv = new Ajv({ useDefaults: true, allErrors: true, strict: false });
-  ajv.addFormat('lamella-secret', true);
-  return ajv;
+/** The decoder speaks of messages by their full names; authors know the keys of plugin.json. */
+function decodeProblem(error: Error): string {
+  const text = error.message
+    .replace(/^cannot decode (?:field|message|enum) lamella\.kernel\.v1\.(?:Manifest\.)?/, '')
+    .replace(/ from JSON/, '');
+  return `${text.slice(0, 300)}.`;
 }

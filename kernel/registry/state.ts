@@ -1,4 +1,4 @@
-import { Code, defineError, type ErrorType } from '../../sdk/index.ts';
+import { IllegalTransition } from './errors.ts';
 
 /** Where a plugin is in its life. */
 export const PLUGIN_STATES = [
@@ -40,19 +40,19 @@ export const PLUGIN_EVENTS = [
 /** One of {@link PLUGIN_EVENTS}. */
 export type PluginEvent = (typeof PLUGIN_EVENTS)[number];
 
-/** The kernel tried a step that the life cycle does not have. */
-export const IllegalTransition: ErrorType<'state' | 'event'> = defineError({
-  reason: 'ILLEGAL_TRANSITION',
-  code: Code.INTERNAL,
-  message: ({ state, event }) => `A plugin that is ${state} cannot '${event}'; this is a fault of the kernel, please report it.`,
-});
-
 /** The whole life cycle. A pair that is not here cannot happen. */
 const TABLE: Readonly<Record<PluginState, Partial<Record<PluginEvent, PluginState>>>> = {
   DISCOVERED: { verify: 'VERIFIED', quarantine: 'QUARANTINED', fail: 'FAILED', remove: 'REMOVED' },
   VERIFIED: { resolve: 'RESOLVED', fail: 'FAILED', remove: 'REMOVED' },
   RESOLVED: { start: 'STARTING', fail: 'FAILED', stop: 'STOPPED', remove: 'REMOVED' },
-  STARTING: { ready: 'STANDBY', activate: 'ACTIVE', crash: 'BACKOFF', 'give-up': 'FAILED', fail: 'FAILED', stop: 'STOPPED' },
+  STARTING: {
+    ready: 'STANDBY',
+    activate: 'ACTIVE',
+    crash: 'BACKOFF',
+    'give-up': 'FAILED',
+    fail: 'FAILED',
+    stop: 'STOPPED',
+  },
   STANDBY: { activate: 'ACTIVE', crash: 'BACKOFF', 'give-up': 'FAILED', fail: 'FAILED', stop: 'STOPPED' },
   ACTIVE: {
     // A reload puts a new instance in the place of the old one without leaving service.
@@ -62,7 +62,13 @@ const TABLE: Readonly<Record<PluginState, Partial<Record<PluginEvent, PluginStat
     crash: 'BACKOFF',
     'give-up': 'FAILED',
   },
-  DEGRADED: { activate: 'ACTIVE', degrade: 'DEGRADED', drain: 'DRAINING', crash: 'BACKOFF', 'give-up': 'FAILED' },
+  DEGRADED: {
+    activate: 'ACTIVE',
+    degrade: 'DEGRADED',
+    drain: 'DRAINING',
+    crash: 'BACKOFF',
+    'give-up': 'FAILED',
+  },
   DRAINING: { stop: 'STOPPED' },
   STOPPED: { start: 'STARTING', activate: 'ACTIVE', stop: 'STOPPED', remove: 'REMOVED' },
   REMOVED: {},

@@ -110,7 +110,10 @@ describe('LinkClient against a server that breaks the rules', () => {
 
   it('takes a status that comes without any answer', async () => {
     const error = await failureOf((stream) => {
-      stream.respond({ ...GRPC, 'grpc-status': '16', 'grpc-message': 'who%20are%20you' }, { endStream: true });
+      stream.respond(
+        { ...GRPC, 'grpc-status': '16', 'grpc-message': 'who%20are%20you' },
+        { endStream: true },
+      );
     });
     assert.deepEqual([error.code, error.message], [Code.UNAUTHENTICATED, 'who are you']);
   });

@@ -17,8 +17,10 @@ async function collect(messages: AsyncIterable<Uint8Array>): Promise<string[]> {
   return all;
 }
 
-const hasReason = (reason: string) => (error: unknown): boolean =>
-  error instanceof DeclaredError && error.reason === reason;
+const hasReason =
+  (reason: string) =>
+  (error: unknown): boolean =>
+    error instanceof DeclaredError && error.reason === reason;
 
 describe('LinkClient against a gRPC server', () => {
   let server: FixtureServer;
@@ -97,7 +99,10 @@ describe('LinkClient against a gRPC server', () => {
         trailers = received;
       },
     });
-    assert.deepEqual(await collect(answers), Array.from({ length: 500 }, (_, index) => String(index)));
+    assert.deepEqual(
+      await collect(answers),
+      Array.from({ length: 500 }, (_, index) => String(index)),
+    );
     assert.deepEqual(trailers, new Map([['x-end', 'here']]));
   });
 
@@ -127,7 +132,8 @@ describe('LinkClient against a gRPC server', () => {
     const seen: string[] = [];
     await assert.rejects(
       async () => {
-        for await (const message of client.stream('/t.T/FailAfterTwo', from([bytes('')]))) seen.push(text(message));
+        for await (const message of client.stream('/t.T/FailAfterTwo', from([bytes('')])))
+          seen.push(text(message));
       },
       (error: unknown) => error instanceof StatusError && error.code === Code.ABORTED,
     );
@@ -247,7 +253,10 @@ describe('LinkClient against a gRPC server', () => {
     controller.abort();
     await assert.rejects(hanging);
     const answers = await Promise.all(others);
-    assert.deepEqual(answers.map(({ message }) => text(message)), others.map((_, index) => String(index)));
+    assert.deepEqual(
+      answers.map(({ message }) => text(message)),
+      others.map((_, index) => String(index)),
+    );
   });
 
   it('survives more cancelled calls than the server puts up with on one connection', async () => {
@@ -268,7 +277,10 @@ describe('LinkClient against a gRPC server', () => {
       collect(small.stream('/t.T/Chat', from([Buffer.alloc(11)]))),
       hasReason('LINK_MESSAGE_TOO_LARGE'),
     );
-    await assert.rejects(collect(small.stream('/t.T/Flood', from([bytes('')]))), hasReason('LINK_MESSAGE_TOO_LARGE'));
+    await assert.rejects(
+      collect(small.stream('/t.T/Flood', from([bytes('')]))),
+      hasReason('LINK_MESSAGE_TOO_LARGE'),
+    );
     await small.close();
   });
 
@@ -295,7 +307,10 @@ describe('LinkClient against a gRPC server', () => {
     for (const call of [unary, stream]) {
       await assert.rejects(call, (error: unknown) => {
         assert.ok(error instanceof DeclaredError);
-        assert.deepEqual([error.reason, error.code, error.retryAfterMs], ['LINK_LOST', Code.UNAVAILABLE, 250]);
+        assert.deepEqual(
+          [error.reason, error.code, error.retryAfterMs],
+          ['LINK_LOST', Code.UNAVAILABLE, 250],
+        );
         return true;
       });
     }
@@ -325,8 +340,8 @@ describe('LinkClient against a gRPC server', () => {
   it('says who does not answer when nobody listens', async () => {
     await assert.rejects(
       LinkClient.connect({ socketPath: `${folder.socketPath}.none` }),
-      (error: unknown) => hasReason('LINK_UNREACHABLE')(error) && (error as Error).message.includes('test.sock.none'),
+      (error: unknown) =>
+        hasReason('LINK_UNREACHABLE')(error) && (error as Error).message.includes('test.sock.none'),
     );
   });
 });
-

@@ -27,12 +27,20 @@ export interface Observed {
 
 /** A real grpc-js server that speaks bytes, with one method for each behaviour under test. */
 export class FixtureServer {
-  readonly observed: Observed = { metadata: undefined, deadline: undefined, cancelled: Promise.resolve(), received: 0 };
+  readonly observed: Observed = {
+    metadata: undefined,
+    deadline: undefined,
+    cancelled: Promise.resolve(),
+    received: 0,
+  };
   readonly #server: grpc.Server;
   #announceCancel: () => void = () => undefined;
 
   constructor() {
-    this.#server = new grpc.Server({ 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 });
+    this.#server = new grpc.Server({
+      'grpc.max_receive_message_length': -1,
+      'grpc.max_send_message_length': -1,
+    });
     this.observed.cancelled = new Promise((resolve) => {
       this.#announceCancel = resolve;
     });
@@ -82,7 +90,8 @@ export class FixtureServer {
       callback({ code: grpc.status.RESOURCE_EXHAUSTED, details: 'no more' });
     this.#server.register('/t.T/Refuse', refuse, bytes, bytes, 'clientStream');
     const count: grpc.handleServerStreamingCall<Bytes, Bytes> = (call) => {
-      for (let index = 0; index < Number(call.request.toString()); index += 1) call.write(Buffer.from(String(index)));
+      for (let index = 0; index < Number(call.request.toString()); index += 1)
+        call.write(Buffer.from(String(index)));
       const trailers = new grpc.Metadata();
       trailers.set('x-end', 'here');
       call.end(trailers);
@@ -170,7 +179,10 @@ export class RawServer {
 }
 
 /** A server that speaks no HTTP/2 at all. */
-export async function plainServer(socketPath: string, onSocket: (socket: net.Socket) => void): Promise<net.Server> {
+export async function plainServer(
+  socketPath: string,
+  onSocket: (socket: net.Socket) => void,
+): Promise<net.Server> {
   const server = net.createServer((socket) => {
     socket.on('error', () => undefined);
     onSocket(socket);

@@ -1,0 +1,59 @@
+import type { JsonObject } from '@bufbuild/protobuf';
+import { Ajv, type ErrorObject } from 'ajv';
+import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
+import { PluginConfigInvalid } from './errors.ts';
+import { nearestName } from './nearest-name.ts';
+
+/** Schema of a plugin that takes no options. */
+const NO_OPTIONS: JsonObject = { type: 'object', additionalProperties: false };
+
+/** What is wrong with a configuration schema, if anything. */
+export function configSchemaProblem(schema: JsonObject): string[] {
+  try {
+    newAjv().compile(schema);
+    return [];
+  } catch (error) {
+    return [`config is not a JSON Schema (${(error as Error).message}).`];
+  }
+}
+
+/**
+ * Fills in defaults and checks a plugin's configuration against the schema in its manifest. The value given is not
+ * changed.
+ *
+ * @throws PLUGIN_CONFIG_INVALID names every option that is wrong.
+ */
+export function validateConfig(manifest: Manifest, value: unknown): JsonObject {
+  const config: unknown = structuredClone(value ?? {});
+  if (typeof config !== 'object' || config === null || Array.isArray(config)) {
+    throw new PluginConfigInvalid({ plugin: manifest.id, problems: 'it must be an object of options' });
+  }
+  const schema = manifest.config ?? NO_OPTIONS;
+  const validate = newAjv().compile(schema);
+  if (validate(config)) return config as JsonObject;
+  const known = Object.keys((schema['properties'] ?? {}) as JsonObject);
+  const problems = (validate.errors ?? []).map((error) => describe(error, known));
+  throw new PluginConfigInvalid({ plugin: manifest.id, problems: problems.join('; ') });
+}
+
+function describe({ instancePath, message, params }: ErrorObject, known: readonly string[]): string {
+  const option =
+    instancePath === '' ? 'the configuration' : `'${instancePath.slice(1).replaceAll('/', '.')}'`;
+  const extra: unknown = params['additionalProperty'];
+  if (typeof extra === 'string') {
+    const nearest = instancePath === '' ? nearestName(extra, known) : undefined;
+    return `${option} has no option '${extra}'${nearest === undefined ? '' : `, perhaps '${nearest}' is meant`}`;
+  }
+  const allowed: unknown = params['allowedValues'];
+  const list = Array.isArray(allowed) ? `: ${allowed.join(', ')}` : '';
+  return `${option} ${message ?? 'is wrong'}${list}`;
+}
+
+/**
+ * A validator for one schema. Never shared: Ajv keeps every schema that it compiled, and plugins come and go.
+ */
+function newAjv(): Ajv {
+  const ajv = new Ajv({ useDefaults: true, allErrors: true, strict: false });
+  ajv.addFormat('lamella-secret', true);
+  return ajv;
+}
