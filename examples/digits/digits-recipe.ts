@@ -5,7 +5,7 @@ import { type Recipe, RecipeSchema } from '../../proto/gen/lamella/app/v1/recipe
 export const DIGITS = 'digits';
 
 /** Name by which the model in service is found. */
-export const CHAMPION = `models/${DIGITS}/aliases/champion`;
+export const CHAMPION: string = `models/${DIGITS}/aliases/champion`;
 
 const SIDE = 28;
 const CLASSES = 10;
