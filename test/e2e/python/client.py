@@ -1,0 +1,120 @@
+"""Calls a running Lamella with NVIDIA's unmodified client and prints what it got as JSON.
+
+Usage: client.py GRPC_ADDRESS HTTP_ADDRESS
+"""
+
+import json
+import queue
+import sys
+
+import numpy
+import tritonclient.grpc
+import tritonclient.http
+from tritonclient.utils import InferenceServerException
+
+
+def light_on(digit):
+    """An image whose light is on the pixels whose number ends with the digit."""
+    image = numpy.zeros(784, numpy.uint8)
+    image[digit::10] = 255
+    return image.reshape(1, 28, 28)
+
+
+def infer_input(module, images):
+    tensor = module.InferInput("image", list(images.shape), "UINT8")
+    tensor.set_data_from_numpy(images)
+    return tensor
+
+
+def call_grpc(address):
+    client = tritonclient.grpc.InferenceServerClient(address)
+    server = client.get_server_metadata()
+    model = client.get_model_metadata("digits")
+    config = client.get_model_config("digits").config
+    images = numpy.concatenate([light_on(digit) for digit in range(10)])
+    result = client.infer("digits", [infer_input(tritonclient.grpc, images)], request_id="ten")
+    answers = queue.Queue()
+    waiting = [
+        client.async_infer(
+            "digits",
+            [infer_input(tritonclient.grpc, light_on(index % 10))],
+            lambda result, error: answers.put((result, error)),
+            request_id=str(index),
+        )
+        for index in range(50)
+    ]
+    concurrent = {}
+    for _ in waiting:
+        answer, error = answers.get(timeout=30)
+        if error is not None:
+            raise error
+        concurrent[answer.get_response().id] = int(answer.as_numpy("label")[0])
+    streamed = queue.Queue()
+    client.start_stream(lambda result, error: streamed.put((result, error)))
+    for digit in (7, 3):
+        client.async_stream_infer("digits", [infer_input(tritonclient.grpc, light_on(digit))], request_id=str(digit))
+    stream = [int(streamed.get(timeout=30)[0].as_numpy("label")[0]) for _ in range(2)]
+    client.stop_stream()
+    try:
+        client.infer("nothing", [infer_input(tritonclient.grpc, light_on(1))])
+        unknown = None
+    except InferenceServerException as error:
+        unknown = {"status": str(error.status()), "message": error.message()}
+    try:
+        wrong = tritonclient.grpc.InferInput("image", [1, 3], "UINT8")
+        wrong.set_data_from_numpy(numpy.zeros((1, 3), numpy.uint8))
+        client.infer("digits", [wrong])
+        shape = None
+    except InferenceServerException as error:
+        shape = {"status": str(error.status()), "message": error.message()}
+    statistics = client.get_inference_statistics("digits").model_stats[0]
+    return {
+        "live": client.is_server_live(),
+        "ready": client.is_server_ready(),
+        "model_ready": client.is_model_ready("digits"),
+        "server": server.name,
+        "extensions": list(server.extensions),
+        "inputs": [[tensor.name, tensor.datatype, list(tensor.shape)] for tensor in model.inputs],
+        "outputs": [[tensor.name, tensor.datatype, list(tensor.shape)] for tensor in model.outputs],
+        "max_batch_size": config.max_batch_size,
+        "labels": result.as_numpy("label").tolist(),
+        "probabilities_shape": list(result.as_numpy("probabilities").shape),
+        "id": result.get_response().id,
+        "concurrent": concurrent,
+        "stream": stream,
+        "unknown": unknown,
+        "shape": shape,
+        "index": [[entry.name, entry.state] for entry in client.get_model_repository_index().models],
+        "inference_count": statistics.inference_count,
+        "execution_count": statistics.execution_count,
+    }
+
+
+def call_http(address):
+    client = tritonclient.http.InferenceServerClient(address)
+    images = numpy.concatenate([light_on(digit) for digit in (4, 2)])
+    binary = client.infer("digits", [infer_input(tritonclient.http, images)])
+    text = tritonclient.http.InferInput("image", [2, 28, 28], "UINT8")
+    text.set_data_from_numpy(images, binary_data=False)
+    label = tritonclient.http.InferRequestedOutput("label", binary_data=False)
+    as_json = client.infer("digits", [text], outputs=[label])
+    try:
+        client.infer("nothing", [infer_input(tritonclient.http, images)])
+        unknown = None
+    except InferenceServerException as error:
+        unknown = {"status": str(error.status()), "message": error.message()}
+    return {
+        "live": client.is_server_live(),
+        "ready": client.is_server_ready(),
+        "model_ready": client.is_model_ready("digits"),
+        "server": client.get_server_metadata()["name"],
+        "inputs": client.get_model_metadata("digits")["inputs"],
+        "binary": binary.as_numpy("label").tolist(),
+        "probabilities_shape": list(binary.as_numpy("probabilities").shape),
+        "json": as_json.as_numpy("label").tolist(),
+        "unknown": unknown,
+        "index": client.get_model_repository_index(),
+    }
+
+
+print(json.dumps({"grpc": call_grpc(sys.argv[1]), "http": call_http(sys.argv[2])}))

@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { access } from 'node:fs/promises';
+import path from 'node:path';
+import { ROOT, ServingKernel } from '../serving-kernel.ts';
+import { needTool, runTool, toolCache } from '../tool.ts';
+
+/** The released client that the suite is written for. */
+const PACKAGES: readonly string[] = ['tritonclient[grpc,http]==2.73.0', 'numpy==2.4.6'];
+
+interface Failure {
+  readonly status: string;
+  readonly message: string;
+}
+
+interface Report {
+  readonly grpc: {
+    readonly live: boolean;
+    readonly ready: boolean;
+    readonly model_ready: boolean;
+    readonly server: string;
+    readonly extensions: readonly string[];
+    readonly inputs: readonly unknown[];
+    readonly outputs: readonly unknown[];
+    readonly max_batch_size: number;
+    readonly labels: readonly number[];
+    readonly probabilities_shape: readonly number[];
+    readonly id: string;
+    readonly concurrent: Readonly<Record<string, number>>;
+    readonly stream: readonly number[];
+    readonly unknown: Failure;
+    readonly shape: Failure;
+    readonly index: readonly unknown[];
+    readonly inference_count: number;
+    readonly execution_count: number;
+  };
+  readonly http: {
+    readonly live: boolean;
+    readonly ready: boolean;
+    readonly model_ready: boolean;
+    readonly server: string;
+    readonly inputs: readonly unknown[];
+    readonly binary: readonly number[];
+    readonly probabilities_shape: readonly number[];
+    readonly json: readonly number[];
+    readonly unknown: Failure;
+    readonly index: readonly { readonly name: string; readonly state: string }[];
+  };
+}
+
+/** Installs the client once, in an environment of its own; returns its Python. */
+async function pythonWithClient(): Promise<string> {
+  const folder = await toolCache('tritonclient-2.73.0');
+  const python = path.join(folder, 'bin', 'python');
+  const works = await access(python)
+    .then(() => runTool(python, ['-c', 'import tritonclient.grpc, tritonclient.http']))
+    .then(
+      () => true,
+      () => false,
+    );
+  if (works) return python;
+  await runTool('python3', ['-m', 'venv', '--clear', folder]);
+  await runTool(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...PACKAGES]);
+  return python;
+}
+
+describe("NVIDIA's Python client, unmodified", function () {
+  this.timeout(300_000);
+  let kernel: ServingKernel;
+  let report: Report;
+
+  before(async function () {
+    const python = await needTool(this, 'Python with tritonclient', pythonWithClient);
+    kernel = await ServingKernel.start();
+    const script = path.join(ROOT, 'test', 'e2e', 'python', 'client.py');
+    report = JSON.parse(await runTool(python, [script, kernel.grpc, kernel.http])) as Report;
+  });
+  after(async () => {
+    // Not there when the suite was skipped.
+    await (kernel as ServingKernel | undefined)?.stop();
+  });
+
+  it('sees the server and the model over gRPC', () => {
+    const { live, ready, model_ready, server, extensions, inputs, outputs, max_batch_size, index } = report.grpc;
+    assert.deepEqual([live, ready, model_ready, server], [true, true, true, 'lamella']);
+    assert.ok(extensions.includes('model_repository'));
+    assert.deepEqual(inputs, [['image', 'UINT8', [-1, 28, 28]]]);
+    assert.deepEqual(outputs, [
+      ['probabilities', 'FP32', [-1, 10]],
+      ['label', 'INT64', [-1]],
+    ]);
+    assert.equal(max_batch_size, 64);
+    assert.deepEqual(index, [['digits', 'READY']]);
+  });
+
+  it('infers over gRPC, one call, many at once and as a stream', () => {
+    const { labels, probabilities_shape, id, concurrent, stream } = report.grpc;
+    assert.deepEqual(labels, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    assert.deepEqual(probabilities_shape, [10, 10]);
+    assert.equal(id, 'ten');
+    assert.equal(Object.keys(concurrent).length, 50);
+    for (const [index, label] of Object.entries(concurrent)) assert.equal(label, Number(index) % 10);
+    assert.deepEqual(stream, [7, 3]);
+  });
+
+  it('counts rows and runs as Triton does', () => {
+    const { inference_count, execution_count } = report.grpc;
+    assert.equal(inference_count, 62);
+    assert.ok(execution_count >= 3 && execution_count <= 53, String(execution_count));
+  });
+
+  it('gets the errors it knows over gRPC', () => {
+    const { unknown, shape } = report.grpc;
+    assert.equal(unknown.status, 'StatusCode.NOT_FOUND');
+    assert.match(unknown.message, /^Request for unknown model: 'nothing'/);
+    assert.equal(shape.status, 'StatusCode.INVALID_ARGUMENT');
+    assert.match(shape.message, /Expected \[-1,28,28\], got \[1,3\]/);
+  });
+
+  it('infers over HTTP with binary tensors and with JSON', () => {
+    const { live, ready, model_ready, server, inputs, binary, probabilities_shape, json, index } = report.http;
+    assert.deepEqual([live, ready, model_ready, server], [true, true, true, 'lamella']);
+    assert.deepEqual(inputs, [{ name: 'image', datatype: 'UINT8', shape: [-1, 28, 28] }]);
+    assert.deepEqual(binary, [4, 2]);
+    assert.deepEqual(json, [4, 2]);
+    assert.deepEqual(probabilities_shape, [2, 10]);
+    assert.deepEqual(
+      index.map(({ name, state }) => [name, state]),
+      [['digits', 'READY']],
+    );
+  });
+
+  it('gets the errors it knows over HTTP', () => {
+    assert.equal(report.http.unknown.status, '404');
+    assert.match(report.http.unknown.message, /^Request for unknown model: 'nothing'/);
+  });
+});
