@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { fromJson, type JsonValue } from '@bufbuild/protobuf';
@@ -32,7 +33,8 @@ export async function readManifest(directory: string): Promise<Manifest> {
 
 /** Reads one byte more than allowed at the most, whatever the file claims to be. */
 async function readLimited(file: string): Promise<string> {
-  const handle = await open(file, 'r');
+  // Without O_NONBLOCK the opening of a named pipe would wait for its writer.
+  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     if (!(await handle.stat()).isFile()) throw new Error('it is not a file');
     const buffer = Buffer.alloc(SIZE_LIMIT_BYTES + 1);

@@ -83,7 +83,8 @@ const TABLE: Readonly<Record<PluginState, Partial<Record<PluginEvent, PluginStat
     remove: 'REMOVED',
   },
   BACKOFF: { start: 'STARTING', activate: 'ACTIVE', 'give-up': 'FAILED', stop: 'STOPPED', remove: 'REMOVED' },
-  QUARANTINED: { verify: 'VERIFIED', stop: 'STOPPED', remove: 'REMOVED' },
+  // Stopping changes nothing: as STOPPED it could be started without a check of its signature.
+  QUARANTINED: { verify: 'VERIFIED', stop: 'QUARANTINED', remove: 'REMOVED' },
 };
 
 /**
