@@ -51,14 +51,18 @@ function action(
     .action(async (...parameters: unknown[]) => {
       const options = command.opts<Partial<PluginOptions>>();
       const argument = typeof parameters[0] === 'string' ? parameters[0] : '';
-      const address = options.address ?? addressFrom(terminal);
+      const address = options.address ?? addressFrom(command, terminal);
       const answer = await withService(address, PluginService, (plugins) => run(plugins, argument));
       show(answer, { terminal, id: argument, json: options.json === true });
     });
 }
 
-function addressFrom(terminal: Terminal): Address {
-  return parseAddress(terminal.environment['LAMELLA_ADDRESS'] ?? DEFAULT_ADDRESS);
+function addressFrom(command: Command, terminal: Terminal): Address {
+  try {
+    return parseAddress(terminal.environment['LAMELLA_ADDRESS'] ?? DEFAULT_ADDRESS);
+  } catch (error) {
+    return command.error(`error: LAMELLA_ADDRESS: ${(error as Error).message}`);
+  }
 }
 
 async function listAll(plugins: Plugins): Promise<readonly Plugin[]> {

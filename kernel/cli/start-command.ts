@@ -34,7 +34,6 @@ async function start(options: StartOptions, terminal: Terminal): Promise<void> {
   const readyFile = new ReadyFile(options.readyFile);
   const stop = new StopSignal(terminal);
   try {
-    await readyFile.clear();
     const addresses = await kernel.start();
     try {
       await serve({ options, terminal, kernel, addresses, readyFile, stop });
@@ -87,7 +86,7 @@ const HELP = `
 Examples:
   lamella start --example digits
   lamella start --home /var/lib/lamella --ready-file /run/lamella.json
-  lamella start --grpc-port 0 --http-port 0 --metrics-port 0 --plugins ./my-plugin --watch
+  lamella start --grpc-port 0 --plugins ./my-plugin --watch
 
-SIGTERM and SIGINT let the calls that run finish; a second signal stops at once.
+SIGTERM and SIGINT let the calls that run finish; a second one stops at once.
 ${EXIT_HELP}`;

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, watch } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+const ROOT = path.resolve(import.meta.dirname, '..', '..', '..');
+const MAIN = path.join(ROOT, 'dist', 'kernel', 'cli', 'main.js');
+const ECHO = path.join(ROOT, 'examples', 'echo');
+
+interface Ended {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** `lamella` as a process of its own. */
+class Lamella {
+  readonly process: ChildProcess;
+  readonly ended: Promise<Ended>;
+
+  constructor(words: readonly string[]) {
+    const child = spawn(process.execPath, [MAIN, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const out: Buffer[] = [];
+    const err: Buffer[] = [];
+    child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
+    this.process = child;
+    this.ended = new Promise((resolve) => {
+      child.once('close', (code) => {
+        resolve({ code, out: Buffer.concat(out).toString(), err: Buffer.concat(err).toString() });
+      });
+    });
+  }
+}
+
+interface Ready {
+  readonly grpc: string;
+  readonly http: string;
+  readonly metrics: string;
+  readonly pid: number;
+}
+
+describe('lamella start', function () {
+  this.timeout(30_000);
+  let folder = '';
+  const started: Lamella[] = [];
+
+  beforeEach(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'lamella-test-'));
+  });
+
+  afterEach(async () => {
+    for (const lamella of started.splice(0)) {
+      lamella.process.kill('SIGKILL');
+      await lamella.ended;
+    }
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  function lamella(...words: readonly string[]): Lamella {
+    const child = new Lamella(words);
+    started.push(child);
+    return child;
+  }
+
+  function start(home: string, ...more: readonly string[]): Lamella {
+    const ports = ['--grpc-port', '0', '--http-port', '0', '--metrics-port', '0'];
+    return lamella('start', '--home', path.join(folder, home), ...ports, '--plugins', ECHO, ...more);
+  }
+
+  /** Reads the ready file as soon as it appears; fails if the process ends first. */
+  async function ready(child: Lamella, file: string): Promise<Ready> {
+    const appeared = new Promise<void>((resolve) => {
+      const watcher = watch(folder, () => {
+        if (!existsSync(file)) return;
+        watcher.close();
+        resolve();
+      });
+      if (existsSync(file)) {
+        watcher.close();
+        resolve();
+      }
+      void child.ended.then(() => {
+        watcher.close();
+      });
+    });
+    const early = child.ended.then(({ err }) => assert.fail(`ended before it was ready:\n${err}`));
+    await Promise.race([appeared, early]);
+    return JSON.parse(await readFile(file, 'utf8')) as Ready;
+  }
+
+  it('writes the ready file, answers plugin commands, and ends with 0 on SIGTERM', async () => {
+    const file = path.join(folder, 'ready.json');
+    const kernel = start('home', '--ready-file', file);
+    const { grpc, http, metrics, pid } = await ready(kernel, file);
+    assert.equal(pid, kernel.process.pid);
+    for (const address of [grpc, http, metrics]) assert.match(address, /^127\.0\.0\.1:[1-9]\d*$/);
+
+    const list = await lamella('plugin', 'list', '--json', '--address', grpc).ended;
+    const [row] = JSON.parse(list.out) as { id: string; state: string }[];
+    assert.deepEqual([list.code, row?.id, row?.state], [0, 'example.echo', 'ACTIVE']);
+    const table = await lamella('plugin', 'list', '--address', grpc).ended;
+    assert.match(table.out, /example\.echo +\S+ +ACTIVE/);
+
+    const reloaded = await lamella('plugin', 'reload', 'example.echo', '--address', grpc).ended;
+    assert.match(reloaded.out, /^example\.echo \S+ is ACTIVE/);
+    const missing = await lamella('plugin', 'reload', 'nobody', '--address', grpc).ended;
+    assert.deepEqual([missing.code, missing.out], [1, '']);
+    assert.match(missing.err, /No plugin 'nobody' is loaded[\s\S]*\[PLUGIN_NOT_FOUND\]/);
+    const unloaded = await lamella('plugin', 'unload', 'example.echo', '--address', grpc).ended;
+    assert.equal(unloaded.out, 'example.echo is unloaded.\n');
+    const loaded = await lamella('plugin', 'load', ECHO, '--json', '--address', grpc).ended;
+    assert.equal((JSON.parse(loaded.out) as { state: string }).state, 'ACTIVE');
+
+    kernel.process.kill('SIGTERM');
+    const { code, out } = await kernel.ended;
+    assert.equal(code, 0);
+    assert.match(out, /^ready: http:\/\/127\.0\.0\.1:\d+\//m);
+    assert.equal(existsSync(file), false, 'the ready file must not outlive the kernel');
+  });
+
+  it('refuses a home that another kernel uses, and names that process', async () => {
+    const file = path.join(folder, 'ready.json');
+    const first = start('home', '--ready-file', file);
+    await ready(first, file);
+    const { code, err } = await start('home').ended;
+    assert.equal(code, 1);
+    assert.match(err, new RegExp(`in use by process ${first.process.pid}[\\s\\S]*\\[HOME_IN_USE\\]`));
+    assert.equal(existsSync(file), true, 'the first kernel keeps its ready file');
+  });
+
+  it('says which port is taken and how to choose another', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => {
+      server.listen(0, '127.0.0.1', resolve);
+    });
+    try {
+      const { port } = server.address() as { port: number };
+      const { code, err } = await start('home', '--http-port', String(port)).ended;
+      assert.equal(code, 1);
+      assert.match(err, new RegExp(`127\\.0\\.0\\.1:${port}[\\s\\S]*--http-port[\\s\\S]*\\[PORT_IN_USE\\]`));
+    } finally {
+      server.close();
+    }
+  });
+
+  it('starts nothing when a plugin manifest is broken, and says what is wrong', async () => {
+    const broken = path.join(folder, 'broken');
+    await mkdir(broken);
+    await writeFile(path.join(broken, 'plugin.json'), '{ "id": ');
+    const { code, err } = await start('home', '--plugins', broken).ended;
+    assert.equal(code, 1);
+    assert.match(err, /plugin\.json/);
+  });
+});
