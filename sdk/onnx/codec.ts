@@ -72,7 +72,14 @@ const GRAPH: MessageCodec<OnnxGraph> = message(() => ({
 }));
 const OPSET: MessageCodec<OnnxOpset> = message(() => ({ domain: field.text(1), version: field.integer(2) }));
 const ENTRY: MessageCodec<OnnxEntry> = message(() => ({ key: field.text(1), value: field.text(2) }));
-const EMPTY_GRAPH: OnnxGraph = { name: '', nodes: [], initializers: [], inputs: [], outputs: [], valueInfos: [] };
+const EMPTY_GRAPH: OnnxGraph = {
+  name: '',
+  nodes: [],
+  initializers: [],
+  inputs: [],
+  outputs: [],
+  valueInfos: [],
+};
 const MODEL: MessageCodec<OnnxModel> = message(() => ({
   irVersion: field.integer(1),
   producerName: field.text(2),

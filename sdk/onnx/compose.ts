@@ -37,11 +37,18 @@ export function chainModels(first: OnnxModel, second: OnnxModel): OnnxModel {
   const [output, ...otherOutputs] = modelOutputs(first);
   const [input, ...otherInputs] = modelInputs(second);
   if (output === undefined || input === undefined || otherOutputs.length + otherInputs.length > 0) {
-    throw new ModelsNotComposable({ detail: 'the first needs exactly one output and the second exactly one input' });
+    throw new ModelsNotComposable({
+      detail: 'the first needs exactly one output and the second exactly one input',
+    });
   }
-  if (output.type !== input.type || broadcastShapes(output.shape, input.shape)?.length !== input.shape.length) {
+  if (
+    output.type !== input.type ||
+    broadcastShapes(output.shape, input.shape)?.length !== input.shape.length
+  ) {
     const types = `${output.type} ${formatShape(output.shape)} to ${input.type} ${formatShape(input.shape)}`;
-    throw new ModelsNotComposable({ detail: `output '${output.name}' does not feed input '${input.name}' (${types})` });
+    throw new ModelsNotComposable({
+      detail: `output '${output.name}' does not feed input '${input.name}' (${types})`,
+    });
   }
   const opsetImports = mergeOpsets(first, second);
   const namesBefore = new Set(first.graph.inputs.map(({ name }) => name));
@@ -84,7 +91,11 @@ function mergeOpsets(first: OnnxModel, second: OnnxModel): OnnxModel['opsetImpor
 }
 
 /** Gives each name a fresh one under a prefix, the same each time; names in `kept` stay. */
-function uniqueNames(prefix: string, kept: ReadonlySet<string>, taken: Set<string>): (name: string) => string {
+function uniqueNames(
+  prefix: string,
+  kept: ReadonlySet<string>,
+  taken: Set<string>,
+): (name: string) => string {
   const chosen = new Map<string, string>();
   return (name) => {
     const existing = kept.has(name) ? name : chosen.get(name);
@@ -104,7 +115,10 @@ function uniqueNames(prefix: string, kept: ReadonlySet<string>, taken: Set<strin
 /** Renames every value of a graph, also where subgraphs mention it. The empty name, an absent input, stays. */
 function renameValues(graph: OnnxGraph, rename: (name: string) => string): OnnxGraph {
   const renamed = (name: string): string => (name === '' ? '' : rename(name));
-  const named = <Item extends { readonly name: string }>(item: Item): Item => ({ ...item, name: renamed(item.name) });
+  const named = <Item extends { readonly name: string }>(item: Item): Item => ({
+    ...item,
+    name: renamed(item.name),
+  });
   const attribute = (value: OnnxAttribute): OnnxAttribute =>
     value.graph === undefined ? value : { ...value, graph: renameValues(value.graph, rename) };
   return {

@@ -13,7 +13,8 @@ export const ModelMalformed: ErrorType<'detail'> = defineError({
 export const ShapeMismatch: ErrorType<'operator' | 'detail'> = defineError({
   reason: 'SHAPE_MISMATCH',
   code: Code.INVALID_ARGUMENT,
-  message: ({ operator, detail }) => `Operator ${operator} cannot be applied: ${detail}. Correct the shapes of its inputs.`,
+  message: ({ operator, detail }) =>
+    `Operator ${operator} cannot be applied: ${detail}. Correct the shapes of its inputs.`,
 });
 
 /** The toolkit does not know an operator of a graph that it should extend. */

@@ -66,5 +66,7 @@ function backward(
 
 function zeros(graph: GraphBuilder, value: Value): Value {
   const dims = value.shape.map(Number);
-  return graph.constant(floatTensor('zeros', dims, new Float32Array(dims.reduce((product, size) => product * size, 1))));
+  return graph.constant(
+    floatTensor('zeros', dims, new Float32Array(dims.reduce((product, size) => product * size, 1))),
+  );
 }

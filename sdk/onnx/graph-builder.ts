@@ -78,7 +78,11 @@ export class GraphBuilder {
   }
 
   /** Applies an operator and returns as many outputs as asked for. @throws SHAPE_MISMATCH OPERATOR_UNSUPPORTED */
-  call(opType: string, inputs: readonly (Value | undefined)[], options: CallNodeOptions = {}): readonly Value[] {
+  call(
+    opType: string,
+    inputs: readonly (Value | undefined)[],
+    options: CallNodeOptions = {},
+  ): readonly Value[] {
     const { attributes = {}, outputCount = 1, domain = '' } = options;
     const types = options.types ?? inferTypes(opType, domain, { inputs, attributes });
     const outputs = types

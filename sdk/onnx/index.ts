@@ -9,7 +9,14 @@ export {
   textAttribute,
 } from './attribute.ts';
 export { decodeModel, encodeModel } from './codec.ts';
-export { bindInputs, chainModels, classifierHead, modelInputs, modelOutputs, type ModelPort } from './compose.ts';
+export {
+  bindInputs,
+  chainModels,
+  classifierHead,
+  modelInputs,
+  modelOutputs,
+  type ModelPort,
+} from './compose.ts';
 export { elementSizeBytes, ElementType, elementTypeName, isFloatType } from './element-type.ts';
 export {
   GradientUnsupported,
@@ -50,7 +57,12 @@ export type { BuiltNode } from './operator.ts';
 export { type ParameterSlot, parameterSlots, readParameters, withParameters } from './parameters.ts';
 export { seededRandom } from './seeded-random.ts';
 export { bytesOf, floatTensor, floatValues, int64Tensor, integerValues, tensorSize } from './tensor.ts';
-export { buildTrainingGraph, stateNames, type TrainingGraph, type TrainingGraphOptions } from './training-graph.ts';
+export {
+  buildTrainingGraph,
+  stateNames,
+  type TrainingGraph,
+  type TrainingGraphOptions,
+} from './training-graph.ts';
 export {
   broadcastShapes,
   type Dimension,

@@ -50,7 +50,9 @@ export class OperatorCall {
   /** An axis counted from the front. @throws SHAPE_MISMATCH if it is outside the rank. */
   axis(axis: number, rank: number): number {
     const positive = axis < 0 ? axis + rank : axis;
-    return positive >= 0 && positive < rank ? positive : this.fail(`axis ${axis} does not exist in rank ${rank}`);
+    return positive >= 0 && positive < rank
+      ? positive
+      : this.fail(`axis ${axis} does not exist in rank ${rank}`);
   }
 
   /** @throws SHAPE_MISMATCH always. */
@@ -68,7 +70,11 @@ export class GradientContext {
   readonly outputGradient: Value;
   readonly #needed: ReadonlySet<string>;
 
-  constructor(graph: GraphBuilder, node: BuiltNode, flow: { outputGradient: Value; needed: ReadonlySet<string> }) {
+  constructor(
+    graph: GraphBuilder,
+    node: BuiltNode,
+    flow: { outputGradient: Value; needed: ReadonlySet<string> },
+  ) {
     this.graph = graph;
     this.node = node;
     this.outputGradient = flow.outputGradient;

@@ -22,7 +22,10 @@ export interface Optimizer {
   /** Factor of an update, computed outside the graph in double precision. Steps count from 1. */
   readonly rate: (learningRate: number, step: number) => number;
   /** Appends an update; returns the new weights and states. */
-  readonly update: (graph: GraphBuilder, inputs: UpdateInputs) => { weights: Value; states: readonly Value[] };
+  readonly update: (
+    graph: GraphBuilder,
+    inputs: UpdateInputs,
+  ) => { weights: Value; states: readonly Value[] };
 }
 
 /** Options of {@link adam}. */
@@ -77,7 +80,8 @@ export function stochasticGradientDescent(options: GradientDescentOptions = {}):
     rate: (learningRate) => learningRate,
     update: (graph, { weights, gradient, states, rate }) => {
       const [velocity] = states;
-      const direction = velocity === undefined ? gradient : decayed(graph, velocity, { factor: momentum, added: gradient });
+      const direction =
+        velocity === undefined ? gradient : decayed(graph, velocity, { factor: momentum, added: gradient });
       return {
         weights: descend(graph, { weights, direction, rate }),
         states: velocity === undefined ? [] : [direction],
@@ -86,7 +90,11 @@ export function stochasticGradientDescent(options: GradientDescentOptions = {}):
   };
 }
 
-function decayed(graph: GraphBuilder, state: Value, { factor, added }: { factor: number; added: Value }): Value {
+function decayed(
+  graph: GraphBuilder,
+  state: Value,
+  { factor, added }: { factor: number; added: Value },
+): Value {
   return graph.apply('Add', [graph.apply('Mul', [state, graph.scalar(factor)]), added]);
 }
 

@@ -43,12 +43,16 @@ export function floatValues(tensor: OnnxTensor): Float32Array {
  */
 export function integerValues(tensor: OnnxTensor): readonly number[] {
   if (tensor.type === ElementType.INT64) {
-    return checked(tensor, tensor.rawData === undefined ? (tensor.int64Data ?? []) : raw64(tensor, tensor.rawData)).map(
-      Number,
-    );
+    return checked(
+      tensor,
+      tensor.rawData === undefined ? (tensor.int64Data ?? []) : raw64(tensor, tensor.rawData),
+    ).map(Number);
   }
   if (tensor.type === ElementType.INT32) {
-    return checked(tensor, tensor.rawData === undefined ? (tensor.int32Data ?? []) : raw32(tensor, tensor.rawData));
+    return checked(
+      tensor,
+      tensor.rawData === undefined ? (tensor.int32Data ?? []) : raw32(tensor, tensor.rawData),
+    );
   }
   throw malformed(tensor, `holds type ${tensor.type} where whole numbers are expected`);
 }
@@ -76,7 +80,10 @@ function raw32(tensor: OnnxTensor, bytes: Uint8Array): readonly number[] {
 function checkRaw(tensor: OnnxTensor, bytes: Uint8Array): void {
   const size = elementSizeBytes(tensor.type) ?? 0;
   if (bytes.byteLength !== tensorSize(tensor) * size) {
-    throw malformed(tensor, `has ${bytes.byteLength} bytes of values where its shape asks for ${tensorSize(tensor) * size}`);
+    throw malformed(
+      tensor,
+      `has ${bytes.byteLength} bytes of values where its shape asks for ${tensorSize(tensor) * size}`,
+    );
   }
 }
 

@@ -118,7 +118,10 @@ class BodyBuilder {
     const graph = this.#graph;
     const weights = graph.input('step_weights', this.#outer.weights);
     const states = this.#outer.states.map((state) => graph.input(`step_${state.name}`, state));
-    const indices = graph.input('step_indices', { type: ElementType.INT64, shape: [this.#options.batchSize] });
+    const indices = graph.input('step_indices', {
+      type: ElementType.INT64,
+      shape: [this.#options.batchSize],
+    });
     const rate = graph.input('step_rate', floatType([]));
     const parameters = unpack(graph, weights, slots);
     const loss = this.#loss(model, { indices, slots, parameters });
@@ -170,13 +173,18 @@ function inputName(model: OnnxModel): string {
 /** Cuts the weight vector into the model's tensors. */
 function unpack(graph: GraphBuilder, weights: Value, slots: readonly ParameterSlot[]): readonly Value[] {
   const sizes = graph.integers(slots.map((slot) => slot.size));
-  const pieces = slots.length === 1 ? [weights] : graph.call('Split', [weights, sizes], { outputCount: slots.length });
-  return pieces.map((piece, index) => graph.apply('Reshape', [piece, graph.integers(slots[index]?.dims ?? [])]));
+  const pieces =
+    slots.length === 1 ? [weights] : graph.call('Split', [weights, sizes], { outputCount: slots.length });
+  return pieces.map((piece, index) =>
+    graph.apply('Reshape', [piece, graph.integers(slots[index]?.dims ?? [])]),
+  );
 }
 
 /** Joins the tensors' gradients into one vector. */
 function pack(graph: GraphBuilder, tensors: readonly Value[]): Value {
   const flat = tensors.map((tensor) => graph.apply('Reshape', [tensor, graph.integers([-1])]));
   const [only] = flat;
-  return only !== undefined && flat.length === 1 ? only : graph.apply('Concat', flat, { axis: intAttribute(0) });
+  return only !== undefined && flat.length === 1
+    ? only
+    : graph.apply('Concat', flat, { axis: intAttribute(0) });
 }

@@ -101,6 +101,8 @@ function shapeOfInfo(name: string, shape: OnnxShape): Shape {
     if (dimension.value !== undefined && dimension.value >= 0) {
       return dimension.value;
     }
-    return dimension.parameter !== undefined && dimension.parameter !== '' ? dimension.parameter : `?${name}.${index}`;
+    return dimension.parameter !== undefined && dimension.parameter !== ''
+      ? dimension.parameter
+      : `?${name}.${index}`;
   });
 }

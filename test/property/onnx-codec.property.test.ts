@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { isDeclaredError } from 'lamella/sdk';
-import { decodeModel, encodeModel, finishModel, floatTensor, floatType, GraphBuilder } from 'lamella/sdk/onnx';
+import {
+  decodeModel,
+  encodeModel,
+  finishModel,
+  floatTensor,
+  floatType,
+  GraphBuilder,
+} from 'lamella/sdk/onnx';
 
 const builder = new GraphBuilder();
 const x = builder.input('x', floatType(['N', 2]));

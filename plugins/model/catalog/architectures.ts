@@ -35,7 +35,11 @@ export interface BuildSizes {
 
 const ADAM = { optimizer: 'adam', batchSize: 32, weightDecay: 0 } as const;
 
-function size(description: string, fallback: number, maximum: number = 4096): ReturnType<typeof Type.Integer> {
+function size(
+  description: string,
+  fallback: number,
+  maximum: number = 4096,
+): ReturnType<typeof Type.Integer> {
   return Type.Integer({ description, minimum: 1, maximum, default: fallback });
 }
 
@@ -45,7 +49,10 @@ export const ARCHITECTURES: readonly Architecture[] = [
     id: 'cnn',
     description: 'Two convolutions with pooling; for small images, where it beats the others by far',
     parameters: Type.Object(
-      { filters1: size('Filters of the first convolution', 16, 512), filters2: size('Filters of the second', 32, 512) },
+      {
+        filters1: size('Filters of the first convolution', 16, 512),
+        filters2: size('Filters of the second', 32, 512),
+      },
       { additionalProperties: false },
     ),
     inputRanks: [2, 3],
@@ -67,7 +74,10 @@ export const ARCHITECTURES: readonly Architecture[] = [
   {
     id: 'mlp',
     description: 'One hidden layer; for tables and vectors whose columns act together',
-    parameters: Type.Object({ hidden: size('Units of the hidden layer', 128) }, { additionalProperties: false }),
+    parameters: Type.Object(
+      { hidden: size('Units of the hidden layer', 128) },
+      { additionalProperties: false },
+    ),
     inputRanks: [],
     hyperparameters: { ...ADAM, epochs: 10, learningRate: 0.001 },
     build: (context, features, { classes, parameters }) => {

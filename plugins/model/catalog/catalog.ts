@@ -1,4 +1,11 @@
-import { encodeModel, finishModel, GraphBuilder, type OnnxModel, parameterSlots, seededRandom } from 'lamella/sdk/onnx';
+import {
+  encodeModel,
+  finishModel,
+  GraphBuilder,
+  type OnnxModel,
+  parameterSlots,
+  seededRandom,
+} from 'lamella/sdk/onnx';
 import { type Architecture, ARCHITECTURES, type Parameters } from './architectures.ts';
 import { ArchitectureUnknown, InputUnfit, ModelTooLarge, ParameterInvalid } from './errors.ts';
 import { featuresInput, type LayerContext } from './layers.ts';
@@ -108,7 +115,10 @@ export class Catalog {
       estimate = filters1 * filters2 * 9 + (width / 16) * filters2 * classes;
     }
     if (estimate > this.#maxParameters) {
-      throw new ModelTooLarge({ parameters: String(Math.ceil(estimate)), limit: String(this.#maxParameters) });
+      throw new ModelTooLarge({
+        parameters: String(Math.ceil(estimate)),
+        limit: String(this.#maxParameters),
+      });
     }
   }
 }
@@ -130,7 +140,10 @@ function checkParameters(architecture: Architecture, given: Readonly<Record<stri
       const value = given[name] ?? schema['default'];
       const [minimum, maximum] = [Number(schema['minimum']), Number(schema['maximum'])];
       if (typeof value !== 'number' || !Number.isInteger(value) || value < minimum || value > maximum) {
-        throw new ParameterInvalid({ parameter: name, detail: `it must be a whole number from ${minimum} to ${maximum}` });
+        throw new ParameterInvalid({
+          parameter: name,
+          detail: `it must be a whole number from ${minimum} to ${maximum}`,
+        });
       }
       return [name, value];
     }),

@@ -4,7 +4,8 @@ import { Code, defineError, type ErrorType } from 'lamella/sdk';
 export const ArchitectureUnknown: ErrorType<'architecture' | 'known'> = defineError({
   reason: 'ARCHITECTURE_UNKNOWN',
   code: Code.NOT_FOUND,
-  message: ({ architecture, known }) => `Architecture '${architecture}' does not exist; choose one of ${known}.`,
+  message: ({ architecture, known }) =>
+    `Architecture '${architecture}' does not exist; choose one of ${known}.`,
 });
 
 /** A parameter is not one that the architecture takes. */

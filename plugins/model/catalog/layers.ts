@@ -46,7 +46,10 @@ export function convolve(context: LayerContext, input: Value, filters: number): 
   const { builder } = context;
   const [channels, height, width] = [sized(input, 1), sized(input, 2), sized(input, 3)];
   if (height < 2 || width < 2) {
-    throw new InputUnfit({ architecture: 'cnn', detail: `an image of ${height}x${width} cannot be halved once more` });
+    throw new InputUnfit({
+      architecture: 'cnn',
+      detail: `an image of ${height}x${width} cannot be halved once more`,
+    });
   }
   const fan = channels * 9;
   const values = uniform(context, filters * fan, Math.sqrt(6 / fan));

@@ -19,7 +19,8 @@ export const ColumnUnusable: ErrorType<'column' | 'detail'> = defineError({
 export const NoTrainingRows: ErrorType<'version'> = defineError({
   reason: 'NO_TRAINING_ROWS',
   code: Code.FAILED_PRECONDITION,
-  message: ({ version }) => `'${version}' has no rows outside the hold-out; collect more or lower holdout_share.`,
+  message: ({ version }) =>
+    `'${version}' has no rows outside the hold-out; collect more or lower holdout_share.`,
 });
 
 /** The prepared features do not fit the configured memory. */
@@ -34,7 +35,8 @@ export const DatasetTooLarge: ErrorType<'sizeMib' | 'limitMib'> = defineError({
 export const PipelineUnfit: ErrorType<'detail'> = defineError({
   reason: 'PIPELINE_UNFIT',
   code: Code.INVALID_ARGUMENT,
-  message: ({ detail }) => `The pipeline cannot be put in front of the model: ${detail}. Fit it for the feature column alone.`,
+  message: ({ detail }) =>
+    `The pipeline cannot be put in front of the model: ${detail}. Fit it for the feature column alone.`,
 });
 
 /** The model to go on from has other weights than the architecture. */
@@ -57,5 +59,6 @@ export const TrainingDiverged: ErrorType<'step'> = defineError({
 export const EngineUnavailable: ErrorType<'engine' | 'detail'> = defineError({
   reason: 'ENGINE_UNAVAILABLE',
   code: Code.FAILED_PRECONDITION,
-  message: ({ engine, detail }) => `Training with '${engine}' is not possible here: ${detail}. ListEngines shows what is.`,
+  message: ({ engine, detail }) =>
+    `Training with '${engine}' is not possible here: ${detail}. ListEngines shows what is.`,
 });

@@ -62,7 +62,9 @@ function checked(model: OnnxModel): Fragment {
   const [input] = inputs;
   const [output] = outputs;
   if (input === undefined || output === undefined || inputs.length + outputs.length !== 2) {
-    throw new PipelineUnfit({ detail: `it has ${inputs.length} inputs and ${outputs.length} outputs instead of one each` });
+    throw new PipelineUnfit({
+      detail: `it has ${inputs.length} inputs and ${outputs.length} outputs instead of one each`,
+    });
   }
   if (output.type !== ElementType.FLOAT) {
     throw new PipelineUnfit({ detail: 'its output does not hold floats' });
@@ -91,11 +93,16 @@ export async function prepareFeatures(
   for (let start = 0; start < rows.count; start += BATCH_ROWS) {
     const count = Math.min(BATCH_ROWS, rows.count - start);
     const data = rows.features.subarray(start * width, (start + count) * width);
-    const feeds = { [input.name]: { type: rows.type, dims: [count, ...options.shape], data: data as RawNumbers } };
+    const feeds = {
+      [input.name]: { type: rows.type, dims: [count, ...options.shape], data: data as RawNumbers },
+    };
     const [output] = Object.values(await session.run(feeds, { signal: options.signal }));
     pieces.push(floatRows(output, count));
     shape = output?.dims.slice(1) ?? [];
-    checkSize(rows.count * (pieces[0]?.length ?? 0) / (Math.min(BATCH_ROWS, rows.count) || 1), options.limitMib);
+    checkSize(
+      (rows.count * (pieces[0]?.length ?? 0)) / (Math.min(BATCH_ROWS, rows.count) || 1),
+      options.limitMib,
+    );
   }
   return { shape: shape.length === 0 ? [1] : shape, values: joined(pieces) };
 }

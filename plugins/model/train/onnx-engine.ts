@@ -95,7 +95,11 @@ class TrainingRun {
   #step = 0;
   #runSteps = FIRST_RUN_STEPS;
 
-  constructor(session: OrtSession, input: EngineInput, engine: EngineOptions & { readonly batchSize: number }) {
+  constructor(
+    session: OrtSession,
+    input: EngineInput,
+    engine: EngineOptions & { readonly batchSize: number },
+  ) {
     this.#session = session;
     this.#options = input.options;
     this.#engine = engine;
@@ -118,7 +122,7 @@ class TrainingRun {
   async *train(): AsyncGenerator<EngineProgress> {
     for (let epoch = 1; epoch <= this.#options.epochs; epoch += 1) {
       this.#shuffle();
-      for (let start = 0; start < this.#stepsPerEpoch; ) {
+      for (let start = 0; start < this.#stepsPerEpoch;) {
         const steps = Math.min(this.#runSteps, this.#stepsPerEpoch - start);
         yield await this.#runChunk(epoch, start, steps);
         start += steps;

@@ -50,7 +50,10 @@ interface Batch {
  * @param chunks - One Arrow IPC stream in pieces, with the feature, label and key columns.
  * @throws COLUMN_UNUSABLE if a column is missing, has gaps or holds no numbers.
  */
-export async function readTrainingRows(chunks: AsyncIterable<Uint8Array>, options: ReadOptions): Promise<TrainingRows> {
+export async function readTrainingRows(
+  chunks: AsyncIterable<Uint8Array>,
+  options: ReadOptions,
+): Promise<TrainingRows> {
   const batches: Batch[] = [];
   const reader = await RecordBatchReader.from(chunks);
   for await (const batch of reader) {
@@ -102,7 +105,10 @@ function column(batch: RecordBatch, name: string): Column {
     throw new ColumnUnusable({ column: name, detail: 'the dataset does not have it' });
   }
   if (vector.nullCount > 0) {
-    throw new ColumnUnusable({ column: name, detail: `it has ${vector.nullCount} missing values in one batch` });
+    throw new ColumnUnusable({
+      column: name,
+      detail: `it has ${vector.nullCount} missing values in one batch`,
+    });
   }
   return { data, get: (row) => vector.get(row) as unknown };
 }
@@ -155,7 +161,10 @@ function sameKind(like: RawNumbers, length: number): RawNumbers {
 /** Copies between arrays of one kind, byte by byte, since big and plain integers cannot be mixed in the type system. */
 function copyNumbers(target: RawNumbers, source: RawNumbers, offset: number): void {
   const bytes = new Uint8Array(target.buffer, target.byteOffset, target.byteLength);
-  bytes.set(new Uint8Array(source.buffer, source.byteOffset, source.byteLength), offset * target.BYTES_PER_ELEMENT);
+  bytes.set(
+    new Uint8Array(source.buffer, source.byteOffset, source.byteLength),
+    offset * target.BYTES_PER_ELEMENT,
+  );
 }
 
 function keyOf(value: unknown, name: string): bigint | number | string {

@@ -1,4 +1,9 @@
-import type { Hyperparameters, Split } from 'lamella/proto/lamella/model/v1/model';
+import { create } from '@bufbuild/protobuf';
+import {
+  type Hyperparameters,
+  HyperparametersSchema,
+  type Split,
+} from 'lamella/proto/lamella/model/v1/model';
 import { adam, type Optimizer, stochasticGradientDescent } from 'lamella/sdk/onnx';
 import { TrainRequestInvalid } from './errors.ts';
 
@@ -22,42 +27,56 @@ export interface SplitOptions {
 const DEFAULT_HOLDOUT_SHARE = 0.2;
 const MOMENTUM = 0.9;
 
+const LIMITS = {
+  epochs: { fallback: 10, maximum: 10_000 },
+  batchSize: { fallback: 32, maximum: 65_536 },
+  learningRate: { fallback: 0.001, maximum: 1_000 },
+} as const;
+
 /** Fills what a request leaves open from the architecture's defaults. @throws TRAIN_REQUEST_INVALID */
-export function runOptions(given: Hyperparameters | undefined, defaults: Hyperparameters | undefined): RunOptions {
-  const number = (field: NumberField, limits: { fallback: number; maximum: number }): number => {
-    const value = given?.[field] || defaults?.[field] || limits.fallback;
-    if (!(value > 0 && value <= limits.maximum)) {
+export function runOptions(
+  given: Hyperparameters = create(HyperparametersSchema),
+  defaults: Hyperparameters = create(HyperparametersSchema),
+): RunOptions {
+  const number = (field: keyof typeof LIMITS): number => {
+    const { fallback, maximum } = LIMITS[field];
+    const value = given[field] || defaults[field] || fallback;
+    if (!(value > 0 && value <= maximum)) {
       throw new TrainRequestInvalid({
         field: `hyperparameters.${field}`,
-        detail: `${value} is not above 0 and at most ${limits.maximum}`,
+        detail: `${value} is not above 0 and at most ${maximum}`,
       });
     }
     return value;
   };
   return {
-    epochs: number('epochs', { fallback: 10, maximum: 10_000 }),
-    batchSize: number('batchSize', { fallback: 32, maximum: 65_536 }),
-    learningRate: number('learningRate', { fallback: 0.001, maximum: 1_000 }),
-    optimizer: optimizerNamed(given?.optimizer || defaults?.optimizer || 'adam'),
-    weightDecay: weightDecay(given?.weightDecay || defaults?.weightDecay || 0),
-    seed: given?.seed ?? 0,
+    epochs: number('epochs'),
+    batchSize: number('batchSize'),
+    learningRate: number('learningRate'),
+    optimizer: optimizerNamed(given.optimizer || defaults.optimizer || 'adam'),
+    weightDecay: weightDecay(given.weightDecay || defaults.weightDecay),
+    seed: given.seed,
   };
 }
-
-type NumberField = 'epochs' | 'batchSize' | 'learningRate';
 
 /** Fills what a request leaves open. @throws TRAIN_REQUEST_INVALID */
 export function splitOptions(split: Split | undefined): SplitOptions {
   const holdoutShare = split?.holdoutShare || DEFAULT_HOLDOUT_SHARE;
   if (!(holdoutShare > 0 && holdoutShare < 1)) {
-    throw new TrainRequestInvalid({ field: 'split.holdout_share', detail: `${holdoutShare} is not between 0 and 1` });
+    throw new TrainRequestInvalid({
+      field: 'split.holdout_share',
+      detail: `${holdoutShare} is not between 0 and 1`,
+    });
   }
   return { keyColumn: split?.keyColumn || 'id', holdoutShare, seed: split?.seed ?? 0 };
 }
 
 function weightDecay(value: number): number {
   if (!(value >= 0 && value <= 1)) {
-    throw new TrainRequestInvalid({ field: 'hyperparameters.weightDecay', detail: `${value} is not from 0 to 1` });
+    throw new TrainRequestInvalid({
+      field: 'hyperparameters.weightDecay',
+      detail: `${value} is not from 0 to 1`,
+    });
   }
   return value;
 }

@@ -40,7 +40,10 @@ export function servedModel(fragment: OnnxModel, trained: OnnxModel, classes: nu
 }
 
 /** What a served graph takes and gives. */
-export function signatureOf(model: OnnxModel, labels: readonly string[]): MessageInitShape<typeof SignatureSchema> {
+export function signatureOf(
+  model: OnnxModel,
+  labels: readonly string[],
+): MessageInitShape<typeof SignatureSchema> {
   return {
     inputs: modelInputs(model).map((port) => tensorSpec(port, [])),
     outputs: modelOutputs(model).map((port) => tensorSpec(port, port.name === 'probabilities' ? labels : [])),

@@ -72,7 +72,11 @@ export class Trainer {
           samplesPerSecond: (tally.samples * 1000) / elapsedMs,
           duration: durationOf(elapsedMs),
           trainingRows: BigInt(prepared.rows.count),
-          cost: { parameters: untrained.parameters, flops: untrained.flops, sizeBytes: BigInt(onnx.byteLength) },
+          cost: {
+            parameters: untrained.parameters,
+            flops: untrained.flops,
+            sizeBytes: BigInt(onnx.byteLength),
+          },
         },
       },
     };
@@ -83,7 +87,10 @@ export class Trainer {
     const split = splitOptions(request.split);
     const field = version?.schema?.fields.find(({ name }) => name === request.featureColumn);
     if (field === undefined) {
-      throw new ColumnUnusable({ column: request.featureColumn, detail: `'${request.datasetVersion}' does not have it` });
+      throw new ColumnUnusable({
+        column: request.featureColumn,
+        detail: `'${request.datasetVersion}' does not have it`,
+      });
     }
     const shape = field.shape.map(Number);
     const columns = [request.featureColumn, request.labelColumn, split.keyColumn];
@@ -102,7 +109,9 @@ export class Trainer {
     }
     const bytes = request.pipeline?.onnx ?? new Uint8Array(0);
     const fragment =
-      bytes.byteLength === 0 ? castFragment(request.featureColumn, rows.type, shape) : pipelineFragment(bytes);
+      bytes.byteLength === 0
+        ? castFragment(request.featureColumn, rows.type, shape)
+        : pipelineFragment(bytes);
     const limitMib = this.#config.maxFeaturesMib;
     const features = await prepareFeatures(fragment, rows, { shape, limitMib, signal: context.signal });
     return { rows, fragment, features };
@@ -176,7 +185,9 @@ function durationOf(elapsedMs: number): { seconds: bigint; nanos: number } {
   return { seconds: BigInt(Math.floor(elapsedMs / 1000)), nanos: Math.floor((elapsedMs % 1000) * 1e6) };
 }
 
-async function* chunksOf(stream: AsyncIterable<{ readonly arrowIpc: Uint8Array }>): AsyncGenerator<Uint8Array> {
+async function* chunksOf(
+  stream: AsyncIterable<{ readonly arrowIpc: Uint8Array }>,
+): AsyncGenerator<Uint8Array> {
   for await (const { arrowIpc } of stream) {
     yield arrowIpc;
   }
@@ -195,6 +206,9 @@ function checkRequest(request: TrainRequest): void {
     throw new EngineUnavailable({ engine: request.engine, detail: 'this version has the engine onnx only' });
   }
   if (request.device !== '' && request.device !== 'cpu') {
-    throw new EngineUnavailable({ engine: request.device, detail: 'this version trains on the device cpu only' });
+    throw new EngineUnavailable({
+      engine: request.device,
+      detail: 'this version trains on the device cpu only',
+    });
   }
 }

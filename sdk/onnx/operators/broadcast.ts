@@ -1,11 +1,23 @@
 import { intAttribute } from '../attribute.ts';
 import type { GraphBuilder } from '../graph-builder.ts';
 import type { OperatorCall } from '../operator.ts';
-import { broadcastShapes, formatShape, sameShape, type Shape, staticShape, type Value, type ValueType } from '../value.ts';
+import {
+  broadcastShapes,
+  formatShape,
+  sameShape,
+  type Shape,
+  staticShape,
+  type Value,
+  type ValueType,
+} from '../value.ts';
 import { ShapeMismatch } from '../errors.ts';
 
 /** Type of an elementwise operator's result. */
-export function inferBroadcast(call: OperatorCall, inputs: readonly Value[], type: number): readonly ValueType[] {
+export function inferBroadcast(
+  call: OperatorCall,
+  inputs: readonly Value[],
+  type: number,
+): readonly ValueType[] {
   const shape = inputs.reduce<Shape>(
     (merged, input) =>
       broadcastShapes(merged, input.shape) ??
@@ -28,7 +40,9 @@ export function sumTo(graph: GraphBuilder, gradient: Value, shape: Shape): Value
     leading === 0
       ? gradient
       : graph.apply('ReduceSum', [gradient, graph.integers(outer)], { keepdims: intAttribute(false) });
-  const inner = shape.flatMap((dimension, axis) => (dimension === 1 && summed.shape[axis] !== 1 ? [axis] : []));
+  const inner = shape.flatMap((dimension, axis) =>
+    dimension === 1 && summed.shape[axis] !== 1 ? [axis] : [],
+  );
   return inner.length === 0
     ? summed
     : graph.apply('ReduceSum', [summed, graph.integers(inner)], { keepdims: intAttribute(true) });

@@ -68,12 +68,17 @@ function dataGradient(context: GradientContext): Value {
   const [data, weights] = [context.input(0), context.input(1)];
   const kernel = fixedShape('Conv', weights).slice(2);
   const { strides, dilations, pads } = windowOf(node, kernel);
-  const [inputSizes, outputSizes] = [fixedShape('Conv', data).slice(2), fixedShape('Conv', outputGradient).slice(2)];
+  const [inputSizes, outputSizes] = [
+    fixedShape('Conv', data).slice(2),
+    fixedShape('Conv', outputGradient).slice(2),
+  ];
   // Rows that the last window did not reach: without them the result would be smaller than the data.
   const outputPadding = kernel.map((size, axis) => {
     const padding = (pads[axis] ?? 0) + (pads[axis + kernel.length] ?? 0);
     const reach = (size - 1) * (dilations[axis] ?? 1) + 1;
-    return (inputSizes[axis] ?? 0) - (((outputSizes[axis] ?? 0) - 1) * (strides[axis] ?? 1) + reach - padding);
+    return (
+      (inputSizes[axis] ?? 0) - (((outputSizes[axis] ?? 0) - 1) * (strides[axis] ?? 1) + reach - padding)
+    );
   });
   return graph.apply('ConvTranspose', [outputGradient, weights], {
     strides: intsAttribute(strides),

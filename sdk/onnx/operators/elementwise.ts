@@ -70,7 +70,9 @@ export const ELEMENTWISE: OperatorTable = {
 };
 
 function unary(gradient?: Rule): OperatorDefinition {
-  const infer = (call: OperatorCall): readonly ValueType[] => [{ type: call.input(0).type, shape: call.input(0).shape }];
+  const infer = (call: OperatorCall): readonly ValueType[] => [
+    { type: call.input(0).type, shape: call.input(0).shape },
+  ];
   return gradient === undefined ? { infer } : { infer, gradient };
 }
 

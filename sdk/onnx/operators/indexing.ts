@@ -20,7 +20,12 @@ function inferSame(call: OperatorCall): readonly ValueType[] {
 function inferGather(call: OperatorCall): readonly ValueType[] {
   const [data, indices] = [call.input(0), call.input(1)];
   const axis = call.axis(readInt(call.attributes, 'axis', 0), data.shape.length);
-  return [{ type: data.type, shape: [...data.shape.slice(0, axis), ...indices.shape, ...data.shape.slice(axis + 1)] }];
+  return [
+    {
+      type: data.type,
+      shape: [...data.shape.slice(0, axis), ...indices.shape, ...data.shape.slice(axis + 1)],
+    },
+  ];
 }
 
 /** Adds each row's gradient to the row it was taken from, as an embedding needs it. */
@@ -59,7 +64,8 @@ function sliceAxes(call: OperatorCall): readonly SliceAxis[] {
     if (typeof size !== 'number' || step < 1) {
       return call.fail(`axis ${axis} of ${formatShape(shape)} needs a fixed size and a positive step`);
     }
-    const clamp = (position: number): number => Math.min(Math.max(position < 0 ? position + size : position, 0), size);
+    const clamp = (position: number): number =>
+      Math.min(Math.max(position < 0 ? position + size : position, 0), size);
     const start = clamp(starts[index] ?? 0);
     const end = clamp(ends[index] ?? 0);
     return { axis, start, size: Math.max(Math.ceil((end - start) / step), 0), step };
@@ -110,7 +116,11 @@ function inferPad(call: OperatorCall): readonly ValueType[] {
       type,
       shape: shape.map((dimension, axis) => {
         const added = (pads[axis] ?? 0) + (pads[axis + shape.length] ?? 0);
-        return typeof dimension === 'number' ? dimension + added : added === 0 ? dimension : `?${dimension}+${added}`;
+        return typeof dimension === 'number'
+          ? dimension + added
+          : added === 0
+            ? dimension
+            : `?${dimension}+${added}`;
       }),
     },
   ];

@@ -1,4 +1,11 @@
-import { type Attributes, floatAttribute, intAttribute, intsAttribute, readFloat, readInt } from '../attribute.ts';
+import {
+  type Attributes,
+  floatAttribute,
+  intAttribute,
+  intsAttribute,
+  readFloat,
+  readInt,
+} from '../attribute.ts';
 import type { GraphBuilder } from '../graph-builder.ts';
 import type { GradientContext, OperatorCall, OperatorTable } from '../operator.ts';
 import { broadcastShapes, formatShape, type Shape, type Value, type ValueType } from '../value.ts';
@@ -77,7 +84,11 @@ function gemmGradient(context: GradientContext): readonly (Value | undefined)[] 
   const transA = readInt(node.attributes, 'transA', 0) !== 0;
   const transB = readInt(node.attributes, 'transB', 0) !== 0;
   const alpha = { alpha: floatAttribute(readFloat(node.attributes, 'alpha', 1)) };
-  const flags = (a: boolean, b: boolean): Attributes => ({ ...alpha, transA: intAttribute(a), transB: intAttribute(b) });
+  const flags = (a: boolean, b: boolean): Attributes => ({
+    ...alpha,
+    transA: intAttribute(a),
+    transB: intAttribute(b),
+  });
   return [
     context.ifNeeded(0, () =>
       transA

@@ -21,7 +21,10 @@ function kernelOf(call: OperatorCall): readonly number[] {
 
 function poolType(call: OperatorCall): ValueType {
   const data = call.input(0);
-  return { type: data.type, shape: [...data.shape.slice(0, 2), ...windowOutput(call, data.shape.slice(2), kernelOf(call))] };
+  return {
+    type: data.type,
+    shape: [...data.shape.slice(0, 2), ...windowOutput(call, data.shape.slice(2), kernelOf(call))],
+  };
 }
 
 function inferMaxPool(call: OperatorCall): readonly ValueType[] {
@@ -58,7 +61,9 @@ function maxPoolGradient(context: GradientContext): readonly (Value | undefined)
   }
   const size = shape.reduce((product, dimension) => product * dimension, 1);
   const zeros = graph.constant(floatTensor('zeros', [size], new Float32Array(size)));
-  const flat = [indices, outputGradient].map((value) => graph.apply('Reshape', [value, graph.integers([-1])]));
+  const flat = [indices, outputGradient].map((value) =>
+    graph.apply('Reshape', [value, graph.integers([-1])]),
+  );
   const scattered = graph.apply('ScatterElements', [zeros, ...flat], { reduction: textAttribute('add') });
   return [reshapeLike(graph, scattered, context.input(0))];
 }

@@ -19,7 +19,8 @@ type Reduction = Pick<OperatorCall, 'inputs' | 'attributes'>;
 function axesOf(call: OperatorCall): ReadonlySet<number> {
   const rank = call.input(0).shape.length;
   const given = call.inputs[1] === undefined ? readInts(call.attributes, 'axes') : call.integerInput(1);
-  const axes = given === undefined || given.length === 0 ? Array.from({ length: rank }, (_, axis) => axis) : given;
+  const axes =
+    given === undefined || given.length === 0 ? Array.from({ length: rank }, (_, axis) => axis) : given;
   return new Set(axes.map((axis) => call.axis(axis, rank)));
 }
 
@@ -38,7 +39,9 @@ function inferArgMax(call: OperatorCall): readonly ValueType[] {
   const { shape } = call.input(0);
   const folded = call.axis(readInt(call.attributes, 'axis', 0), shape.length);
   const kept = shape.map((dimension, axis) => (axis === folded ? 1 : dimension));
-  return [{ type: ElementType.INT64, shape: keepsAxes(call) ? kept : shape.filter((_, axis) => axis !== folded) }];
+  return [
+    { type: ElementType.INT64, shape: keepsAxes(call) ? kept : shape.filter((_, axis) => axis !== folded) },
+  ];
 }
 
 /** Spreads a gradient over the axes that were folded. */
@@ -55,7 +58,8 @@ function meanGradient(context: GradientContext): readonly (Value | undefined)[] 
   const { graph, outputGradient } = context;
   const before = fixedShape('ReduceMean', context.input(0));
   const after = staticShape(context.output(0).shape) ?? [];
-  const size = (shape: readonly number[]): number => shape.reduce((product, dimension) => product * dimension, 1);
+  const size = (shape: readonly number[]): number =>
+    shape.reduce((product, dimension) => product * dimension, 1);
   const share = graph.apply('Mul', [outputGradient, graph.scalar(size(after) / size(before))]);
   return [expand(context, share)];
 }

@@ -1,6 +1,14 @@
 import { intAttribute, intsAttribute, readInt, readInts } from '../attribute.ts';
 import type { GradientContext, OperatorCall, OperatorTable } from '../operator.ts';
-import { type Dimension, elementCount, formatShape, sameShape, type Shape, type Value, type ValueType } from '../value.ts';
+import {
+  type Dimension,
+  elementCount,
+  formatShape,
+  sameShape,
+  type Shape,
+  type Value,
+  type ValueType,
+} from '../value.ts';
 import { fixedShape, reshapeLike, sumTo } from './broadcast.ts';
 
 /** Operators that only give values another shape. */
@@ -20,7 +28,9 @@ function reshapeGradient(context: GradientContext): readonly (Value | undefined)
 
 function inferReshape(call: OperatorCall): readonly ValueType[] {
   const { type, shape } = call.input(0);
-  const target = call.integerInput(1).map((size, axis): Dimension => (size === 0 ? (shape[axis] ?? 1) : size));
+  const target = call
+    .integerInput(1)
+    .map((size, axis): Dimension => (size === 0 ? (shape[axis] ?? 1) : size));
   const open = target.indexOf(-1);
   if (open >= 0) {
     const rest = target.filter((_, axis) => axis !== open);
@@ -70,7 +80,10 @@ function product(shape: Shape): Dimension {
 
 function inferSqueeze(call: OperatorCall): readonly ValueType[] {
   const { type, shape } = call.input(0);
-  const axes = call.inputs[1] === undefined ? undefined : call.integerInput(1).map((axis) => call.axis(axis, shape.length));
+  const axes =
+    call.inputs[1] === undefined
+      ? undefined
+      : call.integerInput(1).map((axis) => call.axis(axis, shape.length));
   const removed = (dimension: Dimension, axis: number): boolean =>
     axes === undefined ? dimension === 1 : axes.includes(axis);
   return [{ type, shape: shape.filter((dimension, axis) => !removed(dimension, axis)) }];
@@ -82,7 +95,9 @@ function inferUnsqueeze(call: OperatorCall): readonly ValueType[] {
   const rank = shape.length + given.length;
   const axes = new Set(given.map((axis) => call.axis(axis, rank)));
   const rest = [...shape];
-  return [{ type, shape: Array.from({ length: rank }, (_, axis) => (axes.has(axis) ? 1 : (rest.shift() ?? 1))) }];
+  return [
+    { type, shape: Array.from({ length: rank }, (_, axis) => (axes.has(axis) ? 1 : (rest.shift() ?? 1))) },
+  ];
 }
 
 function inferTranspose(call: OperatorCall): readonly ValueType[] {
@@ -111,7 +126,9 @@ function inferExpand(call: OperatorCall): readonly ValueType[] {
   return [
     {
       type,
-      shape: Array.from({ length: rank }, (_, axis) => (at(shape, axis) === 1 ? at(target, axis) : at(shape, axis))),
+      shape: Array.from({ length: rank }, (_, axis) =>
+        at(shape, axis) === 1 ? at(target, axis) : at(shape, axis),
+      ),
     },
   ];
 }
@@ -123,16 +140,24 @@ function expandGradient(context: GradientContext): readonly (Value | undefined)[
 function inferConcat(call: OperatorCall): readonly ValueType[] {
   const first = call.input(0);
   const joined = call.axis(readInt(call.attributes, 'axis', 0), first.shape.length);
-  const rest = (value: Value): Shape => value.shape.map((dimension, axis) => (axis === joined ? 0 : dimension));
+  const rest = (value: Value): Shape =>
+    value.shape.map((dimension, axis) => (axis === joined ? 0 : dimension));
   const sizes = call.inputs.map((_, index) => {
     const value = call.input(index);
     if (!sameShape(rest(value), rest(first))) {
-      call.fail(`${formatShape(value.shape)} cannot be joined to ${formatShape(first.shape)} along axis ${joined}`);
+      call.fail(
+        `${formatShape(value.shape)} cannot be joined to ${formatShape(first.shape)} along axis ${joined}`,
+      );
     }
     return value.shape[joined] ?? 0;
   });
-  const total = elementCount(sizes) === undefined ? `?${sizes.join('+')}` : sizes.reduce<number>((sum, size) => sum + Number(size), 0);
-  return [{ type: first.type, shape: first.shape.map((dimension, axis) => (axis === joined ? total : dimension)) }];
+  const total =
+    elementCount(sizes) === undefined
+      ? `?${sizes.join('+')}`
+      : sizes.reduce<number>((sum, size) => sum + Number(size), 0);
+  return [
+    { type: first.type, shape: first.shape.map((dimension, axis) => (axis === joined ? total : dimension)) },
+  ];
 }
 
 function concatGradient(context: GradientContext): readonly (Value | undefined)[] {

@@ -21,23 +21,36 @@ export function windowOf({ attributes }: { readonly attributes: Attributes }, ke
 
 /** Spatial sizes after a window has moved over the data. @throws SHAPE_MISMATCH if it is larger than the data. */
 export function windowOutput(call: OperatorCall, spatial: Shape, kernel: Shape): Shape {
-  const { strides, dilations, pads } = windowOf(call, kernel);
-  const mode = readText(call.attributes, 'auto_pad', 'NOTSET');
+  const window = windowOf(call, kernel);
   return spatial.map((dimension, axis): Dimension => {
     const size = kernel[axis];
     if (typeof dimension === 'string' || typeof size !== 'number') {
       return `?${dimension}`;
     }
-    const stride = strides[axis] ?? 1;
-    if (mode.startsWith('SAME')) {
-      return Math.ceil(dimension / stride);
-    }
-    const padding = mode === 'VALID' ? 0 : (pads[axis] ?? 0) + (pads[axis + kernel.length] ?? 0);
-    const room = dimension + padding - ((size - 1) * (dilations[axis] ?? 1) + 1);
-    if (room < 0) {
-      call.fail(`a window of ${size} does not fit into ${dimension}`);
-    }
-    const steps = room / stride;
-    return (readInt(call.attributes, 'ceil_mode', 0) === 1 ? Math.ceil(steps) : Math.floor(steps)) + 1;
+    const reach = (size - 1) * (window.dilations[axis] ?? 1) + 1;
+    const padding = (window.pads[axis] ?? 0) + (window.pads[axis + kernel.length] ?? 0);
+    return positions(call, { dimension, reach, padding, stride: window.strides[axis] ?? 1 });
   });
+}
+
+/** How many places a window takes along one axis. */
+function positions(
+  call: OperatorCall,
+  axis: {
+    readonly dimension: number;
+    readonly reach: number;
+    readonly padding: number;
+    readonly stride: number;
+  },
+): number {
+  const mode = readText(call.attributes, 'auto_pad', 'NOTSET');
+  if (mode.startsWith('SAME')) {
+    return Math.ceil(axis.dimension / axis.stride);
+  }
+  const room = axis.dimension + (mode === 'VALID' ? 0 : axis.padding) - axis.reach;
+  if (room < 0) {
+    call.fail(`a window that reaches over ${axis.reach} does not fit into ${axis.dimension}`);
+  }
+  const steps = room / axis.stride;
+  return (readInt(call.attributes, 'ceil_mode', 0) === 1 ? Math.ceil(steps) : Math.floor(steps)) + 1;
 }

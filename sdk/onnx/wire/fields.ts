@@ -57,7 +57,11 @@ function readOne<Value>(scalar: Scalar<Value>, reader: WireReader, wireType: num
   return scalar.read(reader);
 }
 
-function writeOne<Value>(scalar: Scalar<Value>, number: number, at: { writer: WireWriter; value: Value }): void {
+function writeOne<Value>(
+  scalar: Scalar<Value>,
+  number: number,
+  at: { writer: WireWriter; value: Value },
+): void {
   at.writer.tag(number, scalar.wireType);
   scalar.write(at.writer, at.value);
 }
@@ -89,7 +93,10 @@ function optional<Value>(number: number, scalar: Scalar<Value>): Field<Value | u
 }
 
 /** Appends one occurrence; numbers may also come packed, all in one length-delimited value. */
-function readInto<Value>(scalar: Scalar<Value>, at: { reader: WireReader; wireType: number; list: Value[] }): Value[] {
+function readInto<Value>(
+  scalar: Scalar<Value>,
+  at: { reader: WireReader; wireType: number; list: Value[] },
+): Value[] {
   const { reader, wireType, list } = at;
   if (wireType === 2 && scalar.wireType !== 2) {
     reader.nested(() => {
@@ -202,7 +209,10 @@ export function optionalMessage<Message>(
   return optional(number, nestedScalar(codec));
 }
 /** A list of messages. */
-export function messages<Message>(number: number, codec: () => MessageCodec<Message>): Field<readonly Message[]> {
+export function messages<Message>(
+  number: number,
+  codec: () => MessageCodec<Message>,
+): Field<readonly Message[]> {
   return repeated(number, nestedScalar(codec));
 }
 /** A message that is always there; one that is absent from the bytes reads as `empty`. */
@@ -212,5 +222,10 @@ export function requiredMessage<Message>(
   empty: () => Message,
 ): Field<Message> {
   const field = optional(number, nestedScalar(codec));
-  return { number, empty, read: (reader, wireType) => readOne(nestedScalar(codec), reader, wireType), write: field.write };
+  return {
+    number,
+    empty,
+    read: (reader, wireType) => readOne(nestedScalar(codec), reader, wireType),
+    write: field.write,
+  };
 }

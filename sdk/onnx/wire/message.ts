@@ -35,7 +35,8 @@ export function message<Message extends UnknownFields>(
     (table ??= Object.entries(fields()) as unknown as readonly (readonly [string, Field<unknown>])[]);
   return {
     read: (reader) => readFields(reader, entries()) as Message,
-    write: (writer, value) => writeFields(writer, entries(), value as unknown as Readonly<Record<string, unknown>>),
+    write: (writer, value) =>
+      writeFields(writer, entries(), value as unknown as Readonly<Record<string, unknown>>),
   };
 }
 

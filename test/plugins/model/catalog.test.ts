@@ -59,7 +59,9 @@ describe('model catalogue', () => {
 
   it('gives the same bytes for the same seed and other weights for another', () => {
     assert.deepEqual(catalog.build(options()).onnx, catalog.build(options()).onnx);
-    const [first, second] = [1, 2].map((seed) => readParameters(decodeModel(catalog.build(options({ seed })).onnx)));
+    const [first, second] = [1, 2].map((seed) =>
+      readParameters(decodeModel(catalog.build(options({ seed })).onnx)),
+    );
     assert.notDeepEqual(first, second);
   });
 

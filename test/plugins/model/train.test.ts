@@ -1,17 +1,5 @@
 import assert from 'node:assert/strict';
 import { create, type DescService, type MessageInitShape } from '@bufbuild/protobuf';
-import {
-  Data,
-  Field,
-  FixedSizeList,
-  Int32,
-  makeData,
-  RecordBatch,
-  RecordBatchStreamWriter,
-  Schema,
-  Struct,
-  Uint8,
-} from 'apache-arrow';
 import { StoreService } from 'lamella/proto/lamella/data/v1/store_service';
 import { CatalogService } from 'lamella/proto/lamella/model/v1/catalog_service';
 import {
@@ -19,7 +7,13 @@ import {
   type TrainProgress,
   TrainRequestSchema,
 } from 'lamella/proto/lamella/model/v1/train_service';
-import { type CallContext, type Client, isDeclaredError, isHoldout, type ServiceImplementation } from 'lamella/sdk';
+import {
+  type CallContext,
+  type Client,
+  isDeclaredError,
+  isHoldout,
+  type ServiceImplementation,
+} from 'lamella/sdk';
 import {
   bytesOf,
   decodeModel,
@@ -29,64 +23,19 @@ import {
   floatTensor,
   GraphBuilder,
   intAttribute,
-  seededRandom,
 } from 'lamella/sdk/onnx';
 import { Catalog } from '../../../plugins/model/catalog/catalog.ts';
 import { catalogService } from '../../../plugins/model/catalog/service.ts';
 import { Trainer } from '../../../plugins/model/train/trainer.ts';
 import { runModel } from '../../sdk/onnx/run-model.ts';
+import { arrowStream, DATA, ROWS, SIDE, WIDTH } from './bars.ts';
 
-const ROWS = 400;
-const SIDE = 8;
-const WIDTH = SIDE * SIDE;
 const VERSION = 'datasets/bars/versions/1';
 
-/** Noisy images with one bright bar: across for class 0, down for class 1. */
-function pixels(): { images: Uint8Array; labels: Int32Array } {
-  const random = seededRandom(3);
-  const images = new Uint8Array(ROWS * WIDTH);
-  const labels = new Int32Array(ROWS);
-  for (let row = 0; row < ROWS; row += 1) {
-    const label = row % 2;
-    const at = Math.floor(random() * SIDE);
-    labels[row] = label;
-    for (let pixel = 0; pixel < WIDTH; pixel += 1) {
-      const onBar = (label === 0 ? Math.floor(pixel / SIDE) : pixel % SIDE) === at;
-      images[row * WIDTH + pixel] = Math.floor(random() * 80) + (onBar ? 170 : 0);
-    }
-  }
-  return { images, labels };
-}
-
-const DATA = pixels();
-
-function arrowStream(labels: Int32Array = DATA.labels): Uint8Array {
-  const element = new Field('item', new Uint8(), false);
-  const imageType = new FixedSizeList(WIDTH, element);
-  const schema = new Schema([
-    new Field('id', new Int32(), false),
-    new Field('image', imageType, false),
-    new Field('label', new Int32(), false),
-  ]);
-  const writer = new RecordBatchStreamWriter();
-  for (const [start, end] of [
-    [0, 150],
-    [150, ROWS],
-  ] as const) {
-    const length = end - start;
-    const values = makeData({ type: new Uint8(), data: DATA.images.slice(start * WIDTH, end * WIDTH) });
-    const children: Data[] = [
-      makeData({ type: new Int32(), data: Int32Array.from({ length }, (_, index) => start + index) }),
-      makeData({ type: imageType, length, child: values }),
-      makeData({ type: new Int32(), data: labels.slice(start, end) }),
-    ];
-    writer.write(new RecordBatch(schema, makeData({ type: new Struct(schema.fields), length, children })));
-  }
-  return writer.finish().toUint8Array(true);
-}
-
 /** A client that calls implementations directly. */
-function direct<Service extends DescService>(implementation: Partial<ServiceImplementation<Service>>): Client<Service> {
+function direct<Service extends DescService>(
+  implementation: Partial<ServiceImplementation<Service>>,
+): Client<Service> {
   return implementation as unknown as Client<Service>;
 }
 
@@ -94,7 +43,15 @@ function store(stream: Uint8Array): Client<typeof StoreService> {
   return direct<typeof StoreService>({
     getVersion: () =>
       Promise.resolve({
-        version: { name: VERSION, schema: { fields: [{ name: 'image', shape: [8n, 8n] }, { name: 'label', shape: [] }] } },
+        version: {
+          name: VERSION,
+          schema: {
+            fields: [
+              { name: 'image', shape: [8n, 8n] },
+              { name: 'label', shape: [] },
+            ],
+          },
+        },
       }),
     readVersion: async function* () {
       await Promise.resolve();
@@ -149,14 +106,20 @@ function scaling(): Uint8Array {
   const builder = new GraphBuilder();
   const image = builder.input('image', { type: ElementType.UINT8, shape: ['N', SIDE, SIDE] });
   const floats = builder.apply('Cast', [image], { to: intAttribute(ElementType.FLOAT) });
-  builder.output('features', builder.apply('Div', [floats, builder.constant(floatTensor('scale', [], [255]))]));
+  builder.output(
+    'features',
+    builder.apply('Div', [floats, builder.constant(floatTensor('scale', [], [255]))]),
+  );
   return encodeModel(finishModel(builder.finish('scale')));
 }
 
 async function train(
   one: Trainer,
   init: Init = {},
-): Promise<{ progress: Partial<TrainProgress>[]; completed: Partial<TrainCompleted> & { onnx: Uint8Array } }> {
+): Promise<{
+  progress: Partial<TrainProgress>[];
+  completed: Partial<TrainCompleted> & { onnx: Uint8Array };
+}> {
   const progress: Partial<TrainProgress>[] = [];
   for await (const { event } of one.train(request(init), context())) {
     if (event?.case === 'completed') {
@@ -192,7 +155,9 @@ describe('model.train', function () {
 
   it('learns to tell bars apart and serves raw pixels', async () => {
     const { progress, completed } = await train(trainer());
-    const trained = Array.from({ length: ROWS }, (_, row) => row).filter((row) => !isHoldout(row, 0.2, 0)).length;
+    const trained = Array.from({ length: ROWS }, (_, row) => row).filter(
+      (row) => !isHoldout(row, 0.2, 0),
+    ).length;
     assert.equal(completed.trainingRows, BigInt(trained));
     assert.deepEqual(completed.signature?.inputs, [
       { name: 'image', datatype: 'UINT8', shape: [-1n, 8n, 8n], labels: [] },
@@ -240,7 +205,10 @@ describe('model.train', function () {
       await reasonOf(one, { pipeline: { onnx: Uint8Array.of(1, 2, 3) } }),
       await reasonOf(one, { initialOnnx: scaling() }),
       await reasonOf(trainer(arrowStream(DATA.labels.map((label) => label + 1))), {}),
-      await reasonOf(one, { hyperparameters: { epochs: 1, optimizer: 'sgd', learningRate: 999, batchSize: 4 }, pipeline: {} }),
+      await reasonOf(one, {
+        hyperparameters: { epochs: 1, optimizer: 'sgd', learningRate: 999, batchSize: 4 },
+        pipeline: {},
+      }),
     ];
     assert.deepEqual(reasons, [
       'TRAIN_REQUEST_INVALID',
@@ -276,4 +244,3 @@ describe('model.train', function () {
     assert.equal(messages, 1);
   });
 });
-

@@ -90,7 +90,10 @@ describe('ONNX codec', () => {
     for (let length = 0; length < bytes.length; length += 1) {
       reasons.add(reasonOf(() => decodeModel(bytes.subarray(0, length))));
     }
-    assert.deepEqual([...reasons].filter((reason) => reason !== ''), ['MODEL_MALFORMED']);
+    assert.deepEqual(
+      [...reasons].filter((reason) => reason !== ''),
+      ['MODEL_MALFORMED'],
+    );
   });
 
   it('refuses graphs nested without end', () => {

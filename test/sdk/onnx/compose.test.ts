@@ -27,7 +27,13 @@ function preprocessing(): OnnxModel {
 function linear(inputs: number = 4): OnnxModel {
   const builder = new GraphBuilder();
   const x = builder.input('features', floatType(['N', inputs]));
-  const weights = builder.constant(floatTensor('scalar', [inputs, 2], Float32Array.from({ length: inputs * 2 }, (_, i) => i)));
+  const weights = builder.constant(
+    floatTensor(
+      'scalar',
+      [inputs, 2],
+      Float32Array.from({ length: inputs * 2 }, (_, i) => i),
+    ),
+  );
   builder.output('logits', builder.apply('MatMul', [x, weights]));
   return finishModel(builder.finish('linear'));
 }
@@ -40,7 +46,9 @@ describe('composition of models', () => {
       { name: 'probabilities', type: ElementType.FLOAT, shape: ['N', 2] },
       { name: 'label', type: ElementType.INT64, shape: ['N'] },
     ]);
-    const outputs = await runModel(served, { image: { dims: [1, 2, 2], data: Uint8Array.from([255, 0, 0, 255]) } });
+    const outputs = await runModel(served, {
+      image: { dims: [1, 2, 2], data: Uint8Array.from([255, 0, 0, 255]) },
+    });
     // Scores are 0 + 6 and 1 + 7.
     const expected = 1 / (1 + Math.exp(-2));
     assert.ok(Math.abs(Number(outputs['probabilities']?.data[1]) - expected) < 1e-6);

@@ -12,12 +12,18 @@ export async function runModel(
   model: OnnxModel,
   feeds: Readonly<Record<string, TestTensor>>,
 ): Promise<Readonly<Record<string, TestTensor>>> {
-  const session = await InferenceSession.create(encodeModel(model), { intraOpNumThreads: 1, logSeverityLevel: 3 });
+  const session = await InferenceSession.create(encodeModel(model), {
+    intraOpNumThreads: 1,
+    logSeverityLevel: 3,
+  });
   const outputs = await session.run(
     Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, toTensor(tensor)])),
   );
   const result = Object.fromEntries(
-    Object.entries(outputs).map(([name, { dims, data }]) => [name, { dims, data: data as TestTensor['data'] }]),
+    Object.entries(outputs).map(([name, { dims, data }]) => [
+      name,
+      { dims, data: data as TestTensor['data'] },
+    ]),
   );
   await session.release();
   return result;

@@ -35,7 +35,10 @@ function linear(): OnnxModel {
 }
 
 /** Loss and gradient of one batch in plain arithmetic. */
-function reference(weights: readonly number[], batch: readonly number[]): { loss: number; gradient: number[] } {
+function reference(
+  weights: readonly number[],
+  batch: readonly number[],
+): { loss: number; gradient: number[] } {
   const gradient = weights.map(() => 0);
   let loss = 0;
   for (const row of batch) {
@@ -82,7 +85,10 @@ async function run(
 function close(actual: TestTensor | undefined, expected: readonly number[]): void {
   assert.equal(actual?.data.length, expected.length);
   expected.forEach((value, index) => {
-    assert.ok(Math.abs(Number(actual?.data[index]) - value) < 1e-5, `${index}: ${actual?.data[index]} against ${value}`);
+    assert.ok(
+      Math.abs(Number(actual?.data[index]) - value) < 1e-5,
+      `${index}: ${actual?.data[index]} against ${value}`,
+    );
   });
 }
 
@@ -110,7 +116,9 @@ describe('training graph', () => {
       square = square.map((value, index) => 0.999 * value + 0.001 * (gradient[index] ?? 0) ** 2);
       weights = weights.map((value, index) => {
         const corrected = (mean[index] ?? 0) / (1 - 0.9 ** (step + 1));
-        return value - (0.01 * corrected) / (Math.sqrt((square[index] ?? 0) / (1 - 0.999 ** (step + 1))) + 1e-8);
+        return (
+          value - (0.01 * corrected) / (Math.sqrt((square[index] ?? 0) / (1 - 0.999 ** (step + 1))) + 1e-8)
+        );
       });
     });
     close(outputs['new_weights'], weights);
@@ -122,7 +130,9 @@ describe('training graph', () => {
     let velocity = weights.map(() => 0);
     for (const batch of STEPS) {
       const { gradient } = reference(weights, batch);
-      velocity = velocity.map((value, index) => 0.9 * value + (gradient[index] ?? 0) + 0.01 * (weights[index] ?? 0));
+      velocity = velocity.map(
+        (value, index) => 0.9 * value + (gradient[index] ?? 0) + 0.01 * (weights[index] ?? 0),
+      );
       weights = weights.map((value, index) => value - 0.1 * (velocity[index] ?? 0));
     }
     close(outputs['new_weights'], weights);
