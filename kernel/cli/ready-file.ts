@@ -1,4 +1,4 @@
-import { rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import type { KernelAddresses } from '../kernel.ts';
 
 /**
@@ -13,7 +13,15 @@ export class ReadyFile {
     this.#file = file;
   }
 
-  /** Removes what an earlier run left: it would say "ready" too early. */
+  /** Removes the file of a kernel that was killed: it would say "ready" too early. One that runs keeps its file. */
+  async clearStale(): Promise<void> {
+    if (this.#file === undefined) return;
+    const text = await readFile(this.#file, 'utf8').catch(() => '');
+    const pid = /"pid":(\d+)/.exec(text)?.[1];
+    if (pid === undefined || !isRunning(Number(pid))) await this.clear();
+  }
+
+  /** Removes the file. */
   async clear(): Promise<void> {
     if (this.#file !== undefined) await rm(this.#file, { force: true });
   }
@@ -24,5 +32,14 @@ export class ReadyFile {
     const temporary = `${this.#file}.${process.pid}.tmp`;
     await writeFile(temporary, `${JSON.stringify({ grpc, http, metrics, pid: process.pid })}\n`);
     await rename(temporary, this.#file);
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

@@ -23,7 +23,6 @@ export class StageLines implements StageReporter {
       format: `${name.padEnd(NAME_WIDTH)} [{bar}] {percentage}% {unit}`,
       barsize: 30,
       clearOnComplete: true,
-      hideCursor: true,
       linewrap: false,
       stream: process.stdout,
     });
