@@ -95,6 +95,11 @@ export class ServingKernel {
     }
   }
 
+  /** Process id of the kernel. */
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
   /** Stops the kernel as an operator would, and removes its files. */
   async stop(): Promise<void> {
     const exited = once(this.#process, 'exit');
