@@ -28,6 +28,7 @@ export interface CallSurroundings {
 /** What is particular to one call. */
 export interface CallParts {
   readonly sink: AnswerSink;
+  readonly onCancellable?: ((cancel: (reason: unknown) => void) => void) | undefined;
   readonly deadlineMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -68,6 +69,7 @@ export class LinkCall implements Expiring {
       this.#onAbort = () => this.fail(abortError(signal.reason));
       signal.addEventListener('abort', this.#onAbort, { once: true });
     }
+    parts.onCancellable?.((reason) => this.fail(abortError(reason)));
     stream.on('response', (block) => this.#onResponse(block));
     stream.on('data', (chunk: Buffer) => this.#onData(chunk));
     stream.on('trailers', (block) => this.#onTrailers(block));

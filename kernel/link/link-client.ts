@@ -17,6 +17,11 @@ export interface LinkCallOptions {
   /** Moment the call must be over, in milliseconds since the epoch. */
   readonly deadlineMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Takes the function that cancels the call, at its start; calling it after the end does nothing. For callers with a
+   * cancellation of their own: an AbortController made for one call costs 10 µs, a fifth of the call.
+   */
+  readonly onCancellable?: ((cancel: (reason: unknown) => void) => void) | undefined;
 }
 
 /** Options of a link. */
@@ -100,10 +105,10 @@ export class LinkClient {
     return new Promise<LinkUnaryResult>((resolve, reject) => {
       const surroundings = this.#surroundings;
       const stream = surroundings.connection.request(block);
-      const { deadlineMs, signal } = options;
+      const { deadlineMs, signal, onCancellable } = options;
       const sink = new UnarySink(this.#address, { resolve, reject });
       // The stream's listeners keep the call.
-      const call = new LinkCall(stream, surroundings, { sink, deadlineMs, signal });
+      const call = new LinkCall(stream, surroundings, { sink, deadlineMs, signal, onCancellable });
       if (!call.isSettled) endWithMessage(stream, request);
     });
   }
@@ -119,11 +124,11 @@ export class LinkClient {
     options: LinkCallOptions & AnswerListener = {},
   ): AsyncGenerator<Uint8Array> {
     if (!this.#surroundings.connection.isUsable) await this.#reconnect();
-    const { deadlineMs, signal } = options;
+    const { deadlineMs, signal, onCancellable } = options;
     const surroundings = this.#surroundings;
     const stream = surroundings.connection.request(requestBlock(path, options));
     const sink = new StreamSink(stream, options);
-    const call = new LinkCall(stream, surroundings, { sink, deadlineMs, signal });
+    const call = new LinkCall(stream, surroundings, { sink, deadlineMs, signal, onCancellable });
     void sendRequests(stream, this.#checked(requests), call);
     try {
       for (;;) {

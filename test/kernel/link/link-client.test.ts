@@ -91,6 +91,19 @@ describe('LinkClient against a gRPC server', () => {
     await server.observed.cancelled;
   });
 
+  it('cancels a call by the function it hands out, which does nothing after the end', async () => {
+    let cancel: (reason: unknown) => void = () => undefined;
+    const onCancellable = (given: typeof cancel): void => {
+      cancel = given;
+    };
+    const pending = client.unary('/t.T/Hang', bytes(''), { onCancellable });
+    cancel(new Error('caller left'));
+    await assert.rejects(pending, hasReason('LINK_CANCELLED'));
+    const { message } = await client.unary('/t.T/Plain', bytes('on'), { onCancellable });
+    cancel(undefined);
+    assert.equal(text(message), 'on');
+  });
+
   it('does not begin a call whose signal is aborted', async () => {
     await assert.rejects(
       client.unary('/t.T/Echo', bytes(''), { signal: AbortSignal.abort() }),
