@@ -1,0 +1,182 @@
+import type * as duckdb from '@duckdb/node-api';
+import type { Schema } from 'lamella/proto/lamella/data/v1/dataset';
+import type { RowBatch } from 'lamella/sdk/arrow';
+import type { EngineConfig } from './config.ts';
+import { EngineUnavailable, QueryTimedOut, SqlInvalid } from './errors.ts';
+import { type ResultColumn, readChunk, resultColumns } from './result-reader.ts';
+import { createTableSql, quoted, TableLoader } from './table-loader.ts';
+
+/** Rows gathered from DuckDB's small chunks before a batch is given out. */
+const BATCH_ROWS = 8_192;
+
+/** A plan and the tables it may read. */
+export interface Plan {
+  readonly sql: string;
+  /** Name in the plan to loaded table. */
+  readonly tables: ReadonlyMap<string, string>;
+  /** Shapes of the input columns by name. */
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  readonly signal: AbortSignal;
+}
+
+/** Result of a plan. */
+export interface PlanResult {
+  readonly columns: readonly ResultColumn[];
+  readonly batches: AsyncIterable<readonly RowBatch[]>;
+}
+
+/** One DuckDB database in memory; the only file that loads the native package. */
+export class DuckDbEngine {
+  readonly #api: typeof duckdb;
+  readonly #instance: duckdb.DuckDBInstance;
+  readonly #loader: duckdb.DuckDBConnection;
+  readonly #config: EngineConfig;
+
+  private constructor(parts: {
+    readonly api: typeof duckdb;
+    readonly instance: duckdb.DuckDBInstance;
+    readonly loader: duckdb.DuckDBConnection;
+    readonly config: EngineConfig;
+  }) {
+    this.#api = parts.api;
+    this.#instance = parts.instance;
+    this.#loader = parts.loader;
+    this.#config = parts.config;
+  }
+
+  /** @throws ENGINE_UNAVAILABLE */
+  static async open(config: EngineConfig): Promise<DuckDbEngine> {
+    let api: typeof duckdb;
+    try {
+      api = await import('@duckdb/node-api');
+    } catch (cause) {
+      throw new EngineUnavailable({ cause: (cause as Error).message }, { cause });
+    }
+    const instance = await api.DuckDBInstance.create(':memory:', {
+      max_memory: `${config.memoryMib}MiB`,
+      threads: String(config.threads),
+      // Plans come from outside: no files, no network, no extensions, and no way to switch that back on.
+      enable_external_access: 'false',
+      autoinstall_known_extensions: 'false',
+      autoload_known_extensions: 'false',
+      lock_configuration: 'true',
+    });
+    return new DuckDbEngine({ api, instance, loader: await instance.connect(), config });
+  }
+
+  /** Fills a new table from batches. */
+  async load(table: string, schema: Schema, batches: AsyncIterable<readonly RowBatch[]>): Promise<void> {
+    await this.#loader.run(createTableSql(table, schema));
+    const appender = await this.#loader.createAppender(table);
+    const loader = new TableLoader(this.#api, appender);
+    try {
+      for await (const group of batches) for (const batch of group) loader.append(batch);
+      appender.closeSync();
+    } catch (error) {
+      await this.drop(table);
+      throw error;
+    }
+  }
+
+  async drop(table: string): Promise<void> {
+    await this.#loader.run(`DROP TABLE IF EXISTS ${quoted(table)}`);
+  }
+
+  /**
+   * Starts a plan: one SELECT over the given tables.
+   *
+   * @throws SQL_INVALID, QUERY_TIMED_OUT, RESULT_TYPE_UNSUPPORTED
+   */
+  async run(plan: Plan): Promise<PlanResult> {
+    const connection = await this.#instance.connect();
+    const guard = new QueryGuard(connection, plan.signal, this.#config.queryTimeoutMs);
+    try {
+      const sql = await this.#select(connection, plan);
+      const result = await connection.stream(sql);
+      const columns = resultColumns(result.columnNames(), result.columnTypes(), plan.shapes);
+      return { columns, batches: this.#batches(result, columns, guard) };
+    } catch (error) {
+      guard.close();
+      throw guard.explain(error);
+    }
+  }
+
+  /** The plan with its tables in front, checked to be one statement that only reads. */
+  async #select(connection: duckdb.DuckDBConnection, { sql, tables }: Plan): Promise<string> {
+    const statements = await connection.extractStatements(sql);
+    if (statements.count !== 1) throw new SqlInvalid({ problem: 'it must be exactly one statement.' });
+    const prepared = [...tables].map(([alias, table]) => `${quoted(alias)} AS (SELECT * FROM ${quoted(table)})`);
+    const body = sql.trim().replace(/;\s*$/, '');
+    const text = prepared.length === 0 ? body : `WITH ${prepared.join(', ')} SELECT * FROM (${body})`;
+    const statement = await connection.prepare(text);
+    if (statement.statementType !== this.#api.StatementType.SELECT) {
+      throw new SqlInvalid({ problem: 'only SELECT is allowed; the engine stores the result itself.' });
+    }
+    return text;
+  }
+
+  async *#batches(
+    result: duckdb.DuckDBResult,
+    columns: readonly ResultColumn[],
+    guard: QueryGuard,
+  ): AsyncGenerator<RowBatch[]> {
+    try {
+      let group: RowBatch[] = [];
+      let rows = 0;
+      for (;;) {
+        const chunk = await result.fetchChunk();
+        if (chunk === null || chunk.rowCount === 0) break;
+        group.push(readChunk(this.#api, chunk, columns));
+        rows += chunk.rowCount;
+        if (rows < BATCH_ROWS) continue;
+        yield group;
+        group = [];
+        rows = 0;
+      }
+      if (group.length > 0) yield group;
+    } catch (error) {
+      throw guard.explain(error);
+    } finally {
+      guard.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#loader.closeSync();
+    this.#instance.closeSync();
+  }
+}
+
+/** Ends a plan when it takes too long or nobody waits for it any more, and its connection with it. */
+class QueryGuard {
+  readonly #connection: duckdb.DuckDBConnection;
+  readonly #signal: AbortSignal;
+  readonly #limitMs: number;
+  readonly #timer: NodeJS.Timeout;
+  #isLate = false;
+  readonly #interrupt = (): void => this.#connection.interrupt();
+
+  constructor(connection: duckdb.DuckDBConnection, signal: AbortSignal, limitMs: number) {
+    this.#connection = connection;
+    this.#signal = signal;
+    this.#limitMs = limitMs;
+    this.#timer = setTimeout(() => {
+      this.#isLate = true;
+      connection.interrupt();
+    }, limitMs);
+    signal.addEventListener('abort', this.#interrupt, { once: true });
+  }
+
+  explain(error: unknown): unknown {
+    if (this.#isLate) return new QueryTimedOut({ limitMs: String(this.#limitMs) }, { cause: error });
+    if (this.#signal.aborted) return this.#signal.reason;
+    if (error instanceof Error && 'reason' in error) return error;
+    return new SqlInvalid({ problem: (error as Error).message }, { cause: error });
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#signal.removeEventListener('abort', this.#interrupt);
+    this.#connection.closeSync();
+  }
+}

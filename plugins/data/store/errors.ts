@@ -1,0 +1,44 @@
+import { Code, defineError, type ErrorType } from 'lamella/sdk';
+
+/** No dataset version of that name. */
+export const DatasetVersionNotFound: ErrorType<'name'> = defineError({
+  reason: 'DATASET_VERSION_NOT_FOUND',
+  code: Code.NOT_FOUND,
+  message: ({ name }) => `There is no dataset version '${name}'; ListDatasets and ListVersions show what there is.`,
+});
+
+/** A write that does not follow the protocol or its own schema. */
+export const WriteInvalid: ErrorType<'problem'> = defineError({
+  reason: 'WRITE_INVALID',
+  code: Code.INVALID_ARGUMENT,
+  message: ({ problem }) => `The version was not written: ${problem}.`,
+});
+
+/** Others were made from the version. */
+export const DatasetVersionInUse: ErrorType<'name' | 'children'> = defineError({
+  reason: 'DATASET_VERSION_IN_USE',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ name, children }) =>
+    `'${name}' is the parent of ${children}; delete those first, or set force to break the lineage.`,
+});
+
+/** The driver that holds a version's rows is not here. */
+export const DriverUnknown: ErrorType<'driver'> = defineError({
+  reason: 'DRIVER_UNKNOWN',
+  code: Code.NOT_FOUND,
+  message: ({ driver }) => `There is no store driver '${driver}'; load the plugin that provides it, or leave the driver empty.`,
+});
+
+/** A page token that is not ours. */
+export const StorePageTokenInvalid: ErrorType = defineError({
+  reason: 'STORE_PAGE_TOKEN_INVALID',
+  code: Code.INVALID_ARGUMENT,
+  message: () => 'The page token is not one of this list; send next_page_token of the previous answer, or nothing.',
+});
+
+/** The disk did not take the rows. */
+export const RowsNotStored: ErrorType<'cause'> = defineError({
+  reason: 'ROWS_NOT_STORED',
+  code: Code.UNAVAILABLE,
+  message: ({ cause }) => `The rows could not be stored (${cause}) and nothing of the version is kept; free disk space, then retry.`,
+});
