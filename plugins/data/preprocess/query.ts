@@ -1,9 +1,10 @@
 import type { EngineService } from 'lamella/proto/lamella/data/v1/engine_service';
 import type { CallContext, Client } from 'lamella/sdk';
+import { decodeArrow, type RowBatch } from 'lamella/sdk/arrow';
 import { INPUT } from './sql.ts';
 import type { Row } from './step.ts';
 
-/** Runs a query over one version and reads its rows; meant for small results. */
+/** Runs a query over one version and reads its rows; meant for small results of plain values. */
 export async function queryRows(
   engine: Client<typeof EngineService>,
   { version, sql }: { readonly version: string; readonly sql: string },
@@ -12,9 +13,12 @@ export async function queryRows(
   const chunks: Uint8Array[] = [];
   const answers = engine.query({ inputs: [{ alias: INPUT, version }], sql }, { context });
   for await (const { arrowIpc } of answers) chunks.push(arrowIpc);
-  // Loaded when first used: Arrow takes longer to load than the rest of the plugin.
-  const { tableFromIPC } = await import('apache-arrow');
-  return tableFromIPC(Buffer.concat(chunks))
-    .toArray()
-    .map((row: { toJSON(): Row }) => row.toJSON());
+  return decodeArrow(Buffer.concat(chunks)).batches.flatMap(rowsOf);
+}
+
+function rowsOf({ rowCount, columns }: RowBatch): Row[] {
+  return Array.from({ length: rowCount }, (_, row) => {
+    const entries = columns.map(({ name, values, valid }) => [name, valid?.[row] === 0 ? undefined : values[row]]);
+    return Object.fromEntries(entries) as Row;
+  });
 }

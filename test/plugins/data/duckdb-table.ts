@@ -1,10 +1,10 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { tableFromArrays, tableToIPC } from 'apache-arrow';
 import type { RunResponse } from 'lamella/proto/lamella/data/v1/engine_service';
 import type { EngineService } from 'lamella/proto/lamella/data/v1/engine_service';
-import type { DatasetVersion } from 'lamella/proto/lamella/data/v1/dataset';
+import { DataType, type DatasetVersion } from 'lamella/proto/lamella/data/v1/dataset';
 import type { StoreService } from 'lamella/proto/lamella/data/v1/store_service';
 import type { Client } from 'lamella/sdk';
+import { type Column, encodeArrow } from 'lamella/sdk/arrow';
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -54,8 +54,8 @@ export function engineOf(table: DuckDbTable, asked: unknown[] = []): Client<type
     async *query({ sql }: { sql: string }) {
       const rows = await table.rows(sql);
       const names = Object.keys(rows[0] ?? {});
-      const columns = names.map((name) => [name, columnOf(rows.map((row) => row[name]))]);
-      yield { arrowIpc: tableToIPC(tableFromArrays(Object.fromEntries(columns))) };
+      const columns = names.map((name) => columnOf(name, rows.map((row) => row[name])));
+      yield { arrowIpc: encodeArrow({ rowCount: rows.length, columns }) };
     },
     async *run(request: { sql: string }) {
       asked.push(request);
@@ -67,8 +67,10 @@ export function engineOf(table: DuckDbTable, asked: unknown[] = []): Client<type
   return engine as unknown as Client<typeof EngineService>;
 }
 
-function columnOf(values: readonly unknown[]): unknown {
-  if (values.every((value) => typeof value === 'number')) return Float64Array.from(values as number[]);
-  if (values.every((value) => typeof value === 'bigint')) return BigInt64Array.from(values as bigint[]);
-  return [...values];
+function columnOf(name: string, cells: readonly unknown[]): Column {
+  const valid = Uint8Array.from(cells, (cell) => (cell === null ? 0 : 1));
+  if (cells.some((cell) => typeof cell === 'string')) {
+    return { name, type: DataType.STRING, shape: [], valid, values: cells.map((cell) => String(cell ?? '')) };
+  }
+  return { name, type: DataType.FLOAT64, shape: [], valid, values: Float64Array.from(cells, Number) };
 }
