@@ -49,7 +49,11 @@ export class Cleaner {
     const version = await this.#version(request.version, context);
     const steps = requestsOf(request.steps);
     const plan = planFor(version, steps);
-    const [counts] = await queryRows(this.#parts.engine, { version: version.name, sql: plan.reportSql }, context);
+    const [counts] = await queryRows(
+      this.#parts.engine,
+      { version: version.name, sql: plan.reportSql },
+      context,
+    );
     const answers = this.#parts.engine.run(
       {
         inputs: [{ alias: INPUT, version: version.name }],
@@ -62,7 +66,9 @@ export class Cleaner {
       { context },
     );
     for await (const { rows, version: written } of answers) {
-      yield written === undefined ? { rows } : { rows, version: written, report: reportOf(steps, counts ?? {}) };
+      yield written === undefined
+        ? { rows }
+        : { rows, version: written, report: reportOf(steps, counts ?? {}) };
     }
   }
 

@@ -55,6 +55,7 @@ export function isNumber(column: Field): boolean {
 export function isMissing(column: Field): string {
   const name = identifier(column.name);
   if (!isFloat(column)) return `${name} IS NULL`;
-  const isNan = column.shape.length === 0 ? `isnan(${name})` : `len(list_filter(${name}, lambda x: isnan(x))) > 0`;
+  const isNan =
+    column.shape.length === 0 ? `isnan(${name})` : `len(list_filter(${name}, lambda x: isnan(x))) > 0`;
   return `(${name} IS NULL OR ${isNan})`;
 }

@@ -31,8 +31,13 @@ export function planClean(requests: readonly StepRequest[], columns: Columns): C
   const order = identifier(freeName(names));
   // Only removing duplicates loses the order of rows.
   const isOrdered = plans.some((plan) => plan.distinctOn !== undefined);
-  const first = isOrdered ? `SELECT *, row_number() OVER () AS ${order} FROM ${identifier(INPUT)}` : `SELECT * FROM ${identifier(INPUT)}`;
-  const tables = [first, ...plans.map((plan, index) => stepSql(plan, { from: `step${index}`, names, order, isOrdered }))];
+  const first = isOrdered
+    ? `SELECT *, row_number() OVER () AS ${order} FROM ${identifier(INPUT)}`
+    : `SELECT * FROM ${identifier(INPUT)}`;
+  const tables = [
+    first,
+    ...plans.map((plan, index) => stepSql(plan, { from: `step${index}`, names, order, isOrdered })),
+  ];
   const chain = `WITH ${tables.map((sql, index) => `step${index} AS (${sql})`).join(', ')}`;
   const result = `SELECT ${names.map(identifier).join(', ') || '*'} FROM step${plans.length}`;
   return {
@@ -48,7 +53,10 @@ interface StepPlace {
   readonly isOrdered: boolean;
 }
 
-function stepSql({ keep, distinctOn, replace }: StepPlan, { from, names, order, isOrdered }: StepPlace): string {
+function stepSql(
+  { keep, distinctOn, replace }: StepPlan,
+  { from, names, order, isOrdered }: StepPlace,
+): string {
   if (distinctOn !== undefined) {
     const keys = distinctOn.map(identifier).join(', ');
     return `SELECT * FROM ${from} QUALIFY row_number() OVER (PARTITION BY ${keys} ORDER BY ${order}) = 1`;
@@ -65,7 +73,8 @@ function reportItems(plans: readonly StepPlan[]): readonly string[] {
     (_, index) => `CAST((SELECT count(*) FROM step${index}) AS DOUBLE) AS rows${index}`,
   );
   const changes = plans.map(({ replace }, index) => {
-    const changed = replace === undefined ? '0' : `(SELECT coalesce(sum(${replace.changed}), 0) FROM step${index})`;
+    const changed =
+      replace === undefined ? '0' : `(SELECT coalesce(sum(${replace.changed}), 0) FROM step${index})`;
     return `CAST(${changed} AS DOUBLE) AS changed${index + 1}`;
   });
   return [...counts, ...changes];

@@ -18,7 +18,10 @@ export async function queryRows(
 
 function rowsOf({ rowCount, columns }: RowBatch): Row[] {
   return Array.from({ length: rowCount }, (_, row) => {
-    const entries = columns.map(({ name, values, valid }) => [name, valid?.[row] === 0 ? undefined : values[row]]);
+    const entries = columns.map(({ name, values, valid }) => [
+      name,
+      valid?.[row] === 0 ? undefined : values[row],
+    ]);
     return Object.fromEntries(entries) as Row;
   });
 }

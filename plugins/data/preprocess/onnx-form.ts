@@ -26,8 +26,12 @@ export function onnxForm(pipeline: Pipeline, raw: Columns, features: readonly st
     features.map((name) => [name, builder.input(name, inputType(raw, name))]),
   );
   for (const step of pipeline.steps) values = applyStep(builder, values, step);
-  for (const [name, value] of values) builder.output(values.size === 1 ? 'features' : `${name}_features`, value);
-  return { bytes: encodeModel(withDomains(finishModel(builder.finish('preprocess')))), outputs: [...values.keys()] };
+  for (const [name, value] of values)
+    builder.output(values.size === 1 ? 'features' : `${name}_features`, value);
+  return {
+    bytes: encodeModel(withDomains(finishModel(builder.finish('preprocess')))),
+    outputs: [...values.keys()],
+  };
 }
 
 function inputType(raw: Columns, name: string): { type: number; shape: (number | string)[] } {

@@ -45,7 +45,8 @@ export async function fitPipeline(
   columns: Columns,
   { query, condition }: { readonly query: RunQuery; readonly condition: string },
 ): Promise<Pipeline> {
-  const source = condition === '' ? identifier(INPUT) : `(SELECT * FROM ${identifier(INPUT)} WHERE (${condition}))`;
+  const source =
+    condition === '' ? identifier(INPUT) : `(SELECT * FROM ${identifier(INPUT)} WHERE (${condition}))`;
   return buildPipeline(requests, columns, async (bound, selections) => {
     if (bound.fit === undefined) return {};
     return bound.fit.learn(await query(bound.fit.sql(`(${chain(selections, source)})`)));

@@ -2,7 +2,11 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type DatasetVersion, type Schema, SchemaSchema } from 'lamella/proto/lamella/data/v1/dataset';
 import type { EngineService } from 'lamella/proto/lamella/data/v1/engine_service';
 import { type FittedPipeline, FittedPipelineSchema } from 'lamella/proto/lamella/data/v1/pipeline';
-import type { FitRequest, TransformRequest, TransformResponseSchema } from 'lamella/proto/lamella/data/v1/preprocess_service';
+import type {
+  FitRequest,
+  TransformRequest,
+  TransformResponseSchema,
+} from 'lamella/proto/lamella/data/v1/preprocess_service';
 import type { StoreService } from 'lamella/proto/lamella/data/v1/store_service';
 import type { CallContext, Client } from 'lamella/sdk';
 import { columnNamed, type Columns, columnsOf, toField } from './column.ts';
@@ -42,7 +46,10 @@ export class Preprocessor {
     });
     return create(FittedPipelineSchema, {
       id: pipeline.id,
-      steps: pipeline.learned.map(({ name, arguments: given, state }) => ({ step: { name, arguments: given }, state })),
+      steps: pipeline.learned.map(({ name, arguments: given, state }) => ({
+        step: { name, arguments: given },
+        state,
+      })),
       sql: pipeline.sql,
       datasetVersion: version.name,
       ...featureForm(pipeline, raw, request.featureColumns),
@@ -77,7 +84,8 @@ export class Preprocessor {
 
   async #version(name: string, context: CallContext): Promise<DatasetVersion> {
     const { version } = await this.#parts.store.getVersion({ name }, { context });
-    if (version === undefined) throw new PipelineInvalid({ detail: `the store gave no version for '${name}'` });
+    if (version === undefined)
+      throw new PipelineInvalid({ detail: `the store gave no version for '${name}'` });
     return version;
   }
 }

@@ -6,7 +6,9 @@ import type { Preprocessor } from './preprocessor.ts';
 import { STEPS } from './step-table.ts';
 
 /** PreprocessService over a preprocessor. */
-export function preprocessService(preprocessor: Preprocessor): ServiceImplementation<typeof PreprocessService> {
+export function preprocessService(
+  preprocessor: Preprocessor,
+): ServiceImplementation<typeof PreprocessService> {
   return {
     listPreprocessSteps: (request) => {
       const { items, nextPageToken } = pageOf(STEPS, (step) => step.name, request);

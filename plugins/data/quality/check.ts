@@ -1,5 +1,10 @@
 import { create } from '@bufbuild/protobuf';
-import { type Rule, RuleLevel, type RuleResult, RuleResultSchema } from 'lamella/proto/lamella/data/v1/quality_service';
+import {
+  type Rule,
+  RuleLevel,
+  type RuleResult,
+  RuleResultSchema,
+} from 'lamella/proto/lamella/data/v1/quality_service';
 import type { Columns } from './column.ts';
 import { RuleInvalid, TooMany } from './errors.ts';
 import { numberOf, type RunQuery } from './query.ts';
@@ -18,7 +23,11 @@ const MAX_SAMPLES = 5;
 const MAX_SAMPLE_CHARACTERS = 40;
 
 /** Checks rules, all in one query; then one more for each broken rule, to show values that break it. */
-export async function checkRules(rules: readonly Rule[], columns: Columns, query: RunQuery): Promise<CheckOutcome> {
+export async function checkRules(
+  rules: readonly Rule[],
+  columns: Columns,
+  query: RunQuery,
+): Promise<CheckOutcome> {
   if (rules.length > MAX_RULES) {
     throw new TooMany({ what: 'rules', count: String(rules.length), maximum: String(MAX_RULES) });
   }
@@ -33,7 +42,9 @@ export async function checkRules(rules: readonly Rule[], columns: Columns, query
     const minimum = plan.isShare ? (rule.threshold ?? plan.minimum) : plan.minimum;
     const passed = observed >= minimum && observed <= plan.maximum;
     const samples = passed ? [] : await brokenValues(rule, plan, query);
-    results.push(create(RuleResultSchema, { rule, passed, observed, message: messageOf(plan, observed, samples) }));
+    results.push(
+      create(RuleResultSchema, { rule, passed, observed, message: messageOf(plan, observed, samples) }),
+    );
   }
   const passed = results.every((result) => result.passed || result.rule?.level === RuleLevel.WARNING);
   return { passed, results };
@@ -44,7 +55,8 @@ function planOf(rule: Rule, index: number, columns: Columns): RulePlan {
     throw new RuleInvalid({ index: String(index), kind: rule.kind.slice(0, 50), detail });
   };
   const { threshold } = rule;
-  if (threshold !== undefined && !(threshold >= 0 && threshold <= 1)) fail('its threshold is not between 0 and 1');
+  if (threshold !== undefined && !(threshold >= 0 && threshold <= 1))
+    fail('its threshold is not between 0 and 1');
   return planRule({ kind: rule.kind, column: rule.column, arguments: rule.arguments ?? {} }, columns, fail);
 }
 

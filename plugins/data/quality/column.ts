@@ -57,5 +57,7 @@ export function isReadable(column: Field): boolean {
 export function isPresent(column: Field): string {
   const name = identifier(column.name);
   const isFloat = column.type === DataType.FLOAT32 || column.type === DataType.FLOAT64;
-  return isFloat && column.shape.length === 0 ? `(${name} IS NOT NULL AND NOT isnan(${name}))` : `(${name} IS NOT NULL)`;
+  return isFloat && column.shape.length === 0
+    ? `(${name} IS NOT NULL AND NOT isnan(${name}))`
+    : `(${name} IS NOT NULL)`;
 }

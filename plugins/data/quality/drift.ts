@@ -39,7 +39,9 @@ async function numberBin(column: Field, query: RunQuery): Promise<string> {
   const edges = Array.from({ length: BINS - 1 }, (_, index) => index + 1);
   const items = edges.map((edge) => `quantile_disc(${name}, ${edge / BINS}) AS edge${edge}`);
   const [row] = await query(`SELECT ${items.join(', ')} FROM ${REFERENCE} WHERE ${isPresent(column)}`);
-  const values = [...new Set(edges.map((edge) => optionalNumber(row, `edge${edge}`)))].filter((edge) => edge !== undefined);
+  const values = [...new Set(edges.map((edge) => optionalNumber(row, `edge${edge}`)))].filter(
+    (edge) => edge !== undefined,
+  );
   const cases = values.map((edge, index) => `WHEN ${name} <= ${numberLiteral(edge)} THEN '${index}'`);
   return cases.length === 0 ? "'0'" : `CASE ${cases.join(' ')} ELSE 'above' END`;
 }
@@ -50,7 +52,9 @@ async function categoryBin(column: Field, query: RunQuery): Promise<string> {
     `SELECT ${name} AS value, count(*) AS n FROM ${REFERENCE} WHERE ${isPresent(column)} ` +
       `GROUP BY value ORDER BY n DESC, value LIMIT ${MAX_CATEGORIES}`,
   );
-  const cases = rows.map((row, index) => `WHEN ${name} = ${textLiteral(String(row['value']))} THEN '${index}'`);
+  const cases = rows.map(
+    (row, index) => `WHEN ${name} = ${textLiteral(String(row['value']))} THEN '${index}'`,
+  );
   return cases.length === 0 ? "'0'" : `CASE ${cases.join(' ')} ELSE 'other' END`;
 }
 
@@ -67,7 +71,13 @@ function stability(rows: readonly Row[]): number {
   const totals = { reference: total(REFERENCE), current: total(CURRENT) };
   if (totals.reference === 0 || totals.current === 0) return totals.reference === totals.current ? 0 : 1;
   const share = (side: string, bin: unknown, all: number): number =>
-    Math.max(numberOf(of(side).find((row) => row['bin'] === bin), 'n') / all, LEAST_SHARE);
+    Math.max(
+      numberOf(
+        of(side).find((row) => row['bin'] === bin),
+        'n',
+      ) / all,
+      LEAST_SHARE,
+    );
   const bins = new Set(rows.map((row) => row['bin']));
   return [...bins].reduce<number>((sum, bin) => {
     const [before, now] = [share(REFERENCE, bin, totals.reference), share(CURRENT, bin, totals.current)];

@@ -18,7 +18,8 @@ export const ColumnUnknown: ErrorType<'column' | 'known'> = defineError({
 export const TooMany: ErrorType<'what' | 'count' | 'maximum'> = defineError({
   reason: 'TOO_MANY',
   code: Code.INVALID_ARGUMENT,
-  message: ({ what, count, maximum }) => `${count} ${what} are more than the ${maximum} allowed; ask several times.`,
+  message: ({ what, count, maximum }) =>
+    `${count} ${what} are more than the ${maximum} allowed; ask several times.`,
 });
 
 /** The store answered without a version. */

@@ -50,7 +50,10 @@ export class Inspector {
   }
 
   /** How rules come out. */
-  async check(request: CheckRequest, context: CallContext): Promise<MessageInitShape<typeof CheckResponseSchema>> {
+  async check(
+    request: CheckRequest,
+    context: CallContext,
+  ): Promise<MessageInitShape<typeof CheckResponseSchema>> {
     const { columns, query } = await this.#open(request.version, context);
     return checkRules(request.rules, columns, query);
   }
@@ -69,7 +72,9 @@ export class Inspector {
     const reference = await this.#version(request.referenceVersion, context);
     const current = await this.#version(request.currentVersion, context);
     const known = columnsOf(current);
-    const shared = [...columnsOf(reference)].filter(([name, { shape }]) => known.has(name) && shape.length === 0);
+    const shared = [...columnsOf(reference)].filter(
+      ([name, { shape }]) => known.has(name) && shape.length === 0,
+    );
     const inputs = [
       { alias: REFERENCE, version: reference.name },
       { alias: CURRENT, version: current.name },

@@ -61,7 +61,11 @@ function topValues(column: Field, index: number): string {
 function profileOf(
   column: Field,
   index: number,
-  { row, topRows, rowCount }: { readonly row: Row | undefined; readonly topRows: readonly Row[]; readonly rowCount: number },
+  {
+    row,
+    topRows,
+    rowCount,
+  }: { readonly row: Row | undefined; readonly topRows: readonly Row[]; readonly rowCount: number },
 ): ColumnProfile {
   const optional = {
     minimum: optionalNumber(row, `minimum${index}`),

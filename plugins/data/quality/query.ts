@@ -16,7 +16,8 @@ export function queryOver(
 ): RunQuery {
   return async (sql) => {
     const chunks: Uint8Array[] = [];
-    for await (const { arrowIpc } of engine.query({ inputs: [...inputs], sql }, { context })) chunks.push(arrowIpc);
+    for await (const { arrowIpc } of engine.query({ inputs: [...inputs], sql }, { context }))
+      chunks.push(arrowIpc);
     return decodeArrow(Buffer.concat(chunks)).batches.flatMap(rowsOf);
   };
 }
@@ -35,7 +36,10 @@ export function optionalNumber(row: Row | undefined, name: string): number | und
 
 function rowsOf({ rowCount, columns }: RowBatch): Row[] {
   return Array.from({ length: rowCount }, (_, row) => {
-    const entries = columns.map(({ name, values, valid }) => [name, valid?.[row] === 0 ? undefined : values[row]]);
+    const entries = columns.map(({ name, values, valid }) => [
+      name,
+      valid?.[row] === 0 ? undefined : values[row],
+    ]);
     return Object.fromEntries(entries) as Row;
   });
 }

@@ -54,7 +54,9 @@ const KINDS: Readonly<Record<string, PlanRule>> = {
       ].join(' AND ');
     const quoted = identifier(name);
     const kept =
-      column.shape.length === 0 ? inside(quoted) : `len(list_filter(${quoted}, lambda x: NOT (${inside('x')}))) = 0`;
+      column.shape.length === 0
+        ? inside(quoted)
+        : `len(list_filter(${quoted}, lambda x: NOT (${inside('x')}))) = 0`;
     return shareOf(isPresent(column), { kept, wanted: `'${name}' ${rangeText(minimum, maximum)}` });
   },
   in_set: ({ column: name, arguments: given }, columns, fail) => {
@@ -101,7 +103,10 @@ export function planRule(rule: RuleRequest, columns: Columns, fail: Fail): RuleP
 }
 
 /** Share of the rows that count which keep the rule; all do when none counts. */
-function shareOf(counts: string, { kept, wanted }: { readonly kept: string; readonly wanted: string }): RulePlan {
+function shareOf(
+  counts: string,
+  { kept, wanted }: { readonly kept: string; readonly wanted: string },
+): RulePlan {
   const observed =
     `(SELECT CASE WHEN count(*) = 0 THEN 1.0 ELSE CAST(count(*) FILTER (WHERE ${kept}) AS DOUBLE) / count(*) END ` +
     `FROM ${TABLE} WHERE ${counts})`;
@@ -110,16 +115,12 @@ function shareOf(counts: string, { kept, wanted }: { readonly kept: string; read
 
 function range(given: JsonObject, fail: Fail): { readonly minimum?: number; readonly maximum?: number } {
   onlyKeys(given, ['minimum', 'maximum'], fail);
-  const { minimum, maximum } = given;
-  for (const end of [minimum, maximum]) {
-    if (end !== undefined && typeof end !== 'number') fail("'minimum' and 'maximum' must be numbers");
-  }
-  if (minimum === undefined && maximum === undefined) fail("give 'minimum', 'maximum' or both");
-  if (Number(minimum ?? -Infinity) > Number(maximum ?? Infinity)) fail("'minimum' is above 'maximum'");
-  return {
-    ...(minimum === undefined ? {} : { minimum: Number(minimum) }),
-    ...(maximum === undefined ? {} : { maximum: Number(maximum) }),
-  };
+  const ends = Object.entries(given);
+  if (ends.length === 0) fail("give 'minimum', 'maximum' or both");
+  if (!ends.every(([, end]) => typeof end === 'number')) fail("'minimum' and 'maximum' must be numbers");
+  const numbers = Object.fromEntries(ends) as { readonly minimum?: number; readonly maximum?: number };
+  if ((numbers.minimum ?? -Infinity) > (numbers.maximum ?? Infinity)) fail("'minimum' is above 'maximum'");
+  return numbers;
 }
 
 function rangeText(minimum: number | undefined, maximum: number | undefined): string {
@@ -129,7 +130,8 @@ function rangeText(minimum: number | undefined, maximum: number | undefined): st
 
 function onlyKeys(given: JsonObject, allowed: readonly string[], fail: Fail): void {
   const unknown = Object.keys(given).find((key) => !allowed.includes(key));
-  if (unknown !== undefined) fail(`argument '${unknown.slice(0, 50)}' is not one of: ${allowed.join(', ') || 'none'}`);
+  if (unknown !== undefined)
+    fail(`argument '${unknown.slice(0, 50)}' is not one of: ${allowed.join(', ') || 'none'}`);
 }
 
 function literal(column: Field, value: JsonValue, fail: Fail): string {

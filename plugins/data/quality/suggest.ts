@@ -18,7 +18,7 @@ const ROWS_PER_CATEGORY = 10;
 export function suggestRules(profile: ProfileResponse, columns: ReadonlyMap<string, Field>): Rule[] {
   const rows = Number(profile.rowCount);
   if (rows === 0) return [];
-  const size = rule('row_count', '', { minimum: Math.max(1, Math.floor(rows / 2)) }, RuleLevel.WARNING);
+  const size = rule('row_count', { given: { minimum: Math.max(1, Math.floor(rows / 2)) } });
   const found = profile.columns.flatMap((figures) => {
     const column = columns.get(figures.column);
     return column === undefined ? [] : rulesOf(figures, column, rows);
@@ -27,29 +27,42 @@ export function suggestRules(profile: ProfileResponse, columns: ReadonlyMap<stri
 }
 
 function rulesOf(figures: ColumnProfile, column: Field, rows: number): readonly Rule[] {
-  const { column: name, nullCount, minimum, maximum } = figures;
+  const { column: name, nullCount } = figures;
+  const complete = nullCount === 0n ? [rule('is_complete', { column: name, level: RuleLevel.ERROR })] : [];
+  const content = column.shape.length > 0 ? undefined : contentRule(figures, column, rows);
+  return content === undefined ? complete : [...complete, content];
+}
+
+/** What the values themselves keep: being a key, a category or a number in a range. */
+function contentRule(figures: ColumnProfile, column: Field, rows: number): Rule | undefined {
   const distinct = Number(figures.distinctCount);
-  const rules: Rule[] = [];
-  if (nullCount === 0n) rules.push(rule('is_complete', name, {}, RuleLevel.ERROR));
-  if (column.shape.length > 0) return rules;
-  const isUnique = distinct === rows && rows > 1 && !isFloat(column);
-  if (isUnique) return [...rules, rule('unique', name, {}, RuleLevel.WARNING)];
+  const isDiscrete = column.type === DataType.STRING || (isPlainNumber(column) && !isFloat(column));
+  if (isDiscrete && distinct === rows && rows > 1) return rule('unique', { column: column.name });
   const isCategory = distinct > 0 && distinct <= MAX_CATEGORIES && distinct * ROWS_PER_CATEGORY <= rows;
-  if (isCategory && (column.type === DataType.STRING || (isPlainNumber(column) && !isFloat(column)))) {
-    const texts = figures.topValues.map(({ value }) => value);
-    const values = column.type === DataType.STRING ? texts : texts.map(Number).toSorted((a, b) => a - b);
-    return [...rules, rule('in_set', name, { values }, RuleLevel.WARNING)];
-  }
-  if (minimum !== undefined && maximum !== undefined) {
-    rules.push(rule('in_range', name, { minimum, maximum }, RuleLevel.WARNING));
-  }
-  return rules;
+  return isDiscrete && isCategory ? setRule(figures, column) : rangeRule(figures);
+}
+
+function setRule({ topValues }: ColumnProfile, column: Field): Rule {
+  const texts = topValues.map(({ value }) => value);
+  const values = column.type === DataType.STRING ? texts : texts.map(Number).toSorted((a, b) => a - b);
+  return rule('in_set', { column: column.name, given: { values } });
+}
+
+function rangeRule({ column, minimum, maximum }: ColumnProfile): Rule | undefined {
+  if (minimum === undefined || maximum === undefined) return undefined;
+  return rule('in_range', { column, given: { minimum, maximum } });
 }
 
 function isFloat(column: Field): boolean {
   return column.type === DataType.FLOAT32 || column.type === DataType.FLOAT64;
 }
 
-function rule(kind: string, column: string, given: JsonObject, level: RuleLevel): Rule {
+interface RuleParts {
+  readonly column?: string;
+  readonly given?: JsonObject;
+  readonly level?: RuleLevel;
+}
+
+function rule(kind: string, { column = '', given = {}, level = RuleLevel.WARNING }: RuleParts): Rule {
   return create(RuleSchema, { kind, column, arguments: given, level });
 }

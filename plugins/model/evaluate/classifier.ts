@@ -75,7 +75,9 @@ export class Classifier {
     const outputs = await this.#session.run({ [name]: { type, dims, data: values } });
     const tensor = outputs[this.#output.name];
     if (tensor === undefined || !(tensor.data instanceof Float32Array) || tensor.dims[0] !== rows) {
-      throw new ModelUnfit({ detail: `output '${this.#output.name}' does not have a row for each row of the input` });
+      throw new ModelUnfit({
+        detail: `output '${this.#output.name}' does not have a row for each row of the input`,
+      });
     }
     checkSum(tensor.data.subarray(0, tensor.data.length / rows));
     return tensor.data;
@@ -93,7 +95,9 @@ export class Classifier {
     const fits = open === 0 ? known === width : open === 1 && width % known === 0;
     if (!fits || (batch > 0 && batch !== rows)) {
       const shape = this.input.dims.join(',');
-      throw new ModelUnfit({ detail: `its input has shape [${shape}], ${rows} rows of ${width} values do not fit` });
+      throw new ModelUnfit({
+        detail: `its input has shape [${shape}], ${rows} rows of ${width} values do not fit`,
+      });
     }
     return [rows, ...rest.map((size) => (size > 0 ? size : width / known))];
   }
@@ -101,7 +105,8 @@ export class Classifier {
 
 function onlyInput({ inputs }: OrtSession): OrtPort {
   const [input, ...others] = inputs;
-  if (input === undefined || others.length > 0) throw new ModelUnfit({ detail: `it has ${inputs.length} inputs` });
+  if (input === undefined || others.length > 0)
+    throw new ModelUnfit({ detail: `it has ${inputs.length} inputs` });
   return input;
 }
 

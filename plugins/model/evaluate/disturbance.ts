@@ -64,7 +64,8 @@ function lowerContrast(source: Float64Array, { strength, range }: DisturbanceOpt
 /** Mixes each value with the mean of the 3 x 3 around it; a strength of 1 leaves only the mean. */
 function blur(source: Float64Array, { kind, strength, shape }: DisturbanceOptions): Float64Array {
   const [height, width] = shape.slice(-2);
-  if (height === undefined || width === undefined || shape.length < 2) throw unsupported(kind, 'the input is no image');
+  if (height === undefined || width === undefined || shape.length < 2)
+    throw unsupported(kind, 'the input is no image');
   const share = Math.min(strength * 5, 1);
   return source.map((value, index) => {
     const column = index % width;

@@ -19,7 +19,8 @@ export const SplitInvalid: ErrorType<'share'> = defineError({
 export const ModelTooLarge: ErrorType<'maxBytes'> = defineError({
   reason: 'MODEL_TOO_LARGE',
   code: Code.RESOURCE_EXHAUSTED,
-  message: ({ maxBytes }) => `The model is larger than ${maxBytes} bytes; raise 'maxModelBytes' to evaluate it.`,
+  message: ({ maxBytes }) =>
+    `The model is larger than ${maxBytes} bytes; raise 'maxModelBytes' to evaluate it.`,
 });
 
 /** The model does not have the form that can be measured. */

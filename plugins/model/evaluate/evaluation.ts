@@ -19,11 +19,14 @@ export async function* batchesOf(
   classifier: Classifier,
   batchRows: number,
 ): AsyncGenerator<EvaluationBatch> {
-  let waiting: { values: NumberArray; width: number; labels: number[]; slices: (string | undefined)[] } | undefined;
+  let waiting:
+    | { values: NumberArray; width: number; labels: number[]; slices: (string | undefined)[] }
+    | undefined;
   for await (const { values, label, slice } of rows) {
     const width = values.length;
     waiting ??= { values: classifier.newInput(batchRows, width), width, labels: [], slices: [] };
-    if (width !== waiting.width) throw new RowInvalid({ column: 'features', key: '', detail: 'its size differs' });
+    if (width !== waiting.width)
+      throw new RowInvalid({ column: 'features', key: '', detail: 'its size differs' });
     copyRow(values, waiting.values, waiting.labels.length * width);
     waiting.labels.push(label);
     waiting.slices.push(slice);
@@ -69,7 +72,9 @@ function addBatch(
   const { probabilities, labels, slices, classes } = batch;
   if (probabilities.length !== labels.length * classes) {
     const given = probabilities.length / labels.length;
-    throw new ModelUnfit({ detail: `it gives ${given} probabilities a row where ${classes} classes are expected` });
+    throw new ModelUnfit({
+      detail: `it gives ${given} probabilities a row where ${classes} classes are expected`,
+    });
   }
   for (const [row, label] of labels.entries()) {
     if (label >= classes) {

@@ -24,7 +24,11 @@ export interface EvaluatorParts {
   readonly config: EvaluateConfig;
 }
 
-const DEFAULT_DISTURBANCES: readonly Disturbance[] = [Disturbance.NOISE, Disturbance.BLUR, Disturbance.CONTRAST];
+const DEFAULT_DISTURBANCES: readonly Disturbance[] = [
+  Disturbance.NOISE,
+  Disturbance.BLUR,
+  Disturbance.CONTRAST,
+];
 const DEFAULT_STRENGTHS: readonly number[] = [0.05, 0.1, 0.2];
 
 /** Measures models on held-out rows. */
@@ -42,7 +46,10 @@ export class Evaluator {
   ): Promise<MessageInitShape<typeof EvaluateResponseSchema>> {
     return this.#withModel(request, context, async (classifier) => {
       const batches = batchesOf(this.#rows(request, context), classifier, this.#parts.config.batchRows);
-      const { metrics, runMs } = await measure(batches, classifier, { classes: request.classes, signal: context.signal });
+      const { metrics, runMs } = await measure(batches, classifier, {
+        classes: request.classes,
+        signal: context.signal,
+      });
       if (metrics.rows === 0) throw new HoldoutEmpty({ version: request.datasetVersion });
       return { ...metrics.summary(), samplesPerSecond: metrics.rows / Math.max(runMs / 1_000, 1e-6) };
     });
@@ -68,7 +75,9 @@ export class Evaluator {
       const results = [];
       for (const { disturbance, strength } of combinations(request)) {
         const options = { kind: disturbance, strength, seed: request.seed, shape, range };
-        const disturbed = batches.map((batch, index) => disturb(batch, { ...options, seed: request.seed + index }));
+        const disturbed = batches.map((batch, index) =>
+          disturb(batch, { ...options, seed: request.seed + index }),
+        );
         results.push(
           create(RobustnessResultSchema, { disturbance, strength, accuracy: await accuracy(disturbed) }),
         );
@@ -123,7 +132,11 @@ export class Evaluator {
   ): Promise<readonly EvaluationBatch[]> {
     const { batchRows, maxRobustnessRows } = this.#parts.config;
     const batches: EvaluationBatch[] = [];
-    for await (const batch of batchesOf(limited(this.#rows(request, context), maxRobustnessRows), classifier, batchRows)) {
+    for await (const batch of batchesOf(
+      limited(this.#rows(request, context), maxRobustnessRows),
+      classifier,
+      batchRows,
+    )) {
       batches.push(batch);
     }
     return batches;
@@ -140,7 +153,9 @@ async function* limited(rows: AsyncIterable<EvaluationRow>, maximum: number): As
 }
 
 function checkComplete({ datasetVersion, featureColumn, labelColumn }: EvaluateRequest): void {
-  const missing = Object.entries({ datasetVersion, featureColumn, labelColumn }).find(([, value]) => value === '');
+  const missing = Object.entries({ datasetVersion, featureColumn, labelColumn }).find(
+    ([, value]) => value === '',
+  );
   if (missing !== undefined) throw new RequestIncomplete({ detail: `${missing[0]} is empty` });
 }
 
@@ -151,7 +166,10 @@ function checkedSize(chunks: readonly Uint8Array[], maxBytes: number): Uint8Arra
   return bytes;
 }
 
-function rangeOf(batches: readonly EvaluationBatch[]): { readonly minimum: number; readonly maximum: number } {
+function rangeOf(batches: readonly EvaluationBatch[]): {
+  readonly minimum: number;
+  readonly maximum: number;
+} {
   let [minimum, maximum] = [Infinity, -Infinity];
   for (const { values } of batches) {
     for (const value of values) {

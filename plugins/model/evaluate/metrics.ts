@@ -16,7 +16,11 @@ export class ClassificationMetrics {
   readonly #classes: number;
   /** Rows by actual, then predicted class. */
   readonly #confusion: Float64Array;
-  readonly #bins: readonly Bin[] = Array.from({ length: CALIBRATION_BINS }, () => ({ rows: 0, right: 0, confidence: 0 }));
+  readonly #bins: readonly Bin[] = Array.from({ length: CALIBRATION_BINS }, () => ({
+    rows: 0,
+    right: 0,
+    confidence: 0,
+  }));
   readonly #slices = new Map<string, { rows: number; right: number }>();
   #rows = 0;
   #right = 0;
@@ -70,7 +74,11 @@ export class ClassificationMetrics {
       })),
       logLoss: ratio(this.#logLoss, this.#rows),
       calibrationError: this.#calibrationError(),
-      slices: slices.map(([value, { rows, right }]) => ({ value, rows: BigInt(rows), accuracy: ratio(right, rows) })),
+      slices: slices.map(([value, { rows, right }]) => ({
+        value,
+        rows: BigInt(rows),
+        accuracy: ratio(right, rows),
+      })),
     };
   }
 
@@ -95,11 +103,18 @@ export class ClassificationMetrics {
     return this.#confusion.subarray(actual * this.#classes, (actual + 1) * this.#classes);
   }
 
-  #classMetrics(index: number): { class: number; support: bigint; precision: number; recall: number; f1: number } {
+  #classMetrics(index: number): {
+    class: number;
+    support: bigint;
+    precision: number;
+    recall: number;
+    f1: number;
+  } {
     const support = sum(this.#confusionRow(index));
     const hits = this.#confusionRow(index)[index] ?? 0;
     let predicted = 0;
-    for (let actual = 0; actual < this.#classes; actual += 1) predicted += this.#confusionRow(actual)[index] ?? 0;
+    for (let actual = 0; actual < this.#classes; actual += 1)
+      predicted += this.#confusionRow(actual)[index] ?? 0;
     return {
       class: index,
       support: BigInt(support),

@@ -9,7 +9,11 @@ import { evaluateService } from './service.ts';
 const plugin: Plugin<EvaluateConfig> = definePlugin({
   config: EvaluateConfigSchema,
   start(host) {
-    const parts = { store: host.call(StoreService), registry: host.call(RegistryService), config: host.config };
+    const parts = {
+      store: host.call(StoreService),
+      registry: host.call(RegistryService),
+      config: host.config,
+    };
     host.serve(EvaluateService, evaluateService(new Evaluator(parts)));
   },
 });

@@ -33,14 +33,20 @@ export async function* holdoutRows(
 ): AsyncGenerator<EvaluationRow> {
   const isWanted = holdoutTest(selection.split);
   const key = selection.split === undefined ? '' : selection.split.keyColumn || 'id';
-  const columns = [...new Set([key, selection.feature, selection.label, selection.slice])].filter((name) => name !== '');
+  const columns = [...new Set([key, selection.feature, selection.label, selection.slice])].filter(
+    (name) => name !== '',
+  );
   // Loaded when first used: Arrow takes longer to load than the rest of the plugin.
   const { RecordBatchReader } = await import('apache-arrow');
-  const reader = await RecordBatchReader.from(chunksOf(store.readVersion({ name: selection.version, columns }, { context })));
+  const reader = await RecordBatchReader.from(
+    chunksOf(store.readVersion({ name: selection.version, columns }, { context })),
+  );
   for await (const batch of reader) yield* rowsOf(batch, { ...selection, key, isWanted });
 }
 
-async function* chunksOf(answers: AsyncIterable<{ readonly arrowIpc: Uint8Array }>): AsyncGenerator<Uint8Array> {
+async function* chunksOf(
+  answers: AsyncIterable<{ readonly arrowIpc: Uint8Array }>,
+): AsyncGenerator<Uint8Array> {
   for await (const { arrowIpc } of answers) yield arrowIpc;
 }
 
@@ -55,7 +61,14 @@ function holdoutTest(split: Split | undefined): KeyTest {
 
 function* rowsOf(
   batch: RecordBatch,
-  { version, feature, label, slice, key, isWanted }: RowSelection & { readonly key: string; readonly isWanted: KeyTest },
+  {
+    version,
+    feature,
+    label,
+    slice,
+    key,
+    isWanted,
+  }: RowSelection & { readonly key: string; readonly isWanted: KeyTest },
 ): Generator<EvaluationRow> {
   const column = (name: string): Vector => {
     const vector = batch.getChild(name);
@@ -69,10 +82,12 @@ function* rowsOf(
   const valuesAt = valueReader(features, feature);
   for (let row = 0; row < batch.numRows; row += 1) {
     const id: unknown = keys === undefined ? row : keys.get(row);
-    if (!isKey(id)) throw new RowInvalid({ column: key, key: String(id), detail: 'it is no text and no whole number' });
+    if (!isKey(id))
+      throw new RowInvalid({ column: key, key: String(id), detail: 'it is no text and no whole number' });
     if (!isWanted(id)) continue;
     const values = valuesAt(row);
-    if (values === undefined) throw new RowInvalid({ column: feature, key: String(id), detail: 'it is missing' });
+    if (values === undefined)
+      throw new RowInvalid({ column: feature, key: String(id), detail: 'it is missing' });
     yield { values, label: classOf(labels.get(row), label, id), slice: slices && String(slices.get(row)) };
   }
 }
@@ -84,7 +99,11 @@ function isKey(value: unknown): value is bigint | number | string {
 function classOf(value: unknown, column: string, key: bigint | number | string): number {
   const number = typeof value === 'bigint' ? Number(value) : value;
   if (typeof number === 'number' && Number.isInteger(number) && number >= 0) return number;
-  throw new RowInvalid({ column, key: String(key), detail: `${String(value)} is no class; classes count from 0` });
+  throw new RowInvalid({
+    column,
+    key: String(key),
+    detail: `${String(value)} is no class; classes count from 0`,
+  });
 }
 
 type ReadValues = (row: number) => ArrayLike<number | bigint> | undefined;

@@ -76,7 +76,9 @@ export class Catalogue {
     return create(ModelSchema, {
       name: `models/${model}`,
       latestVersion: latest?.version ?? 0n,
-      aliases: Object.fromEntries(Object.entries(entry.aliases).map(([alias, number]) => [alias, BigInt(number)])),
+      aliases: Object.fromEntries(
+        Object.entries(entry.aliases).map(([alias, number]) => [alias, BigInt(number)]),
+      ),
       versionCount: BigInt(entry.versions.size),
       ...(latest?.createTime === undefined ? {} : { updateTime: latest.createTime }),
     });
@@ -86,7 +88,9 @@ export class Catalogue {
   versions(model?: string): readonly ModelVersion[] {
     if (model === undefined) return this.#allVersions().map((version) => this.#withAliases(version));
     this.model(model);
-    return [...(this.#models.get(model)?.versions.values() ?? [])].map((version) => this.#withAliases(version));
+    return [...(this.#models.get(model)?.versions.values() ?? [])].map((version) =>
+      this.#withAliases(version),
+    );
   }
 
   /** Finds the version that a name, an alias or `latest` means. @throws MODEL_NOT_FOUND VERSION_NOT_FOUND ALIAS_NOT_FOUND */
@@ -116,22 +120,32 @@ export class Catalogue {
   }
 
   /** Gives the next number and keeps the version; its file must be in place. */
-  async add(model: string, init: Omit<ModelVersion, '$typeName' | 'name' | 'version' | 'createTime' | 'aliases'>, made: {
-    readonly requestId: string;
-    readonly nowMs: number;
-  }): Promise<ModelVersion> {
+  async add(
+    model: string,
+    init: Omit<ModelVersion, '$typeName' | 'name' | 'version' | 'createTime' | 'aliases'>,
+    made: {
+      readonly requestId: string;
+      readonly nowMs: number;
+    },
+  ): Promise<ModelVersion> {
     const entry = this.#models.get(model);
     const latest = entry === undefined ? undefined : latestOf(entry);
     const number = Math.max(Number(latest?.version ?? 0), entry?.retired ?? 0) + 1;
     // A clock that was set back must not change the order of versions.
-    const timeMs = Math.max(made.nowMs, latest?.createTime === undefined ? 0 : timestampMs(latest.createTime));
+    const timeMs = Math.max(
+      made.nowMs,
+      latest?.createTime === undefined ? 0 : timestampMs(latest.createTime),
+    );
     const version = create(ModelVersionSchema, {
       ...init,
       name: versionName(model, number),
       version: BigInt(number),
       createTime: timestampFromMs(timeMs),
     });
-    const record: VersionRecord = { message: toBinary(ModelVersionSchema, version), requestId: made.requestId };
+    const record: VersionRecord = {
+      message: toBinary(ModelVersionSchema, version),
+      requestId: made.requestId,
+    };
     await this.#storage.put(versionKey(model, number), record);
     this.#remember(version, made.requestId);
     return version;
@@ -151,7 +165,9 @@ export class Catalogue {
   async remove(model: string, number: number): Promise<void> {
     const entry = this.#models.get(model);
     if (entry === undefined) return;
-    const aliases = Object.fromEntries(Object.entries(entry.aliases).filter(([, target]) => target !== number));
+    const aliases = Object.fromEntries(
+      Object.entries(entry.aliases).filter(([, target]) => target !== number),
+    );
     // First the number is retired, then the version goes: after a kill in between it can be deleted again.
     await this.#putModel(model, { aliases, retired: Math.max(entry.retired, number) });
     await this.#storage.delete(versionKey(model, number));

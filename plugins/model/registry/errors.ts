@@ -71,7 +71,8 @@ export const ArtifactDamaged: ErrorType<'name' | 'digest'> = defineError({
 export const StorageFull: ErrorType = defineError({
   reason: 'STORAGE_FULL',
   code: Code.RESOURCE_EXHAUSTED,
-  message: () => 'The disk of the model registry is full; delete versions or give it more room, then send again.',
+  message: () =>
+    'The disk of the model registry is full; delete versions or give it more room, then send again.',
 });
 
 /** An alias points to the version that should go. */

@@ -43,7 +43,9 @@ export function parseVersionReference(name: string): VersionReference {
   const [, model, version] = VERSION_NAME.exec(name) ?? [];
   if (model !== undefined && version !== undefined) {
     const target =
-      version === 'latest' ? ({ kind: 'latest' } as const) : ({ kind: 'number', version: Number(version) } as const);
+      version === 'latest'
+        ? ({ kind: 'latest' } as const)
+        : ({ kind: 'number', version: Number(version) } as const);
     return { model, target };
   }
   const [, aliasModel, alias] = ALIAS_NAME.exec(name) ?? [];

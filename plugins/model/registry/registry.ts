@@ -11,7 +11,14 @@ import {
 import type { Clock } from 'lamella/sdk';
 import type { Catalogue } from './catalogue.ts';
 import { type Change, ChangeFeed } from './change-feed.ts';
-import { AliasMoved, ArtifactDamaged, DigestMismatch, HeaderTooLarge, NameInvalid, VersionInUse } from './errors.ts';
+import {
+  AliasMoved,
+  ArtifactDamaged,
+  DigestMismatch,
+  HeaderTooLarge,
+  NameInvalid,
+  VersionInUse,
+} from './errors.ts';
 import {
   type AliasReference,
   parseAliasName,
@@ -81,7 +88,9 @@ export class Registry {
   /** Lists versions, newest first; `models/-` means those of all models. */
   listVersions(parent: string, request: PageRequest): Page<ModelVersion> {
     const model = parent === 'models/-' ? undefined : parseModelName(parent);
-    const versions = this.#parts.catalogue.versions(model).toSorted((a, b) => (newestFirst(a) < newestFirst(b) ? -1 : 1));
+    const versions = this.#parts.catalogue
+      .versions(model)
+      .toSorted((a, b) => (newestFirst(a) < newestFirst(b) ? -1 : 1));
     return pageOf(versions, newestFirst, request);
   }
 
@@ -117,7 +126,8 @@ export class Registry {
     await this.#exclusive(async () => {
       const { catalogue, objects } = this.#parts;
       const found = catalogue.resolve({ model, target: { kind: 'number', version } });
-      if (found.aliases.length > 0 && !force) throw new VersionInUse({ name, aliases: found.aliases.join(', ') });
+      if (found.aliases.length > 0 && !force)
+        throw new VersionInUse({ name, aliases: found.aliases.join(', ') });
       const before = catalogue.model(model);
       await catalogue.remove(model, version);
       if (!catalogue.digests().has(found.digest)) await objects.remove(found.digest);

@@ -1,4 +1,7 @@
-import type { CreateVersionHeader, CreateVersionRequest } from 'lamella/proto/lamella/model/v1/registry_service';
+import type {
+  CreateVersionHeader,
+  CreateVersionRequest,
+} from 'lamella/proto/lamella/model/v1/registry_service';
 import { UploadMalformed } from './errors.ts';
 
 /** A header and the chunks after it, still to be read. */

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { create, type JsonObject } from '@bufbuild/protobuf';
 import { CleanRequestSchema } from 'lamella/proto/lamella/data/v1/clean_service';
-import { DatasetVersionSchema, DataType, type Field, FieldSchema } from 'lamella/proto/lamella/data/v1/dataset';
+import {
+  DatasetVersionSchema,
+  DataType,
+  type Field,
+  FieldSchema,
+} from 'lamella/proto/lamella/data/v1/dataset';
 import { type CallContext, isDeclaredError } from 'lamella/sdk';
 import { type CleanAnswer, Cleaner } from '../../../plugins/data/clean/cleaner.ts';
 import type { Columns } from '../../../plugins/data/clean/column.ts';
@@ -19,10 +24,17 @@ function columns(...list: readonly (readonly [string, DataType, ...number[]])[])
 
 type Steps = readonly (readonly [string, JsonObject])[];
 
-async function clean(sql: string, known: Columns, steps: Steps): Promise<{ rows: unknown[]; report: unknown }> {
+async function clean(
+  sql: string,
+  known: Columns,
+  steps: Steps,
+): Promise<{ rows: unknown[]; report: unknown }> {
   const table = await DuckDbTable.of(sql);
   try {
-    const plan = planClean(steps.map(([name, given]) => ({ name, arguments: given })), known);
+    const plan = planClean(
+      steps.map(([name, given]) => ({ name, arguments: given })),
+      known,
+    );
     return { rows: await table.rows(plan.sql), report: (await table.rows(plan.reportSql))[0] };
   } finally {
     table.close();
@@ -51,7 +63,15 @@ describe('cleaning', () => {
       { id: 1, word: 'a', x: 1.5 },
       { id: 5, word: 'b', x: 0 },
     ]);
-    assert.deepEqual(report, { rows0: 5, rows1: 3, rows2: 2, rows3: 2, changed1: 0, changed2: 0, changed3: 1 });
+    assert.deepEqual(report, {
+      rows0: 5,
+      rows1: 3,
+      rows2: 2,
+      rows3: 2,
+      changed1: 0,
+      changed2: 0,
+      changed3: 1,
+    });
   });
 
   it('keeps the first of equal rows and the order of the others, also for tensors', async () => {
@@ -60,7 +80,10 @@ describe('cleaning', () => {
       columns(['id', DataType.INT32], ['image', DataType.UINT8, 1, 2]),
       [['drop_duplicates', { columns: ['image'] }]],
     );
-    assert.deepEqual(rows.map((row) => (row as { id: number }).id), [9, 3, 1]);
+    assert.deepEqual(
+      rows.map((row) => (row as { id: number }).id),
+      [9, 3, 1],
+    );
   });
 
   it('clips every element of a tensor and leaves missing values alone', async () => {
@@ -72,7 +95,10 @@ describe('cleaning', () => {
     assert.deepEqual(tensors.rows, [{ image: [1, 7, 100] }]);
     assert.deepEqual(tensors.report, { rows0: 1, rows1: 1, changed1: 2 });
     const numbers = await clean(data, known, [['clip_range', { column: 'x', maximum: 2 }]]);
-    assert.deepEqual(numbers.rows.map((row) => (row as { x: number }).x), [1.5, 2, NaN, 1.5, -9]);
+    assert.deepEqual(
+      numbers.rows.map((row) => (row as { x: number }).x),
+      [1.5, 2, NaN, 1.5, -9],
+    );
   });
 
   const filters: readonly (readonly [JsonObject, number[]])[] = [
@@ -88,7 +114,10 @@ describe('cleaning', () => {
   for (const [given, expected] of filters) {
     it(`filters by ${JSON.stringify(given)}`, async () => {
       const { rows } = await clean(data, known, [['filter', given]]);
-      assert.deepEqual(rows.map((row) => (row as { id: number }).id), expected);
+      assert.deepEqual(
+        rows.map((row) => (row as { id: number }).id),
+        expected,
+      );
     });
   }
 
@@ -128,7 +157,10 @@ describe('cleaning', () => {
   it('writes the clean rows as a new version and reports on the last message only', async () => {
     const table = await DuckDbTable.of(data);
     const asked: { step?: unknown }[] = [];
-    const version = create(DatasetVersionSchema, { name: 'datasets/d/versions/a', schema: { fields: [...known.values()] } });
+    const version = create(DatasetVersionSchema, {
+      name: 'datasets/d/versions/a',
+      schema: { fields: [...known.values()] },
+    });
     const cleaner = new Cleaner({ store: storeOf(version), engine: engineOf(table, asked) });
     const answers: CleanAnswer[] = [];
     const request = create(CleanRequestSchema, {
@@ -141,7 +173,10 @@ describe('cleaning', () => {
     const [report] = answers.at(-1)?.report ?? [];
     assert.deepEqual([report?.rowsBefore, report?.rowsAfter], [5n, 3n]);
     assert.equal(answers.at(-1)?.version?.name, 'datasets/out/versions/f');
-    assert.deepEqual(asked[0]?.step, { name: 'clean', arguments: { steps: [{ name: 'drop_missing', arguments: {} }] } });
+    assert.deepEqual(asked[0]?.step, {
+      name: 'clean',
+      arguments: { steps: [{ name: 'drop_missing', arguments: {} }] },
+    });
     table.close();
   });
 });

@@ -40,7 +40,9 @@ export class DuckDbTable {
 }
 
 function plain(value: unknown): unknown {
-  return typeof value === 'object' && value !== null && 'items' in value ? (value.items as unknown[]).map(plain) : value;
+  return typeof value === 'object' && value !== null && 'items' in value
+    ? (value.items as unknown[]).map(plain)
+    : value;
 }
 
 /** A StoreService that knows one version. */
@@ -54,7 +56,12 @@ export function engineOf(table: DuckDbTable, asked: unknown[] = []): Client<type
     async *query({ sql }: { sql: string }) {
       const rows = await table.rows(sql);
       const names = Object.keys(rows[0] ?? {});
-      const columns = names.map((name) => columnOf(name, rows.map((row) => row[name])));
+      const columns = names.map((name) =>
+        columnOf(
+          name,
+          rows.map((row) => row[name]),
+        ),
+      );
       yield { arrowIpc: encodeArrow({ rowCount: rows.length, columns }) };
     },
     async *run(request: { sql: string }) {
@@ -70,7 +77,13 @@ export function engineOf(table: DuckDbTable, asked: unknown[] = []): Client<type
 function columnOf(name: string, cells: readonly unknown[]): Column {
   const valid = Uint8Array.from(cells, (cell) => (cell === null ? 0 : 1));
   if (cells.some((cell) => typeof cell === 'string')) {
-    return { name, type: DataType.STRING, shape: [], valid, values: cells.map((cell) => String(cell ?? '')) };
+    return {
+      name,
+      type: DataType.STRING,
+      shape: [],
+      valid,
+      values: cells.map((cell) => (typeof cell === 'string' ? cell : '')),
+    };
   }
   return { name, type: DataType.FLOAT64, shape: [], valid, values: Float64Array.from(cells, Number) };
 }

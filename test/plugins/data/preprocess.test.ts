@@ -40,11 +40,18 @@ type Feed = Readonly<Record<string, ort.Tensor>>;
 async function bothForms(
   sql: string,
   raw: Columns,
-  options: { steps: readonly { name: string; arguments: JsonObject }[]; features: readonly string[]; feed: Feed },
+  options: {
+    steps: readonly { name: string; arguments: JsonObject }[];
+    features: readonly string[];
+    feed: Feed;
+  },
 ): Promise<{ sql: number[]; onnx: number[]; shape: readonly number[] }> {
   const table = await DuckDbTable.of(sql);
   try {
-    const pipeline = await fitPipeline(options.steps, raw, { query: (text) => table.rows(text), condition: '' });
+    const pipeline = await fitPipeline(options.steps, raw, {
+      query: (text) => table.rows(text),
+      condition: '',
+    });
     const { bytes, outputs } = onnxForm(pipeline, raw, options.features);
     assert.equal(outputs.length, 1);
     const rows = await table.rows(pipeline.sql);
@@ -62,7 +69,9 @@ async function bothForms(
 describe('preprocessing', () => {
   it('turns raw digits into the same features in SQL and in ONNX, bit by bit', async () => {
     const pixels = Uint8Array.from({ length: 3 * 784 }, (_, index) => (index * 37) % 256);
-    const rows = [0, 1, 2].map((row) => `(${row}, [${pixels.slice(row * 784, (row + 1) * 784).join(',')}]::UTINYINT[784])`);
+    const rows = [0, 1, 2].map(
+      (row) => `(${row}, [${pixels.slice(row * 784, (row + 1) * 784).join(',')}]::UTINYINT[784])`,
+    );
     const result = await bothForms(
       `SELECT * FROM (VALUES ${rows.join(',')}) AS t(id, image)`,
       columns(['id', DataType.INT32], ['image', DataType.UINT8, 28, 28]),
@@ -84,7 +93,12 @@ describe('preprocessing', () => {
   it('gives the same numbers for a table of text, numbers and missing values', async () => {
     const result = await bothForms(
       `SELECT * FROM (VALUES (1.5::DOUBLE, 'red', 7::BIGINT, true), (NULL, 'it''s', 3, false), (4.25, 'unseen', 7, true)) AS t(price, colour, size, sold)`,
-      columns(['price', DataType.FLOAT64], ['colour', DataType.STRING], ['size', DataType.INT64], ['sold', DataType.BOOL]),
+      columns(
+        ['price', DataType.FLOAT64],
+        ['colour', DataType.STRING],
+        ['size', DataType.INT64],
+        ['sold', DataType.BOOL],
+      ),
       {
         steps: [
           step('impute', { column: 'price', strategy: 'mean' }),
@@ -138,14 +152,19 @@ describe('preprocessing', () => {
   });
 
   it('learns each step from what the steps before it give, and only from the chosen rows', async () => {
-    const table = await DuckDbTable.of(`SELECT * FROM (VALUES (1, 2.0::FLOAT), (2, NULL), (3, 100)) AS t(id, x)`);
+    const table = await DuckDbTable.of(
+      `SELECT * FROM (VALUES (1, 2.0::FLOAT), (2, NULL), (3, 100)) AS t(id, x)`,
+    );
     const pipeline = await fitPipeline(
       [step('impute', { column: 'x', strategy: 'constant', value: 4 }), step('standardize', { column: 'x' })],
       columns(['id', DataType.INT32], ['x', DataType.FLOAT32]),
       { query: (text) => table.rows(text), condition: 'id <> 3' },
     );
     assert.deepEqual(pipeline.learned[1]?.state, { mean: 3, deviation: 1 });
-    assert.deepEqual((await table.rows(pipeline.sql)).map(({ x }) => x), [-1, 1, 97]);
+    assert.deepEqual(
+      (await table.rows(pipeline.sql)).map(({ x }) => x),
+      [-1, 1, 97],
+    );
     table.close();
   });
 
@@ -161,7 +180,11 @@ describe('preprocessing', () => {
   });
 
   it('refuses wrong steps, columns and arguments by reason', async () => {
-    const raw = columns(['x', DataType.FLOAT32], ['word', DataType.STRING], ['image', DataType.UINT8, 28, 28]);
+    const raw = columns(
+      ['x', DataType.FLOAT32],
+      ['word', DataType.STRING],
+      ['image', DataType.UINT8, 28, 28],
+    );
     const cases: readonly (readonly [string, JsonObject, string])[] = [
       ['shrink', {}, 'STEP_UNKNOWN'],
       ['scale', { column: 'x' }, 'STEP_ARGUMENTS_INVALID'],
@@ -177,12 +200,21 @@ describe('preprocessing', () => {
       const fit = fitPipeline([step(name, given)], raw, { query: async () => [], condition: '' });
       await assert.rejects(fit, reason(expected), name);
     }
-    for (const condition of ['1=1) OR (1=1', "id = 'a", 'id = 1; DROP TABLE input', 'id = 1 -- x', '(id = 1']) {
+    for (const condition of [
+      '1=1) OR (1=1',
+      "id = 'a",
+      'id = 1; DROP TABLE input',
+      'id = 1 -- x',
+      '(id = 1',
+    ]) {
       assert.throws(() => checkCondition(condition), reason('ROW_FILTER_INVALID'), condition);
     }
     assert.equal(checkCondition(`"id" % 5 <> 0 AND (w = 'it''s;(')`), `"id" % 5 <> 0 AND (w = 'it''s;(')`);
     await assert.rejects(
-      restorePipeline([{ ...step('standardize', { column: 'x' }), state: { mean: 'DROP', deviation: 1 } }], raw),
+      restorePipeline(
+        [{ ...step('standardize', { column: 'x' }), state: { mean: 'DROP', deviation: 1 } }],
+        raw,
+      ),
       reason('STEP_ARGUMENTS_INVALID'),
     );
   });
@@ -212,14 +244,25 @@ describe('preprocessing', () => {
       context,
     );
     assert.equal(pipeline.datasetVersion, version.name);
-    assert.deepEqual(pipeline.outputSchema?.fields.map(({ name, type, shape }) => ({ name, type, shape })), [
-      { name: 'image', type: DataType.FLOAT32, shape: [2n] },
-    ]);
+    assert.deepEqual(
+      pipeline.outputSchema?.fields.map(({ name, type, shape }) => ({ name, type, shape })),
+      [{ name: 'image', type: DataType.FLOAT32, shape: [2n] }],
+    );
     const model = decodeModel(pipeline.onnx);
-    assert.deepEqual(modelInputs(model).map(({ name, shape }) => [name, shape]), [['image', ['N', 1, 2]]]);
-    assert.deepEqual(modelOutputs(model).map(({ name, shape }) => [name, shape]), [['features', ['N', 2]]]);
+    assert.deepEqual(
+      modelInputs(model).map(({ name, shape }) => [name, shape]),
+      [['image', ['N', 1, 2]]],
+    );
+    assert.deepEqual(
+      modelOutputs(model).map(({ name, shape }) => [name, shape]),
+      [['features', ['N', 2]]],
+    );
     const answers = [];
-    const request = create(TransformRequestSchema, { version: version.name, pipeline, outputDataset: 'features' });
+    const request = create(TransformRequestSchema, {
+      version: version.name,
+      pipeline,
+      outputDataset: 'features',
+    });
     for await (const answer of preprocessor.transform(request, context)) answers.push(answer);
     assert.equal(answers.at(-1)?.version?.name, 'datasets/out/versions/f');
     assert.equal(asked[0]?.sql, pipeline.sql);

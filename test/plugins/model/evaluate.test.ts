@@ -1,6 +1,19 @@
 import assert from 'node:assert/strict';
 import { create } from '@bufbuild/protobuf';
-import { FixedSizeList, Field, makeData, RecordBatch, Schema, Struct, Table, tableToIPC, Uint8, vectorFromArray, Int32, Utf8 } from 'apache-arrow';
+import {
+  FixedSizeList,
+  Field,
+  makeData,
+  RecordBatch,
+  Schema,
+  Struct,
+  Table,
+  tableToIPC,
+  Uint8,
+  vectorFromArray,
+  Int32,
+  Utf8,
+} from 'apache-arrow';
 import type { StoreService } from 'lamella/proto/lamella/data/v1/store_service';
 import {
   Disturbance,
@@ -47,9 +60,18 @@ function arrowOf(rows: readonly Row[]): Uint8Array {
   const type = new FixedSizeList(2, new Field('item', new Uint8(), false));
   const pixels = makeData({ type: new Uint8(), data: Uint8Array.from(rows.flatMap((row) => row.image)) });
   const image = makeData({ type, length: rows.length, nullCount: 0, child: pixels });
-  const id = vectorFromArray(rows.map((row) => row.id), new Int32()).data[0];
-  const label = vectorFromArray(rows.map((row) => row.label), new Int32()).data[0];
-  const source = vectorFromArray(rows.map((row) => row.source), new Utf8()).data[0];
+  const id = vectorFromArray(
+    rows.map((row) => row.id),
+    new Int32(),
+  ).data[0];
+  const label = vectorFromArray(
+    rows.map((row) => row.label),
+    new Int32(),
+  ).data[0];
+  const source = vectorFromArray(
+    rows.map((row) => row.source),
+    new Utf8(),
+  ).data[0];
   assert.ok(id && label && source);
   const schema = new Schema([
     new Field('id', new Int32(), false),
@@ -57,7 +79,11 @@ function arrowOf(rows: readonly Row[]): Uint8Array {
     new Field('label', new Int32(), false),
     new Field('source', new Utf8(), false),
   ]);
-  const struct = makeData({ type: new Struct(schema.fields), length: rows.length, children: [id, image, label, source] });
+  const struct = makeData({
+    type: new Struct(schema.fields),
+    length: rows.length,
+    children: [id, image, label, source],
+  });
   return tableToIPC(new Table(schema, [new RecordBatch(schema, struct)]), 'stream');
 }
 
@@ -76,7 +102,11 @@ function evaluatorOver(rows: readonly Row[], batchRows = 4): Evaluator {
       yield { chunk: bytes.subarray(50) };
     },
   } as unknown as Client<typeof RegistryService>;
-  return new Evaluator({ store, registry, config: { batchRows, maxModelBytes: 100_000, maxRobustnessRows: 100 } });
+  return new Evaluator({
+    store,
+    registry,
+    config: { batchRows, maxModelBytes: 100_000, maxRobustnessRows: 100 },
+  });
 }
 
 function reason(expected: string): (error: unknown) => boolean {
@@ -111,10 +141,13 @@ describe('evaluation', () => {
     assert.equal(result.rows, BigInt(held.length));
     assert.equal(result.accuracy, right.length / held.length);
     const mail = held.filter(({ source }) => source === 'mail');
-    assert.deepEqual(result.slices?.map(({ value, rows: count }) => [value, count]), [
-      ['form', BigInt(held.length - mail.length)],
-      ['mail', BigInt(mail.length)],
-    ]);
+    assert.deepEqual(
+      result.slices?.map(({ value, rows: count }) => [value, count]),
+      [
+        ['form', BigInt(held.length - mail.length)],
+        ['mail', BigInt(mail.length)],
+      ],
+    );
     assert.ok((result.samplesPerSecond ?? 0) > 0);
   });
 
@@ -126,10 +159,13 @@ describe('evaluation', () => {
     const result = await evaluatorOver(rows, 7).evaluate(request, context);
     assert.equal(result.rows, 40n);
     assert.equal(result.accuracy, 0.8);
-    assert.deepEqual(result.confusionMatrix?.map(({ predicted }) => predicted), [
-      [16n, 4n],
-      [4n, 16n],
-    ]);
+    assert.deepEqual(
+      result.confusionMatrix?.map(({ predicted }) => predicted),
+      [
+        [16n, 4n],
+        [4n, 16n],
+      ],
+    );
   });
 
   it('refuses what it cannot measure by reason', async () => {
@@ -140,14 +176,23 @@ describe('evaluation', () => {
       );
     await assert.rejects(evaluate({ model: { case: undefined } }), reason('REQUEST_INCOMPLETE'));
     await assert.rejects(evaluate({ labelColumn: '' }), reason('REQUEST_INCOMPLETE'));
-    await assert.rejects(evaluate({ model: { case: 'onnx', value: new Uint8Array(200_000) } }), reason('MODEL_TOO_LARGE'));
+    await assert.rejects(
+      evaluate({ model: { case: 'onnx', value: new Uint8Array(200_000) } }),
+      reason('MODEL_TOO_LARGE'),
+    );
     await assert.rejects(evaluate({ featureColumn: 'picture' }), reason('COLUMN_UNKNOWN'));
     await assert.rejects(evaluate({ featureColumn: 'id' }), reason('MODEL_UNFIT'));
     await assert.rejects(evaluate({ classes: 3 }), reason('MODEL_UNFIT'));
     await assert.rejects(evaluate({ split: { holdoutShare: 2 } }), reason('SPLIT_INVALID'));
     await assert.rejects(evaluate({}, []), reason('HOLDOUT_EMPTY'));
-    await assert.rejects(evaluate({}, [{ id: 1, image: [1, 2], label: 7, source: '' }]), reason('ROW_INVALID'));
-    await assert.rejects(evaluate({}, [{ id: 1, image: [1, 2], label: -1, source: '' }]), reason('ROW_INVALID'));
+    await assert.rejects(
+      evaluate({}, [{ id: 1, image: [1, 2], label: 7, source: '' }]),
+      reason('ROW_INVALID'),
+    );
+    await assert.rejects(
+      evaluate({}, [{ id: 1, image: [1, 2], label: -1, source: '' }]),
+      reason('ROW_INVALID'),
+    );
   });
 
   it('tells how much accuracy is left when inputs are disturbed, the same each time', async () => {
@@ -167,7 +212,10 @@ describe('evaluation', () => {
     assert.equal(weak?.accuracy, 0.8);
     assert.ok((strong?.accuracy ?? 1) < 0.8);
     const fgsm = create(EvaluateRobustnessRequestSchema, { ...request, disturbances: [Disturbance.FGSM] });
-    await assert.rejects(evaluatorOver(rows).evaluateRobustness(fgsm, context), reason('DISTURBANCE_UNSUPPORTED'));
+    await assert.rejects(
+      evaluatorOver(rows).evaluateRobustness(fgsm, context),
+      reason('DISTURBANCE_UNSUPPORTED'),
+    );
   });
 });
 
@@ -184,16 +232,22 @@ describe('classification metrics', () => {
     for (const [label, probabilities] of examples) metrics.add(label, Float32Array.from(probabilities));
     const summary = metrics.summary();
     assert.equal(summary.accuracy, 0.6);
-    assert.deepEqual(summary.confusionMatrix?.map(({ predicted }) => predicted), [
-      [1n, 0n, 0n],
-      [1n, 1n, 0n],
-      [0n, 1n, 1n],
-    ]);
-    assert.deepEqual(summary.perClass?.map(({ precision, recall }) => [precision, recall]), [
-      [0.5, 1],
-      [0.5, 0.5],
-      [1, 0.5],
-    ]);
+    assert.deepEqual(
+      summary.confusionMatrix?.map(({ predicted }) => predicted),
+      [
+        [1n, 0n, 0n],
+        [1n, 1n, 0n],
+        [0n, 1n, 1n],
+      ],
+    );
+    assert.deepEqual(
+      summary.perClass?.map(({ precision, recall }) => [precision, recall]),
+      [
+        [0.5, 1],
+        [0.5, 0.5],
+        [1, 0.5],
+      ],
+    );
     // -(ln .7 + ln .3 + ln .8 + ln .6 + ln .4) / 5
     assert.ok(Math.abs((summary.logLoss ?? 0) - 0.6421817) < 1e-6);
     // Confidences .7 right, .6 wrong, .8 right, .6 right, .5 wrong; both .6 share a bin.
@@ -207,7 +261,10 @@ describe('classification metrics', () => {
     const summary = metrics.summary();
     assert.ok(Number.isFinite(summary.logLoss));
     assert.equal(summary.calibrationError, 1);
-    assert.deepEqual(summary.perClass?.map(({ f1 }) => f1), [0, 0]);
+    assert.deepEqual(
+      summary.perClass?.map(({ f1 }) => f1),
+      [0, 0],
+    );
   });
 });
 

@@ -42,7 +42,9 @@ class MemoryStorage implements Storage {
   }
 
   async *range(prefix: string): AsyncGenerator<StorageEntry> {
-    for (const key of [...this.#values.keys()].filter((candidate) => candidate.startsWith(prefix)).toSorted()) {
+    for (const key of [...this.#values.keys()]
+      .filter((candidate) => candidate.startsWith(prefix))
+      .toSorted()) {
       yield { key, value: this.#values.get(key) };
     }
   }
@@ -50,7 +52,10 @@ class MemoryStorage implements Storage {
 
 type HeaderInit = Partial<Omit<CreateVersionHeader, '$typeName'>>;
 
-async function* upload(header: HeaderInit, ...chunks: readonly string[]): AsyncGenerator<CreateVersionRequest> {
+async function* upload(
+  header: HeaderInit,
+  ...chunks: readonly string[]
+): AsyncGenerator<CreateVersionRequest> {
   const value = create(CreateVersionHeaderSchema, { model: 'digits', ...header });
   yield create(CreateVersionRequestSchema, { part: { case: 'header', value } });
   for (const chunk of chunks) {
@@ -111,7 +116,9 @@ describe('model registry', () => {
   });
 
   it('knows everything again after a restart', async () => {
-    const made = await registry.create(upload({ requestId: 'r1', labels: { a: 'b' }, recipe: { epochs: 3 } }, 'x'));
+    const made = await registry.create(
+      upload({ requestId: 'r1', labels: { a: 'b' }, recipe: { epochs: 3 } }, 'x'),
+    );
     await setAlias('champion', 1);
     registry = await open();
     const found = registry.version('models/digits/aliases/champion');
@@ -125,7 +132,10 @@ describe('model registry', () => {
       registry.create(upload({ requestId: 'same' }, 'x')),
       registry.create(upload({ requestId: 'same' }, 'x')),
     ]);
-    assert.deepEqual(versions.map(({ version }) => version), [1n, 1n]);
+    assert.deepEqual(
+      versions.map(({ version }) => version),
+      [1n, 1n],
+    );
     assert.equal(registry.model('models/digits').versionCount, 1n);
   });
 
@@ -163,7 +173,8 @@ describe('model registry', () => {
       [upload({ labels: { a: 'x'.repeat(1_100_000) } }, 'x'), 'HEADER_TOO_LARGE'],
       [(async function* () {})(), 'UPLOAD_MALFORMED'],
     ];
-    for (const [requests, expected] of cases) await assert.rejects(registry.create(requests), reason(expected));
+    for (const [requests, expected] of cases)
+      await assert.rejects(registry.create(requests), reason(expected));
     assert.deepEqual(await readdir(path.join(storage.directory, 'staging')), []);
     assert.deepEqual(await readdir(path.join(storage.directory, 'objects')), []);
   });
@@ -197,14 +208,23 @@ describe('model registry', () => {
   it('pages through versions, newest first, while others come and go', async () => {
     for (let number = 1; number <= 5; number += 1) await registry.create(upload({}, String(number)));
     const first = registry.listVersions('models/-', { pageSize: 2, pageToken: '' });
-    assert.deepEqual(first.items.map(({ version }) => version), [5n, 4n]);
+    assert.deepEqual(
+      first.items.map(({ version }) => version),
+      [5n, 4n],
+    );
     nowMs = 2_000;
     await registry.create(upload({}, '6'));
     await registry.deleteVersion('models/digits/versions/4', false);
     const second = registry.listVersions('models/-', { pageSize: 9, pageToken: first.nextPageToken });
-    assert.deepEqual(second.items.map(({ version }) => version), [3n, 2n, 1n]);
+    assert.deepEqual(
+      second.items.map(({ version }) => version),
+      [3n, 2n, 1n],
+    );
     assert.equal(second.nextPageToken, '');
-    assert.throws(() => registry.listVersions('models/-', { pageSize: 1_001, pageToken: '' }), reason('PAGE_INVALID'));
+    assert.throws(
+      () => registry.listVersions('models/-', { pageSize: 1_001, pageToken: '' }),
+      reason('PAGE_INVALID'),
+    );
     assert.throws(() => registry.listModels({ pageSize: 0, pageToken: 'zzz' }), reason('PAGE_INVALID'));
   });
 

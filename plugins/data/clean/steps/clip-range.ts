@@ -4,14 +4,15 @@ import { StepArgumentsInvalid } from '../errors.ts';
 import { identifier, numberLiteral } from '../sql.ts';
 import { type CleanStep, parseArguments } from '../step.ts';
 
-const Arguments: TObject<{ column: TString; minimum: TOptional<TNumber>; maximum: TOptional<TNumber> }> = Type.Object(
-  {
-    column: Type.String({ description: 'Column of numbers' }),
-    minimum: Type.Optional(Type.Number({ description: 'Smaller values become this one' })),
-    maximum: Type.Optional(Type.Number({ description: 'Larger values become this one' })),
-  },
-  { additionalProperties: false },
-);
+const Arguments: TObject<{ column: TString; minimum: TOptional<TNumber>; maximum: TOptional<TNumber> }> =
+  Type.Object(
+    {
+      column: Type.String({ description: 'Column of numbers' }),
+      minimum: Type.Optional(Type.Number({ description: 'Smaller values become this one' })),
+      maximum: Type.Optional(Type.Number({ description: 'Larger values become this one' })),
+    },
+    { additionalProperties: false },
+  );
 
 /** Moves values outside a range to its ends. */
 export const clipRange: CleanStep = {
@@ -23,7 +24,8 @@ export const clipRange: CleanStep = {
     const column = columnNamed(columns, name);
     const type = numberType('clip_range', column);
     checkRange(minimum, maximum, isFloat(column));
-    const below = (x: string): string => (minimum === undefined ? 'false' : `${x} < ${numberLiteral(minimum)}`);
+    const below = (x: string): string =>
+      minimum === undefined ? 'false' : `${x} < ${numberLiteral(minimum)}`;
     // NaN counts as the largest number in DuckDB.
     const notNan = (x: string): string => (isFloat(column) ? ` AND NOT isnan(${x})` : '');
     const above = (x: string): string =>
@@ -34,7 +36,9 @@ export const clipRange: CleanStep = {
     const quoted = identifier(name);
     if (column.shape.length === 0) {
       const expression = `CAST(${clip(quoted)} AS ${type})`;
-      return { replace: { column: name, expression, changed: `CASE WHEN ${isOutside(quoted)} THEN 1 ELSE 0 END` } };
+      return {
+        replace: { column: name, expression, changed: `CASE WHEN ${isOutside(quoted)} THEN 1 ELSE 0 END` },
+      };
     }
     const size = column.shape.reduce((product, next) => product * next, 1n);
     return {
@@ -54,5 +58,6 @@ function checkRange(minimum: number | undefined, maximum: number | undefined, is
   };
   if (ends.length === 0) fail("give 'minimum', 'maximum' or both");
   if ((minimum ?? -Infinity) > (maximum ?? Infinity)) fail("'minimum' is above 'maximum'");
-  if (!isFloatColumn && !ends.every(Number.isSafeInteger)) fail('the column holds whole numbers, so must the range');
+  if (!isFloatColumn && !ends.every(Number.isSafeInteger))
+    fail('the column holds whole numbers, so must the range');
 }

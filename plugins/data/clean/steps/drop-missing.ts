@@ -4,7 +4,11 @@ import { type CleanStep, parseArguments } from '../step.ts';
 
 const Arguments: TObject<{ columns: TArray<TString> }> = Type.Object(
   {
-    columns: Type.Array(Type.String(), { default: [], maxItems: 1_000, description: 'Columns to look at; none means all' }),
+    columns: Type.Array(Type.String(), {
+      default: [],
+      maxItems: 1_000,
+      description: 'Columns to look at; none means all',
+    }),
   },
   { additionalProperties: false },
 );

@@ -25,7 +25,8 @@ const Arguments: TObject<{ column: TString; operator: TString; value: TUnknown }
     operator: Type.String({ description: [...OPERATORS.keys()].join(', ') }),
     value: Type.Unknown({
       default: null,
-      description: 'What to compare with: a number, a text or a boolean as the column holds; a list for in and not_in',
+      description:
+        'What to compare with: a number, a text or a boolean as the column holds; a list for in and not_in',
     }),
   },
   { additionalProperties: false },
@@ -42,7 +43,8 @@ export const filter: CleanStep = {
     if (operator === 'is_missing') return { keep: isMissing(column) };
     if (operator === 'is_not_missing') return { keep: `NOT ${isMissing(column)}` };
     const sql = OPERATORS.get(operator);
-    if (sql === undefined) fail(`operator '${operator.slice(0, 20)}' is not one of ${[...OPERATORS.keys()].join(', ')}`);
+    if (sql === undefined)
+      fail(`operator '${operator.slice(0, 20)}' is not one of ${[...OPERATORS.keys()].join(', ')}`);
     if (column.shape.length > 0) fail(`column '${name}' holds tensors, which do not compare`);
     const isList = sql?.endsWith('IN') === true;
     const right = isList ? listLiteral(column, value as JsonValue) : literal(column, value as JsonValue);
@@ -58,13 +60,17 @@ function listLiteral(column: Field, value: JsonValue): string {
 }
 
 function literal(column: Field, value: JsonValue): string {
-  if (isNumber(column) && typeof value === 'number' && Number.isFinite(value)) return numberLiteral(value);
-  if (column.type === DataType.STRING && typeof value === 'string') return textLiteral(value);
-  if (column.type === DataType.BOOL && typeof value === 'boolean') return String(value);
-  if (column.type === DataType.TIMESTAMP && typeof value === 'string' && !Number.isNaN(Date.parse(value))) {
-    return `CAST(${textLiteral(new Date(value).toISOString().replace('Z', ''))} AS TIMESTAMP)`;
-  }
-  return fail(`'value' does not fit the type of column '${column.name}'`);
+  if (typeof value === 'number' && Number.isFinite(value) && isNumber(column)) return numberLiteral(value);
+  if (typeof value === 'boolean' && column.type === DataType.BOOL) return String(value);
+  const text = typeof value === 'string' ? stringLiteral(column.type, value) : undefined;
+  return text ?? fail(`'value' does not fit the type of column '${column.name}'`);
+}
+
+function stringLiteral(type: DataType, value: string): string | undefined {
+  if (type === DataType.STRING) return textLiteral(value);
+  const moment = type === DataType.TIMESTAMP ? Date.parse(value) : NaN;
+  if (Number.isNaN(moment)) return undefined;
+  return `CAST(${textLiteral(new Date(moment).toISOString().replace('Z', ''))} AS TIMESTAMP)`;
 }
 
 function fail(detail: string): never {

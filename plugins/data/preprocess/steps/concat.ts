@@ -8,8 +8,16 @@ import { floatValue, numericColumn } from './numeric.ts';
 
 const Arguments: TObject<{ columns: TArray<TString>; output: TString }> = Type.Object(
   {
-    columns: Type.Array(Type.String(), { minItems: 1, maxItems: 1_000, description: 'Columns of numbers or tensors' }),
-    output: Type.String({ minLength: 1, maxLength: 63, description: 'Name of the column that takes their place' }),
+    columns: Type.Array(Type.String(), {
+      minItems: 1,
+      maxItems: 1_000,
+      description: 'Columns of numbers or tensors',
+    }),
+    output: Type.String({
+      minLength: 1,
+      maxLength: 63,
+      description: 'Name of the column that takes their place',
+    }),
   },
   { additionalProperties: false },
 );
@@ -17,7 +25,8 @@ const Arguments: TObject<{ columns: TArray<TString>; output: TString }> = Type.O
 /** Joins columns into one feature vector, which is what a model takes. */
 export const concat: PreprocessStep = {
   name: 'concat',
-  description: 'Joins columns of numbers into one FLOAT32 vector column, in the order given; the columns go away.',
+  description:
+    'Joins columns of numbers into one FLOAT32 vector column, in the order given; the columns go away.',
   argumentsSchema: Arguments,
   isFitted: false,
   bind: (given, all) => {

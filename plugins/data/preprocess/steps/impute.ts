@@ -1,5 +1,13 @@
 import type { JsonObject } from '@bufbuild/protobuf';
-import { type TLiteral, type TNumber, type TObject, type TOptional, type TString, type TUnion, Type } from '@sinclair/typebox';
+import {
+  type TLiteral,
+  type TNumber,
+  type TObject,
+  type TOptional,
+  type TString,
+  type TUnion,
+  Type,
+} from '@sinclair/typebox';
 import { ElementType, type GraphBuilder, type Value } from 'lamella/sdk/onnx';
 import { type Column, isFloat, sqlType } from '../column.ts';
 import { ColumnUnfit, NothingToLearn, StepArgumentsInvalid } from '../errors.ts';
@@ -25,7 +33,10 @@ const Arguments: TObject<{
   { additionalProperties: false },
 );
 
-const State: TObject<{ value: TNumber }> = Type.Object({ value: Type.Number() }, { additionalProperties: false });
+const State: TObject<{ value: TNumber }> = Type.Object(
+  { value: Type.Number() },
+  { additionalProperties: false },
+);
 
 const AGGREGATES: Readonly<Record<Exclude<Strategy, 'constant'>, string>> = {
   mean: 'avg(v)',
@@ -47,7 +58,10 @@ export const impute: PreprocessStep = {
       throw new ColumnUnfit({ step: 'impute', column: name, detail: 'it holds tensors, not plain numbers' });
     }
     if ((strategy === 'constant') !== (value !== undefined)) {
-      throw new StepArgumentsInvalid({ step: 'impute', detail: "'value' goes with the strategy 'constant' only" });
+      throw new StepArgumentsInvalid({
+        step: 'impute',
+        detail: "'value' goes with the strategy 'constant' only",
+      });
     }
     return boundTo(column, strategy, value);
   },
@@ -70,7 +84,8 @@ function boundTo(column: Column, strategy: Strategy, value: number | undefined):
     apply: (state) => {
       const { value: replacement } = parseArguments('impute', State, state);
       const literal = `CAST(${textLiteral(String(replacement))} AS ${sqlType(asFloatColumn(column).type)})`;
-      const missing = (x: string): string => (isFloat(column.type) ? `${x} IS NULL OR isnan(${x})` : `${x} IS NULL`);
+      const missing = (x: string): string =>
+        isFloat(column.type) ? `${x} IS NULL OR isnan(${x})` : `${x} IS NULL`;
       return {
         column: { ...asFloatColumn(column), nullable: false },
         expression: floatElements(column, (x) => `CASE WHEN ${missing(x)} THEN ${literal} ELSE ${x} END`),

@@ -8,7 +8,11 @@ import { identifier } from '../sql.ts';
 export function numericColumn(step: string, columns: Columns, name: string): Column {
   const column = columnNamed(columns, name);
   if (!isNumeric(column.type)) {
-    throw new ColumnUnfit({ step, column: name, detail: 'it does not hold numbers; encode it with one_hot first' });
+    throw new ColumnUnfit({
+      step,
+      column: name,
+      detail: 'it does not hold numbers; encode it with one_hot first',
+    });
   }
   return column;
 }

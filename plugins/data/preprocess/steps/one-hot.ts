@@ -27,7 +27,8 @@ const INTS = 7;
 /** Makes one element a category: 1 where the value is that category, else 0; values not met while fitting give zeros. */
 export const oneHot: PreprocessStep = {
   name: 'one_hot',
-  description: 'Makes a FLOAT32 tensor with a 1 at the place of the category; missing and unknown values give zeros.',
+  description:
+    'Makes a FLOAT32 tensor with a 1 at the place of the category; missing and unknown values give zeros.',
   argumentsSchema: Arguments,
   isFitted: true,
   bind: (given, columns) => {
@@ -40,7 +41,11 @@ export const oneHot: PreprocessStep = {
         sql: (from) =>
           `SELECT category FROM (SELECT DISTINCT ${text} AS category FROM ${from}) ` +
           `WHERE category IS NOT NULL ORDER BY category LIMIT ${maximum + 1}`,
-        learn: (rows) => learnCategories(rows.map((row) => String(row['category'])), { name, maximum, column }),
+        learn: (rows) =>
+          learnCategories(
+            rows.map((row) => String(row['category'])),
+            { name, maximum, column },
+          ),
       },
       apply: (state) => {
         const { categories } = parseArguments('one_hot', State, state);
@@ -78,7 +83,8 @@ function learnCategories(
   categories: readonly string[],
   { name, maximum, column }: { readonly name: string; readonly maximum: number; readonly column: Column },
 ): JsonObject {
-  if (categories.length === 0) throw new NothingToLearn({ step: 'one_hot', detail: `column '${name}' has no values` });
+  if (categories.length === 0)
+    throw new NothingToLearn({ step: 'one_hot', detail: `column '${name}' has no values` });
   if (categories.length > maximum) {
     throw new NothingToLearn({
       step: 'one_hot',
@@ -106,5 +112,7 @@ function encode(builder: GraphBuilder, input: Value | undefined, categories: rea
     : builder.apply('Cast', [input], { to: intAttribute(ElementType.INT64) });
   const column = builder.apply('Unsqueeze', [keys, builder.integers([1])]);
   const known = builder.constant(int64Tensor('categories', [1, numbers.length], numbers));
-  return builder.apply('Cast', [builder.apply('Equal', [column, known])], { to: intAttribute(ElementType.FLOAT) });
+  return builder.apply('Cast', [builder.apply('Equal', [column, known])], {
+    to: intAttribute(ElementType.FLOAT),
+  });
 }

@@ -19,10 +19,16 @@ export const scale: PreprocessStep = {
   argumentsSchema: Arguments,
   isFitted: false,
   bind: (given, columns) => {
-    const { column: name, factor, offset }: Static<typeof Arguments> = parseArguments('scale', Arguments, given);
+    const {
+      column: name,
+      factor,
+      offset,
+    }: Static<typeof Arguments> = parseArguments('scale', Arguments, given);
     const column = numericColumn('scale', columns, name);
     const compute = (x: string): string =>
-      offset === 0 ? `${x} * ${floatLiteral(factor)}` : `${x} * ${floatLiteral(factor)} + ${floatLiteral(offset)}`;
+      offset === 0
+        ? `${x} * ${floatLiteral(factor)}`
+        : `${x} * ${floatLiteral(factor)} + ${floatLiteral(offset)}`;
     return {
       reads: [name],
       apply: () => ({

@@ -33,8 +33,15 @@ export const standardize: PreprocessStep = {
           `FROM (SELECT CAST(${element} AS DOUBLE) AS v FROM ${from}) WHERE NOT isnan(v)`,
         learn: ([row]) => {
           const { mean, deviation } = { mean: row?.['mean'], deviation: row?.['deviation'] };
-          if (typeof mean !== 'number' || typeof deviation !== 'number' || !Number.isFinite(mean + deviation)) {
-            throw new NothingToLearn({ step: 'standardize', detail: `column '${name}' has no finite values` });
+          if (
+            typeof mean !== 'number' ||
+            typeof deviation !== 'number' ||
+            !Number.isFinite(mean + deviation)
+          ) {
+            throw new NothingToLearn({
+              step: 'standardize',
+              detail: `column '${name}' has no finite values`,
+            });
           }
           // A constant column stays constant instead of becoming infinite.
           return { mean, deviation: Math.fround(deviation) > 0 ? deviation : 1 };
@@ -44,7 +51,10 @@ export const standardize: PreprocessStep = {
         const { mean, deviation } = parseArguments('standardize', State, state);
         return {
           column: asFloatColumn(column),
-          expression: floatElements(column, (x) => `(${x} - ${floatLiteral(mean)}) / ${floatLiteral(deviation)}`),
+          expression: floatElements(
+            column,
+            (x) => `(${x} - ${floatLiteral(mean)}) / ${floatLiteral(deviation)}`,
+          ),
           onnx: (builder, [input]) => {
             const centred = builder.apply('Sub', [input && floatValue(builder, input), builder.scalar(mean)]);
             return builder.apply('Div', [centred, builder.scalar(deviation)]);
