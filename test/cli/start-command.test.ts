@@ -5,6 +5,8 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { EchoService } from '../../examples/echo/gen/echo/v1/echo_service_pb.ts';
+import { parseAddress, withService } from '../../kernel/cli/connect.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '..', '..', '..');
 const MAIN = path.join(ROOT, 'dist', 'kernel', 'cli', 'main.js');
@@ -20,6 +22,8 @@ interface Ended {
 class Lamella {
   readonly process: ChildProcess;
   readonly ended: Promise<Ended>;
+  /** Resolves when it has said that it is stopping. */
+  readonly stopping: Promise<void>;
 
   constructor(words: readonly string[]) {
     const child = spawn(process.execPath, [MAIN, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -28,6 +32,11 @@ class Lamella {
     child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
     this.process = child;
+    this.stopping = new Promise((resolve) => {
+      child.stderr.on('data', () => {
+        if (Buffer.concat(err).includes('once more stops at once')) resolve();
+      });
+    });
     this.ended = new Promise((resolve) => {
       child.once('close', (code) => {
         resolve({ code, out: Buffer.concat(out).toString(), err: Buffer.concat(err).toString() });
@@ -154,5 +163,39 @@ describe('lamella start', function () {
     const { code, err } = await start('home', '--plugins', broken).ended;
     assert.equal(code, 1);
     assert.match(err, /plugin\.json/);
+  });
+
+  it('lets a running call finish on SIGTERM', async () => {
+    const file = path.join(folder, 'ready.json');
+    const kernel = start('home', '--ready-file', file);
+    const { grpc } = await ready(kernel, file);
+    const payload = Buffer.from('still here');
+    const answer = await withService(parseAddress(grpc), EchoService, async (echo) => {
+      // An answered call first, so that the slow one travels on a connection that the kernel has accepted.
+      await echo.say({ payload });
+      const slow = echo.say({ payload, delayMs: 1500 });
+      const overtaking = await echo.say({ payload });
+      assert.deepEqual(Buffer.from(overtaking.payload), payload);
+      kernel.process.kill('SIGTERM');
+      return slow;
+    });
+    assert.deepEqual(Buffer.from(answer.payload), payload);
+    assert.equal((await kernel.ended).code, 0);
+  });
+
+  it('stops at once on a second signal, though a call still runs', async () => {
+    const file = path.join(folder, 'ready.json');
+    const kernel = start('home', '--ready-file', file);
+    const { grpc } = await ready(kernel, file);
+    await withService(parseAddress(grpc), EchoService, async (echo) => {
+      await echo.say({});
+      const endless = echo.say({ delayMs: 3_600_000 }).catch((error: unknown) => error);
+      await echo.say({});
+      kernel.process.kill('SIGTERM');
+      await kernel.stopping;
+      kernel.process.kill('SIGTERM');
+      assert.equal((await kernel.ended).code, 143);
+      assert.ok((await endless) instanceof Error);
+    });
   });
 });
