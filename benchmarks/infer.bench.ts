@@ -44,7 +44,11 @@ export async function inferBenchmark(): Promise<object> {
   const kernel = await ServingKernel.start();
   const bare = await startBare(folder);
   try {
-    const lamella: Subject = { name: 'lamella', port: Number(kernel.grpc.split(':').at(-1)), pid: kernel.pid };
+    const lamella: Subject = {
+      name: 'lamella',
+      port: Number(kernel.grpc.split(':').at(-1)),
+      pid: kernel.pid,
+    };
     const pinned = [lamella, bare].every(({ pid }) => pin(processTree(pid), 0)) && pin([process.pid], 1);
     const rows: Row[] = [];
     for (const concurrency of CONCURRENCIES) rows.push(await compare(lamella, bare, concurrency));
@@ -88,7 +92,9 @@ async function compare(lamella: Subject, bare: Subject, concurrency: number): Pr
     concurrency,
     lamella: middle(samples.map((sample) => sample.lamella)),
     bare: middle(samples.map((sample) => sample.bare)),
-    throughputRatio: round(median(samples.map((pair) => pair.lamella.callsPerSecond / pair.bare.callsPerSecond))),
+    throughputRatio: round(
+      median(samples.map((pair) => pair.lamella.callsPerSecond / pair.bare.callsPerSecond)),
+    ),
     cpuRatio: round(median(samples.map((pair) => pair.lamella.cpuUsPerCall / pair.bare.cpuUsPerCall))),
   };
 }

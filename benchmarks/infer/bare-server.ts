@@ -1,6 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { loadPackageDefinition, Server, ServerCredentials, type ServiceClientConstructor } from '@grpc/grpc-js';
+import {
+  loadPackageDefinition,
+  Server,
+  ServerCredentials,
+  type ServiceClientConstructor,
+} from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { loadRuntime } from '../../sdk/ort/runtime.ts';
 import { lightModel, ROOT } from '../../test/e2e/serving-kernel.ts';
@@ -18,7 +23,10 @@ const DATATYPES: Readonly<Record<string, string>> = { float32: 'FP32', int64: 'I
 
 async function start(portFile: string): Promise<void> {
   const runtime = await loadRuntime();
-  const session = await runtime.InferenceSession.create(lightModel(), { intraOpNumThreads: 1, interOpNumThreads: 1 });
+  const session = await runtime.InferenceSession.create(lightModel(), {
+    intraOpNumThreads: 1,
+    interOpNumThreads: 1,
+  });
   const answer = async (request: BareRequest): Promise<unknown> => {
     const [input] = request.inputs;
     const [raw] = request.raw_input_contents;

@@ -38,18 +38,25 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   const startMs = performance.now();
   const endMs = startMs + durationMs;
   const caller = async (link: LinkClient): Promise<void> => {
-    for (let before = performance.now(); before < endMs; ) {
+    for (let before = performance.now(); before < endMs;) {
       await link.unary(path, request, {});
       const after = performance.now();
       times.push(after - before);
       before = after;
     }
   };
-  const callers = Array.from({ length: concurrency }, (_, index) => links[index % links.length]);
-  await Promise.all(callers.map((link) => (link === undefined ? undefined : caller(link))));
+  const callers = Array.from({ length: concurrency }, (_, index) => links[index % links.length]).filter(
+    (link) => link !== undefined,
+  );
+  await Promise.all(callers.map(caller));
   const seconds = (performance.now() - startMs) / 1_000;
   await Promise.all(links.map((link) => link.close()));
   times.sort((left, right) => left - right);
   const at = (share: number): number => Math.round((times[Math.floor(times.length * share)] ?? 0) * 1_000);
-  return { calls: times.length, callsPerSecond: Math.round(times.length / seconds), p50Us: at(0.5), p99Us: at(0.99) };
+  return {
+    calls: times.length,
+    callsPerSecond: Math.round(times.length / seconds),
+    p50Us: at(0.5),
+    p99Us: at(0.99),
+  };
 }

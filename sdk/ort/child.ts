@@ -1,6 +1,21 @@
 import { readSync, writeSync } from 'node:fs';
-import { cutFrame, type Frame, FRAME_KIND, jsonFrame, PREFIX_BYTES, readPrefix, readTensors, tensorFrame } from './frame.ts';
-import { loadRuntime, type Runtime, type RuntimeMetadata, type RuntimeSession, type RuntimeTensor } from './runtime.ts';
+import {
+  cutFrame,
+  type Frame,
+  FRAME_KIND,
+  jsonFrame,
+  PREFIX_BYTES,
+  readPrefix,
+  readTensors,
+  tensorFrame,
+} from './frame.ts';
+import {
+  loadRuntime,
+  type Runtime,
+  type RuntimeMetadata,
+  type RuntimeSession,
+  type RuntimeTensor,
+} from './runtime.ts';
 import type { FailedReply, OpenedReply, OpenRequest } from './session-options.ts';
 import { elementIndex, type OrtElementType, type OrtPort, type OrtTensor } from './tensor.ts';
 
@@ -36,7 +51,8 @@ function readFrame(): Frame {
     slab.copy(grown, 0, 0, filled);
     slab = grown;
   }
-  if (fill(filled, prefix.totalBytes) !== prefix.totalBytes) throw new RangeError('Bytes after the end of a frame.');
+  if (fill(filled, prefix.totalBytes) !== prefix.totalBytes)
+    throw new RangeError('Bytes after the end of a frame.');
   return cutFrame(slab, prefix);
 }
 
@@ -44,7 +60,7 @@ function readFrame(): Frame {
 function writeFrame(parts: readonly Uint8Array[]): void {
   const total = parts.reduce((sum, part) => sum + part.byteLength, 0);
   for (const part of total <= 65_536 ? [Buffer.concat(parts)] : parts) {
-    for (let offset = 0; offset < part.byteLength; ) offset += writeSync(CHANNEL, part, offset);
+    for (let offset = 0; offset < part.byteLength;) offset += writeSync(CHANNEL, part, offset);
   }
 }
 
@@ -75,15 +91,18 @@ function describe(metadata: readonly RuntimeMetadata[], what: string): OrtPort[]
 async function open(runtime: Runtime, frame: Frame): Promise<RuntimeSession | undefined> {
   const request = JSON.parse(frame.head.toString()) as OpenRequest;
   try {
-    const session = await runtime.InferenceSession.create(new Uint8Array(frame.data.subarray(0, request.modelBytes)), {
-      intraOpNumThreads: request.intraOpThreads,
-      interOpNumThreads: 1,
-      graphOptimizationLevel: request.graphOptimization,
-      executionProviders: [...request.executionProviders],
-      // A spinning pool burns the core that serves while it waits for work.
-      extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
-      logSeverityLevel: 3,
-    });
+    const session = await runtime.InferenceSession.create(
+      new Uint8Array(frame.data.subarray(0, request.modelBytes)),
+      {
+        intraOpNumThreads: request.intraOpThreads,
+        interOpNumThreads: 1,
+        graphOptimizationLevel: request.graphOptimization,
+        executionProviders: [...request.executionProviders],
+        // A spinning pool burns the core that serves while it waits for work.
+        extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
+        logSeverityLevel: 3,
+      },
+    );
     const reply: OpenedReply = {
       inputs: describe(session.inputMetadata, 'Input'),
       outputs: describe(session.outputMetadata, 'Output'),

@@ -26,7 +26,8 @@ export const TensorInvalid: ErrorType<'name' | 'problem'> = defineError({
 export const ChildExited: ErrorType<'how'> = defineError({
   reason: 'ORT_CHILD_EXITED',
   code: Code.UNAVAILABLE,
-  message: ({ how }) => `The process that runs the model ended (${how}); it is started again by itself, so try again.`,
+  message: ({ how }) =>
+    `The process that runs the model ended (${how}); it is started again by itself, so try again.`,
 });
 
 /** The native library is not there or does not load. */
@@ -41,7 +42,8 @@ export const RuntimeMissing: ErrorType<'problem'> = defineError({
 export const TimedOut: ErrorType<'timeoutMs'> = defineError({
   reason: 'ORT_TIMED_OUT',
   code: Code.DEADLINE_EXCEEDED,
-  message: ({ timeoutMs }) => `The model did not answer within ${timeoutMs} ms; give it more time or smaller inputs.`,
+  message: ({ timeoutMs }) =>
+    `The model did not answer within ${timeoutMs} ms; give it more time or smaller inputs.`,
 });
 
 /** The caller gave up. */
@@ -55,7 +57,8 @@ export const Cancelled: ErrorType = defineError({
 export const QueueFull: ErrorType<'limit'> = defineError({
   reason: 'ORT_QUEUE_FULL',
   code: Code.RESOURCE_EXHAUSTED,
-  message: ({ limit }) => `${limit} runs wait already; try again later or open the session with more instances.`,
+  message: ({ limit }) =>
+    `${limit} runs wait already; try again later or open the session with more instances.`,
 });
 
 /** The session was closed. */

@@ -1,4 +1,11 @@
-import { checkTensor, elementAt, elementIndex, numberView, type OrtTensor, type OrtTensors } from './tensor.ts';
+import {
+  checkTensor,
+  elementAt,
+  elementIndex,
+  numberView,
+  type OrtTensor,
+  type OrtTensors,
+} from './tensor.ts';
 
 /**
  * The wire between a session and its child process.
@@ -46,7 +53,8 @@ export function readPrefix(bytes: Buffer): FramePrefix {
   const kind = bytes.readUInt32LE(0);
   const headBytes = bytes.readUInt32LE(4);
   const dataBytes = bytes.readDoubleLE(8);
-  if (!Number.isSafeInteger(dataBytes) || dataBytes < 0) throw new RangeError('The frame has an impossible size.');
+  if (!Number.isSafeInteger(dataBytes) || dataBytes < 0)
+    throw new RangeError('The frame has an impossible size.');
   const dataOffset = align(PREFIX_BYTES + headBytes);
   return { kind, headBytes, dataOffset, totalBytes: dataOffset + dataBytes };
 }
@@ -108,7 +116,10 @@ export function tensorFrame(kind: number, tensors: OrtTensors, extra: number = 0
     checkTensor(name, tensor);
     return { name: Buffer.from(name), tensor, bytes: dataBytes(tensor) };
   });
-  const headBytes = entries.reduce((sum, { name, tensor }) => sum + 16 + name.byteLength + tensor.dims.length * 8, 12);
+  const headBytes = entries.reduce(
+    (sum, { name, tensor }) => sum + 16 + name.byteLength + tensor.dims.length * 8,
+    12,
+  );
   const head = Buffer.allocUnsafe(headBytes);
   let offset = head.writeDoubleLE(extra, 0);
   offset = head.writeUInt32LE(entries.length, offset);
@@ -130,7 +141,7 @@ export function tensorFrame(kind: number, tensors: OrtTensors, extra: number = 0
 /** Strings of a string tensor. */
 function readStrings(bytes: Buffer): string[] {
   const texts: string[] = [];
-  for (let offset = 0; offset < bytes.byteLength; ) {
+  for (let offset = 0; offset < bytes.byteLength;) {
     const end = offset + 4 + bytes.readUInt32LE(offset);
     texts.push(bytes.toString('utf8', offset + 4, end));
     offset = end;
@@ -139,7 +150,10 @@ function readStrings(bytes: Buffer): string[] {
 }
 
 /** Tensors of a frame; numbers are views over its data. */
-export function readTensors(frame: Frame): { readonly tensors: Record<string, OrtTensor>; readonly extra: number } {
+export function readTensors(frame: Frame): {
+  readonly tensors: Record<string, OrtTensor>;
+  readonly extra: number;
+} {
   const { head, data } = frame;
   const tensors: Record<string, OrtTensor> = {};
   const extra = head.readDoubleLE(0);

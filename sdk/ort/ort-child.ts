@@ -40,7 +40,10 @@ export class OrtChild {
 
   constructor() {
     // Detached, so that Ctrl-C in a terminal reaches the parent only, which drains before it closes its children.
-    this.#process = spawn(process.execPath, [ENTRY], { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], detached: true });
+    this.#process = spawn(process.execPath, [ENTRY], {
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
     const channel = this.#process.stdio[3];
     if (!(channel instanceof Socket)) throw new TypeError('The channel of a child process is a socket.');
     this.#channel = channel;
@@ -59,7 +62,9 @@ export class OrtChild {
         resolve(how);
       };
       this.#process.once('error', (error) => finish(error.message));
-      this.#process.once('close', (code, signal) => finish(signal === null ? `exit code ${code}` : `signal ${signal}`));
+      this.#process.once('close', (code, signal) =>
+        finish(signal === null ? `exit code ${code}` : `signal ${signal}`),
+      );
     });
   }
 

@@ -45,7 +45,11 @@ export class OrtPool implements OrtSession {
     const stop = (): void => slots.forEach((slot) => slot.kill());
     const timeoutMs = options.openTimeoutMs ?? DEFAULT_OPEN_TIMEOUT_MS;
     try {
-      const replies = await withinLimit(Promise.all(slots.map((slot) => slot.start())), { signal, timeoutMs, stop });
+      const replies = await withinLimit(Promise.all(slots.map((slot) => slot.start())), {
+        signal,
+        timeoutMs,
+        stop,
+      });
       pool = new OrtPool(slots, replies[0] ?? { inputs: [], outputs: [] }, options);
       return pool;
     } catch (error) {
@@ -132,7 +136,8 @@ export class OrtPool implements OrtSession {
 
   /** When no child can be started, waiting would only hide it. */
   #refuseWhenDown(): void {
-    if (this.#slots.every((slot) => slot.failing)) this.#refuseWaiting(new ChildExited({ how: 'it does not start' }));
+    if (this.#slots.every((slot) => slot.failing))
+      this.#refuseWaiting(new ChildExited({ how: 'it does not start' }));
   }
 
   #refuseWaiting(error: Error): void {

@@ -79,7 +79,9 @@ const ELEMENTS: readonly ElementInfo[] = [
   { type: 'uint64', sizeBytes: 8, array: BigUint64Array },
 ];
 
-const INDEX_BY_TYPE: ReadonlyMap<string, number> = new Map(ELEMENTS.map((element, index) => [element.type, index]));
+const INDEX_BY_TYPE: ReadonlyMap<string, number> = new Map(
+  ELEMENTS.map((element, index) => [element.type, index]),
+);
 
 /** Number of a type in a frame; `undefined` for a type that no tensor here can have. */
 export function elementIndex(type: string): number | undefined {
@@ -108,7 +110,8 @@ export function numberView(type: OrtElementType, bytes: Uint8Array): NumberArray
   const element = elementAt(INDEX_BY_TYPE.get(type) ?? -1);
   const size = element.sizeBytes;
   if (size === 0) throw new RangeError('A string tensor has no numbers.');
-  if (bytes.byteLength % size !== 0) throw new RangeError(`${bytes.byteLength} bytes are no whole number of ${type}.`);
+  if (bytes.byteLength % size !== 0)
+    throw new RangeError(`${bytes.byteLength} bytes are no whole number of ${type}.`);
   // A typed array must start at a multiple of its element size, so unaligned bytes are moved once.
   const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
   return new element.array(aligned.buffer, aligned.byteOffset, aligned.byteLength / size);
@@ -124,13 +127,18 @@ export function elementsOf(dims: readonly number[]): number {
 /** Checks that a tensor is whole. @throws ORT_TENSOR_INVALID naming the tensor and what is wrong. */
 export function checkTensor(name: string, tensor: OrtTensor): void {
   const index = INDEX_BY_TYPE.get(tensor.type);
-  if (index === undefined) throw new TensorInvalid({ name, problem: `the element type '${tensor.type}' is not known` });
+  if (index === undefined)
+    throw new TensorInvalid({ name, problem: `the element type '${tensor.type}' is not known` });
   if (!tensor.dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) {
-    throw new TensorInvalid({ name, problem: `the shape [${tensor.dims.join(',')}] has a size that is no count` });
+    throw new TensorInvalid({
+      name,
+      problem: `the shape [${tensor.dims.join(',')}] has a size that is no count`,
+    });
   }
   const isText = Array.isArray(tensor.data);
   const fits = tensor.type === 'string' ? isText : tensor.data instanceof elementAt(index).array;
-  if (!fits) throw new TensorInvalid({ name, problem: `the values are not of the array type of '${tensor.type}'` });
+  if (!fits)
+    throw new TensorInvalid({ name, problem: `the values are not of the array type of '${tensor.type}'` });
   if (tensor.data.length !== elementsOf(tensor.dims)) {
     const problem = `the shape [${tensor.dims.join(',')}] does not hold ${tensor.data.length} values`;
     throw new TensorInvalid({ name, problem });

@@ -41,9 +41,15 @@ export function lightModel(): Uint8Array {
   const weights = Array.from({ length: PIXELS * CLASSES }, (_, index) =>
     Math.floor(index / CLASSES) % CLASSES === index % CLASSES ? 1 / 255 : 0,
   );
-  const scores = graph.apply('MatMul', [flat, graph.constant(floatTensor('weights', [PIXELS, CLASSES], weights))]);
+  const scores = graph.apply('MatMul', [
+    flat,
+    graph.constant(floatTensor('weights', [PIXELS, CLASSES], weights)),
+  ]);
   graph.output('probabilities', graph.apply('Softmax', [scores]));
-  graph.output('label', graph.apply('ArgMax', [scores], { axis: intAttribute(-1), keepdims: intAttribute(false) }));
+  graph.output(
+    'label',
+    graph.apply('ArgMax', [scores], { axis: intAttribute(-1), keepdims: intAttribute(false) }),
+  );
   return encodeModel(finishModel(graph.finish('light')));
 }
 
@@ -77,7 +83,17 @@ export class ServingKernel {
     const main = path.join(ROOT, 'dist', 'kernel', 'cli', 'main.js');
     const child = spawn(
       process.execPath,
-      [main, 'start', '--home', path.join(home, 'kernel'), '--ready-file', readyFile, ...ports, '--plugins', ...plugins],
+      [
+        main,
+        'start',
+        '--home',
+        path.join(home, 'kernel'),
+        '--ready-file',
+        readyFile,
+        ...ports,
+        '--plugins',
+        ...plugins,
+      ],
       { stdio: ['ignore', 'ignore', 'pipe'] },
     );
     let log = '';
@@ -114,12 +130,18 @@ export class ServingKernel {
       const { version } = await registry.createVersion(versionParts('digits', lightModel()));
       await registry.setAlias({ name: 'models/digits/aliases/champion', version: version?.name ?? '' });
     });
-    await withService(address, GRPCInferenceService, (inference) => inference.repositoryModelLoad({ modelName: 'digits' }));
+    await withService(address, GRPCInferenceService, (inference) =>
+      inference.repositoryModelLoad({ modelName: 'digits' }),
+    );
   }
 }
 
 /** Waits for the ready file, or says what the kernel wrote before it ended. */
-async function ready(file: string, child: ChildProcess, log: () => string): Promise<{ grpc: string; http: string }> {
+async function ready(
+  file: string,
+  child: ChildProcess,
+  log: () => string,
+): Promise<{ grpc: string; http: string }> {
   const endMs = Date.now() + START_TIMEOUT_MS;
   while (Date.now() < endMs && child.exitCode === null) {
     const text = await readFile(file, 'utf8').catch(() => undefined);

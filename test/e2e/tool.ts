@@ -22,13 +22,17 @@ export async function runTool(
  *
  * @param prepare - Makes it ready and returns where it is.
  */
-export async function needTool<Tool>(suite: Mocha.Context, what: string, prepare: () => Promise<Tool>): Promise<Tool> {
+export async function needTool<Tool>(
+  suite: Mocha.Context,
+  what: string,
+  prepare: () => Promise<Tool>,
+): Promise<Tool> {
   try {
     return await prepare();
   } catch (error) {
     if (process.env['CI'] === 'true') throw error;
     const [reason] = (error instanceof Error ? error.message : String(error)).split('\n');
-    console.log(`      skipped, since ${what} is not here: ${reason ?? ''}`);
+    process.stdout.write(`      skipped, since ${what} is not here: ${reason ?? ''}\n`);
     return suite.skip();
   }
 }

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { Storage } from 'lamella/sdk';
-import { type DeploymentSchema, DeploymentState } from 'lamella/proto/lamella/serving/v1/deploy_service';
+import type { DeploymentSchema, DeploymentState } from 'lamella/proto/lamella/serving/v1/deploy_service';
 
 /** A deployment as it is kept. */
 export interface DeploymentRecord {
@@ -49,7 +49,9 @@ export class Deployments {
 
   /** One record; `undefined` when there is none. */
   get(name: string): Promise<DeploymentRecord | undefined> {
-    return name.startsWith(PREFIX) && name.length < 200 ? this.#storage.get(name) : Promise.resolve(undefined);
+    return name.startsWith(PREFIX) && name.length < 200
+      ? this.#storage.get(name)
+      : Promise.resolve(undefined);
   }
 
   /** Writes a record. */

@@ -26,7 +26,8 @@ export const TargetUnavailable: ErrorType<'target' | 'why'> = defineError({
 export const OptionsInvalid: ErrorType<'target' | 'option'> = defineError({
   reason: 'OPTIONS_INVALID',
   code: Code.INVALID_ARGUMENT,
-  message: ({ target, option }) => `The deployment target '${target}' has no option '${option}'; see ListTargets.`,
+  message: ({ target, option }) =>
+    `The deployment target '${target}' has no option '${option}'; see ListTargets.`,
 });
 
 /** A deployment is not there. */
@@ -48,5 +49,6 @@ export const DeploymentTooSlow: ErrorType<'name' | 'timeoutMs'> = defineError({
 export const PageTokenInvalid: ErrorType = defineError({
   reason: 'PAGE_TOKEN_INVALID',
   code: Code.INVALID_ARGUMENT,
-  message: () => 'The page token is not one of this list; take next_page_token of the answer before, or leave it empty.',
+  message: () =>
+    'The page token is not one of this list; take next_page_token of the answer before, or leave it empty.',
 });

@@ -1,5 +1,11 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { type CallContext, type Client, type Clock, isDeclaredError, type ServiceImplementation } from 'lamella/sdk';
+import {
+  type CallContext,
+  type Client,
+  type Clock,
+  isDeclaredError,
+  type ServiceImplementation,
+} from 'lamella/sdk';
 import type { RegistryService } from 'lamella/proto/lamella/model/v1/registry_service';
 import {
   type DeployRequest,
@@ -8,7 +14,13 @@ import {
   DeploymentState,
 } from 'lamella/proto/lamella/serving/v1/deploy_service';
 import { deploymentMessage, deploymentName, type DeploymentRecord, type Deployments } from './deployments.ts';
-import { DeploymentNotFound, OptionsInvalid, TargetUnavailable, TargetUnknown, VersionNameInvalid } from './errors.ts';
+import {
+  DeploymentNotFound,
+  OptionsInvalid,
+  TargetUnavailable,
+  TargetUnknown,
+  VersionNameInvalid,
+} from './errors.ts';
 import { page } from './page.ts';
 import type { Target, TargetVersion } from './target.ts';
 
@@ -68,7 +80,11 @@ export function deployService(parts: DeployParts): ServiceImplementation<typeof 
   };
 }
 
-async function* deploy(parts: DeployParts, request: DeployRequest, context: CallContext): AsyncGenerator<DeployResponse> {
+async function* deploy(
+  parts: DeployParts,
+  request: DeployRequest,
+  context: CallContext,
+): AsyncGenerator<DeployResponse> {
   const target = findTarget(parts.targets, request.target === '' ? 'local' : request.target);
   if (target.unavailable !== undefined) {
     throw new TargetUnavailable({ target: target.name, why: target.unavailable });
@@ -77,7 +93,11 @@ async function* deploy(parts: DeployParts, request: DeployRequest, context: Call
   if (option !== undefined) throw new OptionsInvalid({ target: target.name, option });
   const version = await findVersion(parts, request.modelVersion, context);
   const before = await parts.deployments.get(deploymentName(target.name, version.model));
-  const record = changed(parts, { target: target.name, ...version }, { state: DeploymentState.PENDING, reason: '' });
+  const record = changed(
+    parts,
+    { target: target.name, ...version },
+    { state: DeploymentState.PENDING, reason: '' },
+  );
   if (request.validateOnly) {
     yield { deployment: deploymentMessage(record) };
     return;
@@ -122,7 +142,10 @@ async function findVersion(parts: DeployParts, name: string, context: CallContex
 function findTarget(targets: readonly Target[], name: string): Target {
   const target = targets.find((candidate) => candidate.name === name);
   if (target !== undefined) return target;
-  throw new TargetUnknown({ target: name.slice(0, 100), known: targets.map((candidate) => candidate.name).join(', ') });
+  throw new TargetUnknown({
+    target: name.slice(0, 100),
+    known: targets.map((candidate) => candidate.name).join(', '),
+  });
 }
 
 function changed(

@@ -28,5 +28,12 @@ export interface Target {
 export function absentTarget(name: string, description: string): Target {
   const unavailable = `this version of Lamella deploys to 'local' only.`;
   const refuse = (): Promise<never> => Promise.reject(new Error(unavailable));
-  return { name, description, unavailable, deploy: refuse, undeploy: refuse, isReady: () => Promise.resolve(false) };
+  return {
+    name,
+    description,
+    unavailable,
+    deploy: refuse,
+    undeploy: refuse,
+    isReady: () => Promise.resolve(false),
+  };
 }

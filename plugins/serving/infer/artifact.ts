@@ -23,8 +23,6 @@ export interface ArtifactRequest {
   readonly maxBytes: number;
   /** The call on whose behalf it is read. */
   readonly context?: CallContext | undefined;
-  /** Ends the read. */
-  readonly signal?: AbortSignal;
 }
 
 const MODEL_ID = /^[a-z0-9][a-z0-9._-]{0,62}$/;
@@ -36,29 +34,39 @@ export function versionName(model: string, version: string): string {
 }
 
 /** Reads a file from the registry and checks that it is whole. @throws MODEL_NOT_REGISTERED MODEL_LOAD_FAILED */
-export async function readArtifact(registry: Client<typeof RegistryService>, request: ArtifactRequest): Promise<Artifact> {
-  const { model, maxBytes } = request;
+export async function readArtifact(
+  registry: Client<typeof RegistryService>,
+  request: ArtifactRequest,
+): Promise<Artifact> {
+  const { model } = request;
   const name = versionName(model, request.version);
-  if (!MODEL_ID.test(model)) throw new ModelNotRegistered({ model: model.slice(0, 63), version: 'model of that name' });
+  if (!MODEL_ID.test(model)) {
+    throw new ModelNotRegistered({ model: model.slice(0, 63), version: 'model of that name' });
+  }
+  try {
+    return await receive(registry, name, request);
+  } catch (error) {
+    if (isNotFound(error)) throw new ModelNotRegistered({ model, version: name }, { cause: error });
+    throw error;
+  }
+}
+
+async function receive(
+  registry: Client<typeof RegistryService>,
+  name: string,
+  request: ArtifactRequest,
+): Promise<Artifact> {
+  const { model, maxBytes, context } = request;
   const chunks: Uint8Array[] = [];
   const hash = createHash('sha256');
   let sizeBytes = 0;
   let version: ModelVersion | undefined;
-  try {
-    const options = {
-      ...(request.context !== undefined && { context: request.context }),
-      ...(request.signal !== undefined && { signal: request.signal }),
-    };
-    for await (const message of registry.readArtifact({ name }, options)) {
-      version ??= message.version;
-      sizeBytes += message.chunk.byteLength;
-      if (sizeBytes > maxBytes) throw tooBig(model, maxBytes);
-      hash.update(message.chunk);
-      chunks.push(message.chunk);
-    }
-  } catch (error) {
-    if (isNotFound(error)) throw new ModelNotRegistered({ model, version: name }, { cause: error });
-    throw error;
+  for await (const message of registry.readArtifact({ name }, context === undefined ? {} : { context })) {
+    version ??= message.version;
+    sizeBytes += message.chunk.byteLength;
+    if (sizeBytes > maxBytes) throw tooBig(model, maxBytes);
+    hash.update(message.chunk);
+    chunks.push(message.chunk);
   }
   if (version === undefined || (version.digest !== '' && version.digest !== hash.digest('hex'))) {
     const problem = 'its file arrived damaged from the model registry; try again, then register it again';

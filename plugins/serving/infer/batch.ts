@@ -26,7 +26,8 @@ export function joinRows(requests: readonly OrtTensors[]): OrtTensors {
 
 function joinData(parts: readonly OrtData[]): OrtData {
   const [first] = parts;
-  if (first === undefined || !('buffer' in first)) return parts.flatMap((part) => [...(part as readonly string[])]);
+  if (first === undefined || !('buffer' in first))
+    return parts.flatMap((part) => [...(part as readonly string[])]);
   const total = parts.reduce((sum, part) => sum + (part as NumberArray).byteLength, 0);
   const bytes = new Uint8Array(total);
   let offset = 0;
@@ -43,7 +44,10 @@ export function takeRows(tensors: OrtTensors, start: number, end: number): OrtTe
   const taken: Record<string, OrtTensor> = {};
   for (const [name, { type, dims, data }] of Object.entries(tensors)) {
     const rowSize = dims.slice(1).reduce((product, size) => product * size, 1);
-    const rows = 'buffer' in data ? data.subarray(start * rowSize, end * rowSize) : data.slice(start * rowSize, end * rowSize);
+    const rows =
+      'buffer' in data
+        ? data.subarray(start * rowSize, end * rowSize)
+        : data.slice(start * rowSize, end * rowSize);
     taken[name] = { type, dims: [end - start, ...dims.slice(1)], data: rows };
   }
   return taken;

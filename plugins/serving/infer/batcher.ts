@@ -219,4 +219,3 @@ export class Batcher {
     for (const wake of this.#idleWaiters.splice(0)) wake();
   }
 }
-

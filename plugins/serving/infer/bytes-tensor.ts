@@ -7,7 +7,9 @@ export function elementText(bytes: Uint8Array, input: string): string {
   try {
     return TEXT.decode(bytes);
   } catch {
-    throw new RequestInvalid({ problem: `input '${input}' has an element that is no UTF-8 text, which the model takes` });
+    throw new RequestInvalid({
+      problem: `input '${input}' has an element that is no UTF-8 text, which the model takes`,
+    });
   }
 }
 
@@ -19,7 +21,7 @@ export function elementText(bytes: Uint8Array, input: string): string {
 export function readBytesTensor(bytes: Uint8Array, input: string): string[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const elements: string[] = [];
-  for (let offset = 0; offset < bytes.byteLength; ) {
+  for (let offset = 0; offset < bytes.byteLength;) {
     const start = offset + 4;
     const end = start > bytes.byteLength ? Infinity : start + view.getUint32(offset, true);
     if (end > bytes.byteLength) {

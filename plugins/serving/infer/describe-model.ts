@@ -1,7 +1,11 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { OrtPort } from 'lamella/sdk/ort';
 import type { ModelMetadataResponseSchema } from 'lamella/proto/inference/grpc_inference_service';
-import { type DataType, type ModelConfigSchema, ModelInstanceGroup_Kind } from 'lamella/proto/inference/model_config';
+import {
+  type DataType,
+  type ModelConfigSchema,
+  ModelInstanceGroup_Kind,
+} from 'lamella/proto/inference/model_config';
 import { datatypeOf } from './datatype.ts';
 import type { LoadedModel } from './loaded-model.ts';
 
@@ -36,7 +40,11 @@ export function describeMetadata(model: LoadedModel): MessageInitShape<typeof Mo
 /** Configuration of a model as Triton would complete it from the ONNX file. */
 export function describeConfig(model: LoadedModel): MessageInitShape<typeof ModelConfigSchema> {
   const { name, version, inputs, outputs, batchable, maxBatchRows } = model.shape;
-  const port = ({ name: portName, type, dims }: OrtPort): { name: string; dataType: DataType; dims: bigint[] } => ({
+  const port = ({
+    name: portName,
+    type,
+    dims,
+  }: OrtPort): { name: string; dataType: DataType; dims: bigint[] } => ({
     name: portName,
     dataType: datatypeOf(type).configType,
     // Triton leaves the batch out of the dimensions of a model that batches.

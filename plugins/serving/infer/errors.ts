@@ -29,7 +29,8 @@ export const QueueFull: ErrorType<'model' | 'limit'> = defineError({
 export const RequestExpired: ErrorType<'model'> = defineError({
   reason: 'REQUEST_EXPIRED',
   code: Code.UNAVAILABLE,
-  message: ({ model }) => `Request timeout expired while it waited for '${model}'; give it more time or try again`,
+  message: ({ model }) =>
+    `Request timeout expired while it waited for '${model}'; give it more time or try again`,
 });
 
 /** The deadline of the call passed while it waited. */

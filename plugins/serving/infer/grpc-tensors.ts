@@ -30,11 +30,13 @@ export function grpcInputs(request: ModelInferRequest): InferInput[] {
     const bytes = raw[index];
     if (bytes !== undefined && contents !== undefined) {
       throw new RequestInvalid({
-        problem:
-          `contents field must not be specified when using raw_input_contents for '${name}' for model '${modelName}'`,
+        problem: `contents field must not be specified when using raw_input_contents for '${name}' for model '${modelName}'`,
       });
     }
-    const content = bytes === undefined ? { values: typedContents(contents, { name, datatype, modelName }) } : { raw: bytes };
+    const content =
+      bytes === undefined
+        ? { values: typedContents(contents, { name, datatype, modelName }) }
+        : { raw: bytes };
     return { name, datatype, shape: shape.map(Number), content };
   });
 }
@@ -99,7 +101,9 @@ export function timeoutParameter(parameters: Readonly<Record<string, InferParame
   const choice = parameters['timeout']?.parameterChoice;
   if (choice === undefined) return undefined;
   if ((choice.case !== 'int64Param' && choice.case !== 'uint64Param') || choice.value < 0n) {
-    throw new RequestInvalid({ problem: "parameter 'timeout' must be a whole number of microseconds, 0 for none" });
+    throw new RequestInvalid({
+      problem: "parameter 'timeout' must be a whole number of microseconds, 0 for none",
+    });
   }
   return choice.value === 0n ? undefined : Math.min(Number(choice.value) / 1_000, 2 ** 31 - 1);
 }

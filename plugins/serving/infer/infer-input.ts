@@ -44,11 +44,14 @@ export function readFeeds(inputs: readonly InferInput[], model: ModelShape): Fee
 
 function checkNames(inputs: readonly InferInput[], model: ModelShape): void {
   const names = new Set(inputs.map(({ name }) => name));
-  if (names.size !== inputs.length) throw invalid(`an input of the request for '${model.name}' is given twice`);
+  if (names.size !== inputs.length)
+    throw invalid(`an input of the request for '${model.name}' is given twice`);
   const allowed = [...model.inputs.keys()].join(', ');
   for (const name of names) {
     if (!model.inputs.has(name)) {
-      throw invalid(`unexpected inference input '${name}' for model '${model.name}', allowed inputs are: ${allowed}`);
+      throw invalid(
+        `unexpected inference input '${name}' for model '${model.name}', allowed inputs are: ${allowed}`,
+      );
     }
   }
   const missing = [...model.inputs.keys()].filter((name) => !names.has(name));
@@ -82,7 +85,9 @@ function readInput(input: InferInput, model: ModelShape): OrtTensor {
 function shapeFits(shape: readonly number[], expected: readonly number[]): boolean {
   return (
     shape.length === expected.length &&
-    shape.every((size, axis) => Number.isSafeInteger(size) && size >= 0 && [size, -1].includes(expected[axis] ?? 0)) &&
+    shape.every(
+      (size, axis) => Number.isSafeInteger(size) && size >= 0 && [size, -1].includes(expected[axis] ?? 0),
+    ) &&
     Number.isSafeInteger(elementsOf(shape))
   );
 }
@@ -93,7 +98,8 @@ function readContent(input: InferInput, datatype: Datatype, model: string): OrtT
   if ('values' in content) return typedData({ name, datatype, count, values: content.values, model });
   if (datatype.sizeBytes === 0) {
     const texts = readBytesTensor(content.raw, name);
-    if (texts.length !== count) throw sizeMismatch({ name, model, expected: count, got: texts.length, unit: 'elements' });
+    if (texts.length !== count)
+      throw sizeMismatch({ name, model, expected: count, got: texts.length, unit: 'elements' });
     return texts;
   }
   const expected = count * datatype.sizeBytes;

@@ -2,7 +2,9 @@ import type { Counter, Gauge, Histogram, Labels, Metrics } from 'lamella/sdk';
 import type { RequestTimes } from './statistics.ts';
 
 const LABELS: readonly string[] = ['model', 'version'];
-const SECONDS: readonly number[] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+const SECONDS: readonly number[] = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10,
+];
 const ROWS: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
 /** Why a request failed, in Triton's words. */
@@ -26,13 +28,22 @@ export class InferMetrics {
     const counter = (name: string, help: string, labels: readonly string[] = LABELS): Counter =>
       metrics.counter({ name, help, labels });
     this.#success = counter('nv_inference_request_success', 'Number of requests that were answered');
-    this.#failure = counter('nv_inference_request_failure', 'Number of requests that failed', [...LABELS, 'reason']);
+    this.#failure = counter('nv_inference_request_failure', 'Number of requests that failed', [
+      ...LABELS,
+      'reason',
+    ]);
     this.#inferences = counter('nv_inference_count', 'Number of rows that were inferred');
     this.#executions = counter('nv_inference_exec_count', 'Number of runs of the model');
-    this.#requestUs = counter('nv_inference_request_duration_us', 'Time of answered requests in microseconds');
+    this.#requestUs = counter(
+      'nv_inference_request_duration_us',
+      'Time of answered requests in microseconds',
+    );
     this.#queueUs = counter('nv_inference_queue_duration_us', 'Time in the queue in microseconds');
     this.#inputUs = counter('nv_inference_compute_input_duration_us', 'Time to read inputs in microseconds');
-    this.#inferUs = counter('nv_inference_compute_infer_duration_us', 'Time of runs in microseconds, for each request');
+    this.#inferUs = counter(
+      'nv_inference_compute_infer_duration_us',
+      'Time of runs in microseconds, for each request',
+    );
     this.#pending = metrics.gauge({
       name: 'nv_inference_pending_request_count',
       help: 'Number of requests that wait',

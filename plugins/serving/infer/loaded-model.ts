@@ -125,7 +125,8 @@ export class LoadedModel {
       });
     }
     const twice = call.outputs.find((output, index) => call.outputs.indexOf(output) !== index);
-    if (twice !== undefined) throw new RequestInvalid({ problem: `output '${twice}' already exists in request` });
+    if (twice !== undefined)
+      throw new RequestInvalid({ problem: `output '${twice}' already exists in request` });
   }
 
   #abortError(deadlineMs: number | undefined): Error {

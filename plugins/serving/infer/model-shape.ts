@@ -25,7 +25,8 @@ export function modelShape(facts: {
   readonly maxBatchRows: number;
 }): ModelShape {
   const ports = [...facts.inputs, ...facts.outputs];
-  const batchable = facts.maxBatchRows > 1 && facts.inputs.length > 0 && ports.every(({ dims }) => dims[0] === -1);
+  const batchable =
+    facts.maxBatchRows > 1 && facts.inputs.length > 0 && ports.every(({ dims }) => dims[0] === -1);
   return {
     name: facts.name,
     version: facts.version,

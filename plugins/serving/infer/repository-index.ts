@@ -10,7 +10,8 @@ export async function repositoryIndex(
   const states = new Map(repository.states().map((state) => [state.name, state]));
   const registered = readyOnly ? [] : await repository.registered(context);
   for (const name of registered) {
-    if (!states.has(name)) states.set(name, { name, version: '', state: 'UNAVAILABLE', reason: 'not loaded' });
+    if (!states.has(name))
+      states.set(name, { name, version: '', state: 'UNAVAILABLE', reason: 'not loaded' });
   }
   return [...states.values()]
     .filter(({ state }) => !readyOnly || state === 'READY')

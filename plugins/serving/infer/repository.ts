@@ -133,7 +133,8 @@ export class ModelRepository {
   async restore(): Promise<void> {
     const wanted: { name: string; version: string }[] = [];
     for await (const { key, value } of this.#storage.range(PREFIX)) {
-      const version = typeof value === 'object' && value !== null && 'version' in value ? value.version : undefined;
+      const version =
+        typeof value === 'object' && value !== null && 'version' in value ? value.version : undefined;
       if (typeof version === 'string') wanted.push({ name: key.slice(PREFIX.length), version });
     }
     const worker = async (): Promise<void> => {
@@ -157,7 +158,11 @@ export class ModelRepository {
     await Promise.all(this.#leaving);
   }
 
-  async #open(name: string, version: string, context: CallContext | undefined): Promise<LoadedModel | undefined> {
+  async #open(
+    name: string,
+    version: string,
+    context: CallContext | undefined,
+  ): Promise<LoadedModel | undefined> {
     const before = this.#states.get(name);
     this.#setState(name, { version: before?.version ?? '', state: 'LOADING', reason: '' });
     try {
@@ -175,16 +180,23 @@ export class ModelRepository {
   /** Opens a version; `undefined` when just that one is loaded already. */
   async #openVersion(name: string, version: string, context?: CallContext): Promise<LoadedModel | undefined> {
     const { maxModelBytes, maxBatchRows, queueLimit, runTimeoutMs } = this.#config;
-    const artifact = await readArtifact(this.#registry, { model: name, version, maxBytes: maxModelBytes, context });
+    const artifact = await readArtifact(this.#registry, {
+      model: name,
+      version,
+      maxBytes: maxModelBytes,
+      context,
+    });
     const { digest, version: number } = artifact.version;
     const current = this.#models.get(name);
     if (current?.digest === digest && current.shape.version === String(number)) return undefined;
     const { intraOpThreads, instances, memoryLimitMib } = this.#config;
     const options = { model: artifact.bytes, intraOpThreads, instances, memoryLimitMib, queueLimit };
-    const session = await openSession(options, { signal: context?.signal ?? this.#signal }).catch((error: unknown) => {
-      if (!isDeclaredError(error)) throw error;
-      throw new ModelLoadFailed({ model: name, problem: error.message }, { cause: error });
-    });
+    const session = await openSession(options, { signal: context?.signal ?? this.#signal }).catch(
+      (error: unknown) => {
+        if (!isDeclaredError(error)) throw error;
+        throw new ModelLoadFailed({ model: name, problem: error.message }, { cause: error });
+      },
+    );
     const { inputs, outputs } = session;
     const shape = modelShape({ name, version: String(number), inputs, outputs, maxBatchRows });
     return new LoadedModel({ shape, session, queueLimit, runTimeoutMs, metrics: this.#metrics, digest });

@@ -61,7 +61,9 @@ function headerLength(headers: Headers, bodyBytes: number): number {
   if (text === null) return bodyBytes;
   const length = /^[0-9]{1,12}$/.test(text) ? Number(text) : Infinity;
   if (length > bodyBytes) {
-    throw invalid(`Inference-Header-Content-Length must be a number from 0 to ${bodyBytes}, the size of the body`);
+    throw invalid(
+      `Inference-Header-Content-Length must be a number from 0 to ${bodyBytes}, the size of the body`,
+    );
   }
   return length;
 }
@@ -73,16 +75,23 @@ function headerLength(headers: Headers, bodyBytes: number): number {
 function rawRequest(body: Uint8Array, model: ModelShape): RestInferRequest {
   const [port] = model.inputs.values();
   if (port === undefined || model.inputs.size !== 1) {
-    throw invalid(`a raw request must be for a model with one input, and '${model.name}' has ${model.inputs.size}`);
+    throw invalid(
+      `a raw request must be for a model with one input, and '${model.name}' has ${model.inputs.size}`,
+    );
   }
   const { name: datatype, sizeBytes } = datatypeOf(port.type);
   const dims = port.dims.map((size, axis) => (axis === 0 && model.batchable ? 1 : size));
   const variable = dims.filter((size) => size === -1).length;
-  if (variable > 1) throw invalid(`a raw request for '${model.name}' leaves more than one dimension open; send a JSON header`);
+  if (variable > 1)
+    throw invalid(
+      `a raw request for '${model.name}' leaves more than one dimension open; send a JSON header`,
+    );
   const known = dims.reduce((product, size) => (size === -1 ? product : product * size), 1);
   const open = sizeBytes === 0 || known === 0 ? 1 : body.byteLength / (known * sizeBytes);
   const shape = dims.map((size) => (size === -1 ? open : size));
-  const inputs: InferInput[] = [{ name: port.name, datatype, shape, content: { raw: rawBytes(body, sizeBytes) } }];
+  const inputs: InferInput[] = [
+    { name: port.name, datatype, shape, content: { raw: rawBytes(body, sizeBytes) } },
+  ];
   return { id: undefined, inputs, outputs: [], binaryByDefault: true, timeoutMs: undefined };
 }
 
@@ -116,7 +125,9 @@ function readInput(value: unknown, tensors: TensorBytes): InferInput {
   const size = objectOf(input['parameters'] ?? {}, `the parameters of input '${name}'`)['binary_data_size'];
   if (size !== undefined) return { name, datatype, shape, content: { raw: tensors.take(size, name) } };
   if (datatype === 'FP16' || datatype === 'BF16') {
-    throw invalid(`receiving ${datatype} data via JSON is not supported. Please use the binary data format for '${name}'`);
+    throw invalid(
+      `receiving ${datatype} data via JSON is not supported. Please use the binary data format for '${name}'`,
+    );
   }
   return { name, datatype, shape, content: { values: flatten(input['data'], name) } };
 }
@@ -144,7 +155,9 @@ function readOutput(value: unknown, binaryByDefault: boolean): WantedOutput {
   const name = textOf(output['name'], "an output's name");
   const parameters = objectOf(output['parameters'] ?? {}, `the parameters of output '${name}'`);
   if (parameters['classification'] !== undefined) {
-    throw invalid(`output '${name}' asks for classification, which this server does not have; read its values`);
+    throw invalid(
+      `output '${name}' asks for classification, which this server does not have; read its values`,
+    );
   }
   const binary = parameters['binary_data'];
   return { name, binary: binary === undefined ? binaryByDefault : binary === true };
@@ -170,7 +183,9 @@ class TensorBytes {
   take(size: unknown, name: string): Uint8Array {
     const left = this.#bytes.byteLength - this.#used;
     if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0 || size > left) {
-      throw invalid(`binary_data_size of input '${name}' must be a number of bytes that follow the JSON, ${left} are left`);
+      throw invalid(
+        `binary_data_size of input '${name}' must be a number of bytes that follow the JSON, ${left} are left`,
+      );
     }
     this.#used += size;
     return this.#bytes.subarray(this.#used - size, this.#used);
@@ -178,13 +193,15 @@ class TensorBytes {
 
   assertUsed(): void {
     const left = this.#bytes.byteLength - this.#used;
-    if (left > 0) throw invalid(`${left} bytes after the JSON belong to no input; give each input its binary_data_size`);
+    if (left > 0)
+      throw invalid(`${left} bytes after the JSON belong to no input; give each input its binary_data_size`);
   }
 }
 
 function objectOf(value: unknown, what: string): JsonObject {
   if (value === undefined) return {};
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(`${what} must be a JSON object`);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalid(`${what} must be a JSON object`);
   return value as JsonObject;
 }
 

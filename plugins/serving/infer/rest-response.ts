@@ -5,7 +5,11 @@ import type { ModelShape } from './model-shape.ts';
 import type { RestInferRequest } from './rest-request.ts';
 
 /** Writes an answer in JSON, with tensors that were asked for as bytes after it. */
-export function writeInferResponse(model: ModelShape, request: RestInferRequest, outputs: OrtTensors): Response {
+export function writeInferResponse(
+  model: ModelShape,
+  request: RestInferRequest,
+  outputs: OrtTensors,
+): Response {
   const binary = new Map(request.outputs.map((output) => [output.name, output.binary]));
   const tail: Uint8Array[] = [];
   const described = [...model.outputs.keys()].flatMap((name): object[] => {

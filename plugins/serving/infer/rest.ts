@@ -48,8 +48,14 @@ export function restHandler(repository: ModelRepository, server: ServerFacts): F
       return await route(routes, request, context);
     } catch (error) {
       if (!isDeclaredError(error)) throw error;
-      const retry = error.retryAfterMs === undefined ? {} : { 'retry-after': String(Math.ceil(error.retryAfterMs / 1_000)) };
-      return json({ error: error.message }, { status: HTTP_STATUS[codeName(error.code)] ?? 400, headers: retry });
+      const retry =
+        error.retryAfterMs === undefined
+          ? {}
+          : { 'retry-after': String(Math.ceil(error.retryAfterMs / 1_000)) };
+      return json(
+        { error: error.message },
+        { status: HTTP_STATUS[codeName(error.code)] ?? 400, headers: retry },
+      );
     }
   };
 }
@@ -66,7 +72,10 @@ async function route(routes: readonly Route[], request: Request, context: HttpCo
   }
   if (allowed.size > 0) {
     const verbs = [...allowed].join(', ');
-    return json({ error: `${request.method} is not allowed here, use ${verbs}` }, { status: 405, headers: { allow: verbs } });
+    return json(
+      { error: `${request.method} is not allowed here, use ${verbs}` },
+      { status: 405, headers: { allow: verbs } },
+    );
   }
   return json({ error: `there is nothing at ${path}; GET /v2 describes the server` }, { status: 404 });
 }
@@ -74,7 +83,10 @@ async function route(routes: readonly Route[], request: Request, context: HttpCo
 function decoded(groups: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> {
   try {
     return Object.fromEntries(
-      Object.entries(groups).map(([name, value]) => [name, value === undefined ? undefined : decodeURIComponent(value)]),
+      Object.entries(groups).map(([name, value]) => [
+        name,
+        value === undefined ? undefined : decodeURIComponent(value),
+      ]),
     );
   } catch {
     throw new RequestInvalid({ problem: 'the path has a malformed % sequence' });
@@ -82,13 +94,24 @@ function decoded(groups: Readonly<Record<string, string | undefined>>): Record<s
 }
 
 function restRoutes(repository: ModelRepository, server: ServerFacts): readonly Route[] {
-  const model = ({ groups }: RouteParts): LoadedModel => repository.get(groups['model'] ?? '', groups['version'] ?? '');
-  const get = (pattern: string, answer: Route['answer']): Route => ({ verb: 'GET', pattern: new RegExp(`${pattern}$`), answer });
-  const post = (pattern: string, answer: Route['answer']): Route => ({ verb: 'POST', pattern: new RegExp(`${pattern}$`), answer });
+  const model = ({ groups }: RouteParts): LoadedModel =>
+    repository.get(groups['model'] ?? '', groups['version'] ?? '');
+  const get = (pattern: string, answer: Route['answer']): Route => ({
+    verb: 'GET',
+    pattern: new RegExp(`${pattern}$`),
+    answer,
+  });
+  const post = (pattern: string, answer: Route['answer']): Route => ({
+    verb: 'POST',
+    pattern: new RegExp(`${pattern}$`),
+    answer,
+  });
   return [
     get('^/v2/?', () => json({ ...server, extensions: EXTENSIONS })),
     get('^/v2/health/live', () => json({ live: true })),
-    get('^/v2/health/ready', () => json({ ready: repository.ready }, { status: repository.ready ? 200 : 503 })),
+    get('^/v2/health/ready', () =>
+      json({ ready: repository.ready }, { status: repository.ready ? 200 : 503 }),
+    ),
     get('^/v2/models/stats', () => json(statistics(repository.loaded()))),
     get(`${MODEL}/ready`, ({ groups }) => {
       const ready = repository.has(groups['model'] ?? '', groups['version'] ?? '');
@@ -142,9 +165,16 @@ function loadVersion(body: Readonly<Record<string, unknown>>): string | undefine
   const parameters = body['parameters'];
   if (parameters === undefined) return undefined;
   const version: unknown =
-    typeof parameters === 'object' && parameters !== null && 'version' in parameters ? parameters.version : undefined;
-  if (Object.keys(parameters ?? {}).some((name) => name !== 'version') || !/^[a-z0-9_-]{1,63}$/.test(String(version))) {
-    throw new RequestInvalid({ problem: "the only load parameter is 'version': a number, an alias or 'latest'" });
+    typeof parameters === 'object' && parameters !== null && 'version' in parameters
+      ? parameters.version
+      : undefined;
+  if (
+    Object.keys(parameters ?? {}).some((name) => name !== 'version') ||
+    !/^[a-z0-9_-]{1,63}$/.test(String(version))
+  ) {
+    throw new RequestInvalid({
+      problem: "the only load parameter is 'version': a number, an alias or 'latest'",
+    });
   }
   return String(version);
 }
@@ -157,12 +187,21 @@ function statistics(models: readonly LoadedModel[]): unknown {
 
 /** A message as JSON with the field names of the proto file and 64-bit integers as numbers, as Triton writes it. */
 function plain<Schema extends DescMessage>(schema: Schema, message: MessageInitShape<Schema>): unknown {
-  const value = toJson(schema, create(schema, message), { useProtoFieldName: true, alwaysEmitImplicit: true });
+  const value = toJson(schema, create(schema, message), {
+    useProtoFieldName: true,
+    alwaysEmitImplicit: true,
+  });
   return JSON.parse(JSON.stringify(value), (_key, entry: unknown) =>
     typeof entry === 'string' && /^-?[0-9]{1,15}$/.test(entry) ? Number(entry) : entry,
   );
 }
 
-function json(value: unknown, init: { readonly status?: number; readonly headers?: Record<string, string> } = {}): Response {
-  return Response.json(value, { status: init.status ?? 200, ...(init.headers !== undefined && { headers: init.headers }) });
+function json(
+  value: unknown,
+  init: { readonly status?: number; readonly headers?: Record<string, string> } = {},
+): Response {
+  return Response.json(value, {
+    status: init.status ?? 200,
+    ...(init.headers !== undefined && { headers: init.headers }),
+  });
 }

@@ -47,7 +47,9 @@ export function inferenceService(
         model.statistics.snapshot(model.shape.name, model.shape.version),
       ),
     }),
-    repositoryIndex: async ({ ready }, context) => ({ models: await repositoryIndex(repository, ready, context) }),
+    repositoryIndex: async ({ ready }, context) => ({
+      models: await repositoryIndex(repository, ready, context),
+    }),
     repositoryModelLoad: async ({ modelName, parameters }, context) => {
       await repository.load(modelName, versionParameter(parameters), context);
       return {};
@@ -67,7 +69,11 @@ export function inferenceService(
   };
 }
 
-async function inferGrpc(model: LoadedModel, request: ModelInferRequest, context: CallContext): Promise<InferResponse> {
+async function inferGrpc(
+  model: LoadedModel,
+  request: ModelInferRequest,
+  context: CallContext,
+): Promise<InferResponse> {
   const outputs = await model.infer({
     inputs: grpcInputs(request),
     outputs: request.outputs.map(({ name }) => name),
@@ -91,7 +97,7 @@ function versionParameter(
   }
   const value = parameters['version']?.parameterChoice.value;
   if (value === undefined) return undefined;
-  const version = String(value);
+  const version = typeof value === 'string' || typeof value === 'bigint' ? String(value) : '';
   if (!/^[a-z0-9_-]{1,63}$/.test(version)) {
     throw new RequestInvalid({ problem: "load parameter 'version' must be a number, an alias or 'latest'" });
   }

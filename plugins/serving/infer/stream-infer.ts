@@ -16,30 +16,42 @@ const AT_ONCE = 64;
  *
  * @remarks As in Triton, an error goes into the answer with the id of its request and the stream goes on.
  */
-export async function* streamInfer(requests: AsyncIterable<ModelInferRequest>, infer: Infer): AsyncGenerator<Answer> {
+export async function* streamInfer(
+  requests: AsyncIterable<ModelInferRequest>,
+  infer: Infer,
+): AsyncGenerator<Answer> {
   const iterator = requests[Symbol.asyncIterator]();
   const pending: Promise<Answer>[] = [];
   let next: Promise<IteratorResult<ModelInferRequest>> | undefined = iterator.next();
   try {
     while (next !== undefined || pending.length > 0) {
-      const [first] = pending;
-      const racers: Promise<{ request?: IteratorResult<ModelInferRequest>; answer?: Answer }>[] = [];
-      if (next !== undefined && pending.length < AT_ONCE) racers.push(next.then((request) => ({ request })));
-      if (first !== undefined) racers.push(first.then((answer) => ({ answer })));
-      const { request, answer } = await Promise.race(racers);
-      if (answer !== undefined) {
-        pending.shift();
-        yield answer;
-      } else if (request?.done === true) {
+      const event = await earlier(pending.length < AT_ONCE ? next : undefined, pending[0]);
+      if ('answer' in event) {
+        void pending.shift();
+        yield event.answer;
+      } else if (event.request.done === true) {
         next = undefined;
-      } else if (request !== undefined) {
-        pending.push(answerFor(request.value, infer));
+      } else {
+        pending.push(answerFor(event.request.value, infer));
         next = iterator.next();
       }
     }
   } finally {
     await iterator.return?.();
   }
+}
+
+type StreamEvent = { readonly request: IteratorResult<ModelInferRequest> } | { readonly answer: Answer };
+
+/** Whichever comes first: the next request, or the answer whose turn it is. */
+function earlier(
+  request: Promise<IteratorResult<ModelInferRequest>> | undefined,
+  answer: Promise<Answer> | undefined,
+): Promise<StreamEvent> {
+  const racers: Promise<StreamEvent>[] = [];
+  if (request !== undefined) racers.push(request.then((value) => ({ request: value })));
+  if (answer !== undefined) racers.push(answer.then((value) => ({ answer: value })));
+  return Promise.race(racers);
 }
 
 async function answerFor(request: ModelInferRequest, infer: Infer): Promise<Answer> {

@@ -21,14 +21,22 @@ describe('Go', function () {
     const report = JSON.parse(await runTool(client, [kernel.grpc])) as Record<string, unknown>;
     assert.deepEqual(
       { ...report, message: undefined },
-      { server: 'lamella', ready: true, inputs: ['image UINT8'], labels: [5, 0, 8], code: 'NotFound', message: undefined },
+      {
+        server: 'lamella',
+        ready: true,
+        inputs: ['image UINT8'],
+        labels: [5, 0, 8],
+        code: 'NotFound',
+        message: undefined,
+      },
     );
     assert.match(String(report['message']), /^Request for unknown model: 'nothing'/);
   });
 
   it('finds and describes every service with grpcurl, without any file', async function () {
     const program = await needTool(this, 'grpcurl', grpcurl);
-    const call = (...rest: readonly string[]): Promise<string> => runTool(program, ['-plaintext', kernel.grpc, ...rest]);
+    const call = (...rest: readonly string[]): Promise<string> =>
+      runTool(program, ['-plaintext', kernel.grpc, ...rest]);
     const services = (await call('list')).trim().split('\n');
     for (const service of [
       'grpc.health.v1.Health',

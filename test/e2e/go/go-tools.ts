@@ -14,7 +14,8 @@ const MODULE = 'lamella.test/client';
 /** Installs Go programs and returns their folder. */
 async function install(programs: readonly string[]): Promise<string> {
   const folder = await toolCache('go-bin');
-  for (const program of programs) await runTool('go', ['install', program], { env: { ...process.env, GOBIN: folder } });
+  for (const program of programs)
+    await runTool('go', ['install', program], { env: { ...process.env, GOBIN: folder } });
   return folder;
 }
 
@@ -37,11 +38,19 @@ export async function goClient(): Promise<string> {
   const opt = [`module=${MODULE}`, ...mapping];
   const template = {
     version: 'v2',
-    plugins: ['protoc-gen-go', 'protoc-gen-go-grpc'].map((name) => ({ local: path.join(tools, name), out: folder, opt })),
+    plugins: ['protoc-gen-go', 'protoc-gen-go-grpc'].map((name) => ({
+      local: path.join(tools, name),
+      out: folder,
+      opt,
+    })),
   };
   const buf = path.join(ROOT, 'node_modules', '.bin', 'buf');
-  await runTool(buf, ['generate', '--template', JSON.stringify(template), '--path', 'proto/inference'], { cwd: ROOT });
-  await runTool('go', ['mod', 'init', MODULE], { cwd: folder }).catch(() => 'It is there from the last time.');
+  await runTool(buf, ['generate', '--template', JSON.stringify(template), '--path', 'proto/inference'], {
+    cwd: ROOT,
+  });
+  await runTool('go', ['mod', 'init', MODULE], { cwd: folder }).catch(
+    () => 'It is there from the last time.',
+  );
   await runTool('go', ['get', GRPC_MODULE], { cwd: folder });
   await runTool('go', ['mod', 'tidy'], { cwd: folder });
   await runTool('go', ['build', '-o', 'client', '.'], { cwd: folder });

@@ -80,7 +80,8 @@ describe("NVIDIA's Python client, unmodified", function () {
   });
 
   it('sees the server and the model over gRPC', () => {
-    const { live, ready, model_ready, server, extensions, inputs, outputs, max_batch_size, index } = report.grpc;
+    const { live, ready, model_ready, server, extensions, inputs, outputs, max_batch_size, index } =
+      report.grpc;
     assert.deepEqual([live, ready, model_ready, server], [true, true, true, 'lamella']);
     assert.ok(extensions.includes('model_repository'));
     assert.deepEqual(inputs, [['image', 'UINT8', [-1, 28, 28]]]);
@@ -117,7 +118,8 @@ describe("NVIDIA's Python client, unmodified", function () {
   });
 
   it('infers over HTTP with binary tensors and with JSON', () => {
-    const { live, ready, model_ready, server, inputs, binary, probabilities_shape, json, index } = report.http;
+    const { live, ready, model_ready, server, inputs, binary, probabilities_shape, json, index } =
+      report.http;
     assert.deepEqual([live, ready, model_ready, server], [true, true, true, 'lamella']);
     assert.deepEqual(inputs, [{ name: 'image', datatype: 'UINT8', shape: [-1, 28, 28] }]);
     assert.deepEqual(binary, [4, 2]);

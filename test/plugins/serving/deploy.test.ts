@@ -7,7 +7,10 @@ import {
   RepositoryModelLoadResponseSchema,
   RepositoryModelUnloadResponseSchema,
 } from 'lamella/proto/inference/grpc_inference_service';
-import { GetVersionResponseSchema, type RegistryService } from 'lamella/proto/lamella/model/v1/registry_service';
+import {
+  GetVersionResponseSchema,
+  type RegistryService,
+} from 'lamella/proto/lamella/model/v1/registry_service';
 import {
   type DeployService,
   DeploymentState,
@@ -33,7 +36,11 @@ class FakeInference {
     const methods: Partial<Client<typeof GRPCInferenceService>> = {
       repositoryModelLoad: async ({ modelName = '', parameters = {} }) => {
         if (this.refuse !== undefined) {
-          throw new DeclaredError({ reason: 'REFUSED', code: Code.FAILED_PRECONDITION, message: this.refuse });
+          throw new DeclaredError({
+            reason: 'REFUSED',
+            code: Code.FAILED_PRECONDITION,
+            message: this.refuse,
+          });
         }
         this.loaded.set(modelName, String(parameters['version']?.parameterChoice?.value));
         this.looks = 0;
@@ -45,7 +52,9 @@ class FakeInference {
       },
       modelReady: async ({ name = '', version = '' }) => {
         this.looks += 1;
-        return create(ModelReadyResponseSchema, { ready: this.looks > 1 && this.loaded.get(name) === version });
+        return create(ModelReadyResponseSchema, {
+          ready: this.looks > 1 && this.loaded.get(name) === version,
+        });
       },
     };
     return methods as Client<typeof GRPCInferenceService>;
@@ -77,7 +86,9 @@ describe('serving.deploy', () => {
     });
   });
 
-  const deploy = async (init: MessageInitShape<typeof DeployRequestSchema>): Promise<[number | undefined, string | undefined][]> => {
+  const deploy = async (
+    init: MessageInitShape<typeof DeployRequestSchema>,
+  ): Promise<[number | undefined, string | undefined][]> => {
     const states: [number | undefined, string | undefined][] = [];
     for await (const { deployment } of service.deploy(create(DeployRequestSchema, init), callContext())) {
       states.push([deployment?.state, deployment?.modelVersion]);
@@ -93,7 +104,10 @@ describe('serving.deploy', () => {
     return error;
   };
   const listed = async (): Promise<unknown[]> => {
-    const { deployments } = await service.listDeployments(create(ListDeploymentsRequestSchema), callContext());
+    const { deployments } = await service.listDeployments(
+      create(ListDeploymentsRequestSchema),
+      callContext(),
+    );
     return (deployments ?? []).map(({ name, state, modelVersion }) => [name, state, modelVersion]);
   };
 
@@ -103,21 +117,28 @@ describe('serving.deploy', () => {
       [DeploymentState.READY, 'models/digits/versions/3'],
     ]);
     assert.equal(inference.loaded.get('digits'), '3');
-    assert.deepEqual(await listed(), [['deployments/local:digits', DeploymentState.READY, 'models/digits/versions/3']]);
+    assert.deepEqual(await listed(), [
+      ['deployments/local:digits', DeploymentState.READY, 'models/digits/versions/3'],
+    ]);
   });
 
   it('keeps the version before when a new one fails', async () => {
     await deploy({ modelVersion: 'models/digits/versions/3' });
     inference.refuse = 'no';
     assert.equal((await rejection(deploy({ modelVersion: 'models/digits/versions/4' }))).reason, 'REFUSED');
-    assert.deepEqual(await listed(), [['deployments/local:digits', DeploymentState.READY, 'models/digits/versions/3']]);
+    assert.deepEqual(await listed(), [
+      ['deployments/local:digits', DeploymentState.READY, 'models/digits/versions/3'],
+    ]);
   });
 
   it('records why a first deployment failed', async () => {
     inference.refuse = 'the file is broken';
     await rejection(deploy({ modelVersion: 'models/digits/versions/4' }));
     const name = 'deployments/local:digits';
-    const { deployment } = await service.getDeployment(create(GetDeploymentRequestSchema, { name }), callContext());
+    const { deployment } = await service.getDeployment(
+      create(GetDeploymentRequestSchema, { name }),
+      callContext(),
+    );
     assert.equal(deployment?.state, DeploymentState.FAILED);
     assert.equal(deployment?.reason, 'the file is broken');
   });
@@ -134,15 +155,30 @@ describe('serving.deploy', () => {
     const { deployment } = await service.undeploy(request, callContext());
     assert.equal(deployment?.state, DeploymentState.REMOVED);
     assert.equal(inference.loaded.size, 0);
-    assert.equal((await rejection(Promise.resolve(service.undeploy(request, callContext())))).reason, 'DEPLOYMENT_NOT_FOUND');
+    assert.equal(
+      (await rejection(Promise.resolve(service.undeploy(request, callContext())))).reason,
+      'DEPLOYMENT_NOT_FOUND',
+    );
   });
 
   const wrong: readonly [string, MessageInitShape<typeof DeployRequestSchema>, string][] = [
     ['a name that is none', { modelVersion: 'digits' }, 'VERSION_NAME_INVALID'],
-    ['a name that leaves its model', { modelVersion: 'models/digits/versions/1/../..' }, 'VERSION_NAME_INVALID'],
+    [
+      'a name that leaves its model',
+      { modelVersion: 'models/digits/versions/1/../..' },
+      'VERSION_NAME_INVALID',
+    ],
     ['an unknown target', { modelVersion: 'models/digits/versions/1', target: 'moon' }, 'TARGET_UNKNOWN'],
-    ['a target that is not there yet', { modelVersion: 'models/digits/versions/1', target: 'docker' }, 'TARGET_UNAVAILABLE'],
-    ['an unknown option', { modelVersion: 'models/digits/versions/1', options: { replicas: 2 } }, 'OPTIONS_INVALID'],
+    [
+      'a target that is not there yet',
+      { modelVersion: 'models/digits/versions/1', target: 'docker' },
+      'TARGET_UNAVAILABLE',
+    ],
+    [
+      'an unknown option',
+      { modelVersion: 'models/digits/versions/1', options: { replicas: 2 } },
+      'OPTIONS_INVALID',
+    ],
   ];
   for (const [what, request, reason] of wrong) {
     it(`refuses ${what}`, async () => {

@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict';
 import { DeclaredError, isDeclaredError } from 'lamella/sdk';
-import type { OrtTensors } from 'lamella/sdk/ort';
+import type { OrtTensor, OrtTensors } from 'lamella/sdk/ort';
 import { Batcher, type BatcherOptions, type BatchRequest } from '../../../plugins/serving/infer/batcher.ts';
 import { RequestCancelled } from '../../../plugins/serving/infer/errors.ts';
 
 /** Tensors of one input with a value for each row. */
 function rows(...values: number[]): OrtTensors {
   return { x: { type: 'float32', dims: [values.length, 1], data: Float32Array.from(values) } };
+}
+
+/** Numbers of a float tensor. */
+function valuesOf(tensor: OrtTensor | undefined): number[] {
+  assert.ok(tensor?.data instanceof Float32Array);
+  return [...tensor.data];
 }
 
 /** A request for those rows. */
@@ -20,7 +26,7 @@ class HeldModel {
   readonly #releases: (() => void)[] = [];
 
   readonly run = async (tensors: OrtTensors): Promise<OrtTensors> => {
-    const values = [...(tensors['x']?.data as Float32Array)];
+    const values = valuesOf(tensors['x']);
     this.batches.push(values);
     await new Promise<void>((resolve) => this.#releases.push(resolve));
     if (values.includes(-1)) throw new DeclaredError({ reason: 'POISON', code: 3, message: 'poisoned' });
@@ -67,7 +73,7 @@ describe('the batcher of serving.infer', () => {
     const answers = await Promise.all([...first, ...later]);
     assert.deepEqual(model.batches, [[1, 2], [3, 4, 5, 6], [7]]);
     assert.deepEqual(
-      answers.map(({ outputs }) => [...(outputs['y']?.data as Float32Array)]),
+      answers.map(({ outputs }) => valuesOf(outputs['y'])),
       [[1], [2], [3], [4], [5], [6], [7]],
     );
   });
@@ -79,7 +85,10 @@ describe('the batcher of serving.infer', () => {
     await model.release();
     await model.release();
     await Promise.all(all);
-    assert.deepEqual(model.batches, [[1, 2], [8, 9]]);
+    assert.deepEqual(model.batches, [
+      [1, 2],
+      [8, 9],
+    ]);
   });
 
   it('runs each request of a failed batch alone, so that only the bad one fails', async () => {
@@ -129,7 +138,7 @@ describe('the batcher of serving.infer', () => {
 
   it('stops joining when the first dimension of an answer is not the batch', async () => {
     const odd = async (tensors: OrtTensors): Promise<OrtTensors> => {
-      model.batches.push([...(tensors['x']?.data as Float32Array)]);
+      model.batches.push(valuesOf(tensors['x']));
       return { y: { type: 'float32', dims: [1], data: Float32Array.of(model.batches.length) } };
     };
     const subject = batcher({ run: odd });

@@ -10,7 +10,14 @@ import {
   type Storage,
   type StorageEntry,
 } from 'lamella/sdk';
-import { ElementType, encodeModel, finishModel, GraphBuilder, intAttribute, type Shape } from 'lamella/sdk/onnx';
+import {
+  ElementType,
+  encodeModel,
+  finishModel,
+  GraphBuilder,
+  intAttribute,
+  type Shape,
+} from 'lamella/sdk/onnx';
 import { ModelSchema, ModelVersionSchema } from 'lamella/proto/lamella/model/v1/model';
 import {
   ListModelsResponseSchema,
@@ -44,13 +51,14 @@ export class FakeRegistry {
   }
 
   client(): Client<typeof RegistryService> {
-    const registry = this;
+    const { aliases, files } = this;
     const methods: Partial<Client<typeof RegistryService>> = {
       async *readArtifact({ name = '' }) {
         const [, model = '', , version] = name.split('/');
-        const number = registry.aliases.get(name) ?? Number(version);
-        const file = registry.files.get(model)?.[number - 1];
-        if (file === undefined) throw new DeclaredError({ reason: 'NONE', code: Code.NOT_FOUND, message: 'none' });
+        const number = aliases.get(name) ?? Number(version);
+        const file = files.get(model)?.[number - 1];
+        if (file === undefined)
+          throw new DeclaredError({ reason: 'NONE', code: Code.NOT_FOUND, message: 'none' });
         const digest = createHash('sha256').update(file).digest('hex');
         const facts = create(ModelVersionSchema, { model, version: BigInt(number), digest });
         yield create(ReadArtifactResponseSchema, { version: facts, chunk: file.subarray(0, 10) });
@@ -59,7 +67,7 @@ export class FakeRegistry {
       listModels: () =>
         Promise.resolve(
           create(ListModelsResponseSchema, {
-            models: [...registry.files.keys()].map((name) => create(ModelSchema, { name: `models/${name}` })),
+            models: [...files.keys()].map((name) => create(ModelSchema, { name: `models/${name}` })),
           }),
         ),
     };
@@ -86,7 +94,9 @@ export class MemoryStorage implements Storage {
   }
 
   async *range(prefix: string): AsyncIterable<StorageEntry> {
-    for (const [key, value] of [...this.#values].toSorted()) if (key.startsWith(prefix)) yield { key, value };
+    for (const key of [...this.#values.keys()].toSorted()) {
+      if (key.startsWith(prefix)) yield { key, value: this.#values.get(key) };
+    }
   }
 }
 
@@ -111,7 +121,11 @@ const metrics: Metrics = {
 };
 
 /** A host for the inference plugin's repository. */
-export function fakeHost(registry: FakeRegistry, storage: Storage, config: Partial<InferConfig> = {}): Host<InferConfig> {
+export function fakeHost(
+  registry: FakeRegistry,
+  storage: Storage,
+  config: Partial<InferConfig> = {},
+): Host<InferConfig> {
   const client = registry.client();
   const host: Partial<Host<InferConfig>> = {
     pluginId: 'serving.infer',

@@ -20,9 +20,15 @@ function transport(frames: readonly Uint8Array[][], pieceSizes: readonly number[
 const tensors: fc.Arbitrary<OrtTensors> = fc.dictionary(
   fc.string({ maxLength: 20 }).filter((name) => name !== '__proto__'),
   fc.oneof(
-    fc.float32Array({ maxLength: 30, noNaN: true }).map((data) => ({ type: 'float32' as const, dims: [data.length], data })),
-    fc.uint8Array({ maxLength: 30 }).map((data) => ({ type: 'uint8' as const, dims: [1, data.length], data })),
-    fc.bigInt64Array({ maxLength: 9 }).map((data) => ({ type: 'int64' as const, dims: [data.length, 1], data })),
+    fc
+      .float32Array({ maxLength: 30, noNaN: true })
+      .map((data) => ({ type: 'float32' as const, dims: [data.length], data })),
+    fc
+      .uint8Array({ maxLength: 30 })
+      .map((data) => ({ type: 'uint8' as const, dims: [1, data.length], data })),
+    fc
+      .bigInt64Array({ maxLength: 9 })
+      .map((data) => ({ type: 'int64' as const, dims: [data.length, 1], data })),
     fc
       .array(fc.string({ unit: 'grapheme' }), { maxLength: 9 })
       .map((data) => ({ type: 'string' as const, dims: [data.length], data })),

@@ -56,7 +56,9 @@ describe('openSession', function () {
   it('answers each of many queued runs with its own rows', async () => {
     const session = await open({ model: addOneModel(), instances: 2 });
     assert.equal(session.pids.length, 2);
-    const results = await Promise.all(Array.from({ length: 200 }, (_, index) => session.run({ x: rows(index, 0) })));
+    const results = await Promise.all(
+      Array.from({ length: 200 }, (_, index) => session.run({ x: rows(index, 0) })),
+    );
     assert.deepEqual(
       results.map(({ y }) => y?.data[0]),
       Array.from({ length: 200 }, (_, index) => index + 1),
@@ -83,7 +85,10 @@ describe('openSession', function () {
   it('goes on after a run that ONNX Runtime refused', async () => {
     const session = await open({ model: addOneModel() });
     await rejectsWith(session.run({ z: rows(1, 2) }), 'ORT_RUN_FAILED');
-    await rejectsWith(session.run({ x: { type: 'int32', dims: [1, 2], data: new Int32Array(2) } }), 'ORT_RUN_FAILED');
+    await rejectsWith(
+      session.run({ x: { type: 'int32', dims: [1, 2], data: new Int32Array(2) } }),
+      'ORT_RUN_FAILED',
+    );
     const { y } = await session.run({ x: rows(1, 2) });
     assert.deepEqual(y, rows(2, 3));
   });
@@ -91,7 +96,10 @@ describe('openSession', function () {
   it('refuses what is no model, a newer format and a newer opset', async () => {
     await rejectsWith(openSession({ model: new Uint8Array([1, 2, 3]) }), 'ORT_MODEL_REJECTED');
     const newer = addOneModel((model) => ({ ...model, irVersion: 99 }));
-    assert.match((await rejectsWith(openSession({ model: newer }), 'ORT_MODEL_REJECTED')).message, /IR version/i);
+    assert.match(
+      (await rejectsWith(openSession({ model: newer }), 'ORT_MODEL_REJECTED')).message,
+      /IR version/i,
+    );
     const opset = addOneModel((model) => ({ ...model, opsetImports: [{ domain: '', version: 99 }] }));
     assert.match((await rejectsWith(openSession({ model: opset }), 'ORT_MODEL_REJECTED')).message, /opset/i);
   });
