@@ -18,9 +18,22 @@ import type { Value } from './value.ts';
  * @throws SHAPE_MISMATCH if a shape is not fixed.
  */
 export function gradients(graph: GraphBuilder, loss: Value, by: readonly Value[]): readonly Value[] {
+  return backpropagate(graph, { value: loss, gradient: graph.scalar(1) }, by);
+}
+
+/**
+ * Appends the backward pass from a value whose gradient is known already, which spares the nodes behind it.
+ *
+ * @throws GRADIENT_UNSUPPORTED SHAPE_MISMATCH as {@link gradients} does.
+ */
+export function backpropagate(
+  graph: GraphBuilder,
+  from: { readonly value: Value; readonly gradient: Value },
+  by: readonly Value[],
+): readonly Value[] {
   const forward = [...graph.nodes];
   const needed = dependents(forward, by);
-  const collected = new Map<string, Value>([[loss.name, graph.scalar(1)]]);
+  const collected = new Map<string, Value>([[from.value.name, from.gradient]]);
   for (const node of forward.toReversed()) {
     const [output] = node.outputs;
     const outputGradient = output === undefined ? undefined : collected.get(output.name);

@@ -35,6 +35,7 @@ export class GraphBuilder {
   readonly #shared = new Map<string, Value>();
   readonly #inputs: OnnxValueInfo[] = [];
   readonly #outputs: OnnxValueInfo[] = [];
+  readonly #results: { readonly name: string; readonly value: Value }[] = [];
 
   /** @param outer - The builder whose values the new graph may use, when it becomes a subgraph. */
   constructor(outer?: GraphBuilder) {
@@ -105,30 +106,43 @@ export class GraphBuilder {
   }
 
   /** Makes a value an output of the graph under a name of its own. */
-  output(name: string, value: Value): Value {
+  output(name: string, value: Value): void {
     const unique = this.#unique(name);
-    const { type, shape } = value;
-    this.#nodes.push({
-      opType: 'Identity',
-      domain: '',
-      inputs: [value],
-      outputs: [{ name: unique, type, shape }],
-      attributes: {},
-    });
+    this.#results.push({ name: unique, value });
     this.#outputs.push(valueInfo(unique, value));
-    return { name: unique, type, shape };
   }
 
   /** The finished graph. */
   finish(name: string): OnnxGraph {
+    const { renames, copies } = this.#placeOutputs();
     return {
       name,
-      nodes: this.#nodes.map(toNode),
+      nodes: [...this.#nodes, ...copies].map((node) => toNode(node, renames)),
       initializers: this.#initializers,
       inputs: this.#inputs,
       outputs: this.#outputs,
       valueInfos: [],
     };
+  }
+
+  /**
+   * Lets the node that makes a value write it under the output's name. Inputs, constants, values with two names and
+   * values that a subgraph mentions keep theirs and are copied, which costs a node.
+   */
+  #placeOutputs(): { renames: ReadonlyMap<string, string>; copies: readonly BuiltNode[] } {
+    const made = new Set(this.#nodes.flatMap(({ outputs }) => outputs.map((output) => output.name)));
+    const captured = new Set(this.#nodes.flatMap(({ attributes }) => namesInSubgraphs(attributes)));
+    const renames = new Map<string, string>();
+    const copies: BuiltNode[] = [];
+    for (const { name, value } of this.#results) {
+      if (made.has(value.name) && !captured.has(value.name) && !renames.has(value.name)) {
+        renames.set(value.name, name);
+      } else {
+        const outputs = [{ name, type: value.type, shape: value.shape }];
+        copies.push({ opType: 'Identity', domain: '', inputs: [value], outputs, attributes: {} });
+      }
+    }
+    return { renames, copies };
   }
 
   #share(key: string, make: () => OnnxTensor): Value {
@@ -169,13 +183,27 @@ function inferTypes(
   return operator.infer(new OperatorCall(opType, inputs, attributes));
 }
 
-function toNode(node: BuiltNode): OnnxNode {
+function toNode(node: BuiltNode, renames: ReadonlyMap<string, string>): OnnxNode {
+  const nameOf = (value: Value): string => renames.get(value.name) ?? value.name;
   return {
     opType: node.opType,
     domain: node.domain,
     name: '',
-    inputs: node.inputs.map((input) => input?.name ?? ''),
-    outputs: node.outputs.map((output) => output.name),
+    inputs: node.inputs.map((input) => (input === undefined ? '' : nameOf(input))),
+    outputs: node.outputs.map(nameOf),
     attributes: attributeList(node.attributes),
   };
+}
+
+/** Names of values that the bodies of control-flow operators read, from inside or from around them. */
+function namesInSubgraphs(attributes: Attributes): readonly string[] {
+  return Object.values(attributes).flatMap(({ graph }) => (graph === undefined ? [] : namesRead(graph)));
+}
+
+function namesRead(graph: OnnxGraph): readonly string[] {
+  const inNodes = graph.nodes.flatMap(({ inputs, attributes }) => [
+    ...inputs,
+    ...attributes.flatMap((attribute) => (attribute.graph === undefined ? [] : namesRead(attribute.graph))),
+  ]);
+  return [...inNodes, ...graph.outputs.map(({ name }) => name)];
 }

@@ -17,6 +17,7 @@ export {
   modelOutputs,
   type ModelPort,
 } from './compose.ts';
+export { crossEntropy } from './cross-entropy.ts';
 export { elementSizeBytes, ElementType, elementTypeName, isFloatType } from './element-type.ts';
 export {
   GradientUnsupported,
@@ -27,7 +28,7 @@ export {
   ShapeMismatch,
 } from './errors.ts';
 export { finishModel, IR_VERSION, OPSET_VERSION } from './finish-model.ts';
-export { gradients } from './gradient.ts';
+export { backpropagate, gradients } from './gradient.ts';
 export { type CallNodeOptions, floatType, GraphBuilder } from './graph-builder.ts';
 export { importGraph, valueNamed } from './import-graph.ts';
 export type {

@@ -1,8 +1,9 @@
 import { graphAttribute, intAttribute } from './attribute.ts';
+import { crossEntropy } from './cross-entropy.ts';
 import { ElementType } from './element-type.ts';
 import { ModelNotTrainable } from './errors.ts';
 import { finishModel } from './finish-model.ts';
-import { gradients } from './gradient.ts';
+import { backpropagate } from './gradient.ts';
 import { floatType, GraphBuilder } from './graph-builder.ts';
 import { importGraph, valueNamed } from './import-graph.ts';
 import type { OnnxModel } from './model.ts';
@@ -124,8 +125,10 @@ class BodyBuilder {
     });
     const rate = graph.input('step_rate', floatType([]));
     const parameters = unpack(graph, weights, slots);
-    const loss = this.#loss(model, { indices, slots, parameters });
-    const gradient = this.#decayed(pack(graph, gradients(graph, loss, parameters)), weights);
+    const { scores, labels } = this.#forward(model, { indices, slots, parameters });
+    const { loss, gradient: scoreGradient } = crossEntropy(graph, scores, labels);
+    const parameterGradients = backpropagate(graph, { value: scores, gradient: scoreGradient }, parameters);
+    const gradient = this.#decayed(pack(graph, parameterGradients), weights);
     const updated = this.#options.optimizer.update(graph, { weights, gradient, states, rate });
     graph.output('next_weights', updated.weights);
     updated.states.forEach((state, index) => graph.output(`next_state_${index}`, state));
@@ -142,10 +145,11 @@ class BodyBuilder {
       : graph.apply('Add', [gradient, graph.apply('Mul', [weights, graph.scalar(weightDecay)])]);
   }
 
-  #loss(
+  /** Appends the model; the labels come along because they are taken by the same row numbers. */
+  #forward(
     model: OnnxModel,
     step: { indices: Value; slots: readonly ParameterSlot[]; parameters: readonly Value[] },
-  ): Value {
+  ): { scores: Value; labels: Value } {
     const graph = this.#graph;
     const samples = graph.apply('Gather', [this.#outer.features, step.indices]);
     const labels = graph.apply('Gather', [this.#outer.labels, step.indices]);
@@ -161,8 +165,17 @@ class BodyBuilder {
     if (output === undefined || more.length > 0) {
       throw new ModelNotTrainable({ detail: 'it does not have exactly one output' });
     }
-    return graph.apply('SoftmaxCrossEntropyLoss', [valueNamed(values, output.name), labels]);
+    return { scores: checkScores(valueNamed(values, output.name)), labels };
   }
+}
+
+function checkScores(scores: Value): Value {
+  if (scores.type !== ElementType.FLOAT || scores.shape.length !== 2) {
+    throw new ModelNotTrainable({
+      detail: `its output '${scores.name}' is not a float matrix of [N, classes]`,
+    });
+  }
+  return scores;
 }
 
 function inputName(model: OnnxModel): string {

@@ -47,7 +47,7 @@ interface Batch {
 /**
  * Reads the training part of a dataset version.
  *
- * @param chunks - One Arrow IPC stream in pieces, with the feature, label and key columns.
+ * @param chunks - Arrow IPC in pieces: one stream, or several one after another, with the feature, label and key columns.
  * @throws COLUMN_UNUSABLE if a column is missing, has gaps or holds no numbers.
  */
 export async function readTrainingRows(
@@ -55,10 +55,9 @@ export async function readTrainingRows(
   options: ReadOptions,
 ): Promise<TrainingRows> {
   const batches: Batch[] = [];
-  const reader = await RecordBatchReader.from(chunks);
-  for await (const batch of reader) {
-    if (batch.numRows > 0) {
-      batches.push(trainingPart(batch, options));
+  for await (const reader of RecordBatchReader.readAll(chunks)) {
+    for await (const batch of reader) {
+      if (batch.numRows > 0) batches.push(trainingPart(batch, options));
     }
   }
   const count = batches.reduce((sum, batch) => sum + batch.count, 0);

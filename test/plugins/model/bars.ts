@@ -39,8 +39,16 @@ function pixels(): { images: Uint8Array; labels: Int32Array } {
 /** Images and their classes. */
 export const DATA: { readonly images: Uint8Array; readonly labels: Int32Array } = pixels();
 
-/** The images as one Arrow stream of two batches: id, image, label. */
-export function arrowStream(labels: Int32Array = DATA.labels): Uint8Array {
+const TWO_BATCHES: readonly (readonly [number, number])[] = [
+  [0, 150],
+  [150, ROWS],
+];
+
+/** Images as one Arrow stream, by default all in two batches: id, image, label. */
+export function arrowStream(
+  labels: Int32Array = DATA.labels,
+  batches: readonly (readonly [number, number])[] = TWO_BATCHES,
+): Uint8Array {
   const element = new Field('item', new Uint8(), false);
   const imageType = new FixedSizeList(WIDTH, element);
   const schema = new Schema([
@@ -49,10 +57,7 @@ export function arrowStream(labels: Int32Array = DATA.labels): Uint8Array {
     new Field('label', new Int32(), false),
   ]);
   const writer = new RecordBatchStreamWriter();
-  for (const [start, end] of [
-    [0, 150],
-    [150, ROWS],
-  ] as const) {
+  for (const [start, end] of batches) {
     const length = end - start;
     const values = makeData({ type: new Uint8(), data: DATA.images.slice(start * WIDTH, end * WIDTH) });
     const children: Data[] = [

@@ -39,7 +39,7 @@ function direct<Service extends DescService>(
   return implementation as unknown as Client<Service>;
 }
 
-function store(stream: Uint8Array): Client<typeof StoreService> {
+function store(streams: readonly Uint8Array[]): Client<typeof StoreService> {
   return direct<typeof StoreService>({
     getVersion: () =>
       Promise.resolve({
@@ -55,17 +55,20 @@ function store(stream: Uint8Array): Client<typeof StoreService> {
       }),
     readVersion: async function* () {
       await Promise.resolve();
-      // Any cut will do for the reader.
-      yield { arrowIpc: stream.subarray(0, 1000) };
-      yield { arrowIpc: stream.subarray(1000) };
+      for (const stream of streams) {
+        // Any cut will do for the reader.
+        yield { arrowIpc: stream.subarray(0, 1000) };
+        yield { arrowIpc: stream.subarray(1000) };
+      }
     },
   });
 }
 
-function trainer(stream: Uint8Array = arrowStream()): Trainer {
+function trainer(...given: readonly Uint8Array[]): Trainer {
+  const streams = given.length === 0 ? [arrowStream()] : given;
   const catalog = catalogService(new Catalog({ maxParameters: 1_000_000 }));
   const clients = new Map<DescService, unknown>([
-    [StoreService, store(stream)],
+    [StoreService, store(streams)],
     [CatalogService, direct<typeof CatalogService>(catalog)],
   ]);
   return new Trainer({
@@ -182,6 +185,16 @@ describe('model.train', function () {
     const hyperparameters = { epochs: 1, batchSize: 16, learningRate: 1e-9, seed: 9 };
     const again = await train(trainer(), { initialOnnx: completed.onnx, hyperparameters });
     assert.ok(Number(again.progress[0]?.loss) < 0.2);
+  });
+
+  it('reads chunks that are whole streams of their own as it reads one stream', async () => {
+    const halves = [
+      [0, 150],
+      [150, ROWS],
+    ] as const;
+    const chunks = halves.map(([start, end]) => arrowStream(DATA.labels, [[start, end]]));
+    const { completed } = await train(trainer(...chunks));
+    assert.deepEqual(completed.onnx, (await train(trainer())).completed.onnx);
   });
 
   it('uses the column as it is when there is no pipeline', async () => {
