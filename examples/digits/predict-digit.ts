@@ -50,16 +50,18 @@ interface Digit {
 }
 
 async function firstHeldOut(caller: ServiceCaller, datasetVersion: string): Promise<Digit> {
-  const chunks: Uint8Array[] = [];
-  const request = { name: datasetVersion, columns: ['id', 'image', 'label'], limit: CANDIDATES };
-  for await (const { arrowIpc } of caller.call(StoreService).readVersion(request)) chunks.push(arrowIpc);
   // Loaded on first use: starting a kernel does not need it.
   const { tableFromIPC } = await import('apache-arrow');
   const { holdoutShare, seed } = digitsRecipe('').split ?? { holdoutShare: 0, seed: 0 };
-  for (const row of tableFromIPC(Buffer.concat(chunks))) {
-    const digit = digitOf(row.toJSON());
-    if (isHoldout(digit.id, holdoutShare, seed)) return digit;
+  const request = { name: datasetVersion, columns: ['id', 'image', 'label'], limit: CANDIDATES };
+  let found: Digit | undefined;
+  for await (const { arrowIpc } of caller.call(StoreService).readVersion(request)) {
+    for (const row of tableFromIPC(arrowIpc)) {
+      const digit = digitOf(row.toJSON());
+      if (isHoldout(digit.id, holdoutShare, seed)) found ??= digit;
+    }
   }
+  if (found !== undefined) return found;
   throw new DigitUnexpected({ problem: `No row among the first of ${datasetVersion} is held out` });
 }
 

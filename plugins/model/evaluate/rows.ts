@@ -38,10 +38,11 @@ export async function* holdoutRows(
   );
   // Loaded when first used: Arrow takes longer to load than the rest of the plugin.
   const { RecordBatchReader } = await import('apache-arrow');
-  const reader = await RecordBatchReader.from(
-    chunksOf(store.readVersion({ name: selection.version, columns }, { context })),
-  );
-  for await (const batch of reader) yield* rowsOf(batch, { ...selection, key, isWanted });
+  // One Arrow IPC stream or several one after another, in pieces.
+  const chunks = chunksOf(store.readVersion({ name: selection.version, columns }, { context }));
+  for await (const reader of RecordBatchReader.readAll(chunks)) {
+    for await (const batch of reader) yield* rowsOf(batch, { ...selection, key, isWanted });
+  }
 }
 
 async function* chunksOf(
