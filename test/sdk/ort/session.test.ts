@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { type DeclaredError, isDeclaredError } from '../../../sdk/index.ts';
 import { openSession, type OrtSession, type OrtTensor } from '../../../sdk/ort/index.ts';
 import { addOneModel, slowModel } from './models.ts';
@@ -166,6 +170,16 @@ describe('openSession', function () {
     await closing;
     await rejectsWith(session.run({ x: rows(1, 1) }), 'ORT_SESSION_CLOSED');
     assert.equal(processLives(pid ?? 0), false);
+  });
+
+  it('ends the child when its parent is killed', async () => {
+    const entry = fileURLToPath(new URL('./session-holder.js', import.meta.url));
+    const parent = spawn(process.execPath, [entry], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+    const pid = Number(line.toString());
+    assert.equal(processLives(pid), true);
+    parent.kill('SIGKILL');
+    while (processLives(pid)) await delay(20);
   });
 
   it('gives up the start when it is cancelled', async () => {
