@@ -1,6 +1,4 @@
-import { create } from '@bufbuild/protobuf';
 import type { DescService } from '@bufbuild/protobuf';
-import { ManifestSchema } from '../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import type { ServiceImplementation } from '../sdk/index.ts';
 import { type Instance, InstanceLoad } from './loader/instance.ts';
 import { Slot } from './loader/slot.ts';
@@ -42,11 +40,3 @@ export function builtinSlot(services: readonly BuiltinService[], version: string
   return slot;
 }
 
-/** Manifest of the kernel itself, so that plugins may require its services like any other. */
-export function kernelManifest(services: readonly BuiltinService[], version: string): ReturnType<typeof create<typeof ManifestSchema>> {
-  return create(ManifestSchema, {
-    id: KERNEL_ID,
-    version,
-    provides: services.map(({ service }) => ({ service: service.typeName })),
-  });
-}

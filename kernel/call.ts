@@ -79,7 +79,8 @@ export class Call implements CallContext {
       const controller = new AbortController();
       this.#controller = controller;
       if (this.#abortReason === undefined) {
-        this.#init.onCancelled?.(() => this.abort(cancelled()));
+        // Transports say so at the end of every call too, when nobody listens any more.
+        this.#init.onCancelled?.(() => this.abort(CALL_OVER));
       } else {
         controller.abort(this.#abortReason);
       }
@@ -93,11 +94,19 @@ export class Call implements CallContext {
     this.#controller?.abort(this.#abortReason);
   }
 
+  /** The call is over: whatever still waits on its signal is told to stop. */
+  end(): void {
+    this.#controller?.abort(CALL_OVER);
+  }
+
   /** Time left until the deadline in milliseconds, never negative; `undefined` without one. */
   remainingMs(nowMs: number): number | undefined {
     return this.deadlineMs === undefined ? undefined : Math.max(0, this.deadlineMs - nowMs);
   }
 }
+
+/** One for all calls: an error with its stack costs microseconds, and every call ends. */
+const CALL_OVER: StatusError = cancelled();
 
 /** The status of a call whose caller went away. */
 export function cancelled(): StatusError {

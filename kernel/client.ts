@@ -77,25 +77,30 @@ async function* messages(method: DescMethod, inits: AsyncIterable<Init>): AsyncG
   for await (const init of inits) yield create(method.input, init);
 }
 
-function outgoing(options: CallOptions | undefined, extraHeaders: CallHeaders | undefined): OutgoingCall {
-  const context = options?.context;
-  const headers: CallHeaders = new Map(extraHeaders);
+function outgoing(options: CallOptions = {}, extraHeaders?: CallHeaders): OutgoingCall {
+  const { context, signal, timeoutMs } = options;
+  return {
+    headers: outgoingHeaders(options, extraHeaders),
+    deadlineMs: earliest(
+      timeoutMs === undefined ? undefined : Date.now() + timeoutMs,
+      context?.deadlineMs === undefined ? undefined : context.deadlineMs - DEADLINE_MARGIN_MS,
+    ),
+    signal: combine(signal, context?.signal),
+    requestId: context?.requestId,
+  };
+}
+
+/** The target's own headers, those of the call that led here, and the caller's, which win. */
+function outgoingHeaders({ context, headers = [] }: CallOptions, extraHeaders?: CallHeaders): CallHeaders {
+  const sent: CallHeaders = new Map(extraHeaders);
   if (context !== undefined) {
     for (const name of PROPAGATED) {
       const value = context.headers.get(name);
-      if (value !== undefined) headers.set(name, value);
+      if (value !== undefined) sent.set(name, value);
     }
   }
-  for (const [name, value] of options?.headers ?? []) headers.set(name.toLowerCase(), value);
-  return {
-    headers,
-    deadlineMs: earliest(
-      options?.timeoutMs === undefined ? undefined : Date.now() + options.timeoutMs,
-      context?.deadlineMs === undefined ? undefined : context.deadlineMs - DEADLINE_MARGIN_MS,
-    ),
-    signal: combine(options?.signal, context?.signal),
-    requestId: context?.requestId,
-  };
+  for (const [name, value] of headers) sent.set(name.toLowerCase(), value);
+  return sent;
 }
 
 function earliest(first: number | undefined, second: number | undefined): number | undefined {

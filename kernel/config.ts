@@ -99,3 +99,8 @@ function parse(text: string, file: string): unknown {
     throw new ConfigInvalid({ file, problem: `is not JSON (${(cause as Error).message})` }, { cause });
   }
 }
+
+/** The environment of this process; plugins get chosen variables of it, never all. */
+export function ownEnvironment(): NodeJS.ProcessEnv {
+  return process.env;
+}

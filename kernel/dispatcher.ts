@@ -52,6 +52,8 @@ export class Dispatcher implements Target {
       throw error;
     } finally {
       instance?.load.leave(call);
+      // What the call started for itself ends with it.
+      call.end();
       this.#after(call, path, failure);
     }
   }
@@ -82,6 +84,8 @@ export class Dispatcher implements Target {
       throw error;
     } finally {
       instance?.load.leave(call);
+      // What the call started for itself ends with it.
+      call.end();
       this.#after(call, path, failure);
     }
   }

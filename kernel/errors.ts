@@ -125,14 +125,6 @@ export const PluginExited: ErrorType<'plugin' | 'how'> = defineError({
   message: ({ plugin, how }) => `The process of plugin '${plugin}' ended (${how}); it is being restarted, retry.`,
 });
 
-/** Something a process plugin cannot do in this version. */
-export const NotInProcess: ErrorType<'plugin' | 'feature'> = defineError({
-  reason: 'NOT_IN_PROCESS',
-  code: Code.UNIMPLEMENTED,
-  message: ({ plugin, feature }) =>
-    `Plugin '${plugin}' runs in its own process, where ${feature} is not available yet; set its isolation to INLINE.`,
-});
-
 /** A secret that was not granted. */
 export const SecretNotGranted: ErrorType<'plugin' | 'secret'> = defineError({
   reason: 'SECRET_NOT_GRANTED',

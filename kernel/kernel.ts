@@ -6,7 +6,7 @@ import type { Client, Logger } from '../sdk/index.ts';
 import { KERNEL_ID } from './builtin.ts';
 import { createBuiltins } from './builtins.ts';
 import { createClient } from './client.ts';
-import { type KernelConfig, readConfig } from './config.ts';
+import { type KernelConfig, ownEnvironment, readConfig } from './config.ts';
 import { createContainer, type KernelParts } from './container.ts';
 import { HomeLock } from './home-lock.ts';
 import { Lifecycle } from './loader/lifecycle.ts';
@@ -145,7 +145,7 @@ class RunningKernel {
       storage: this.#storage,
       onChange: ({ record }) => this.#onChange(record),
     });
-    this.#starter = new Starter({ ...parts, kernelSocket, environment: options.environment ?? process.env });
+    this.#starter = new Starter({ ...parts, kernelSocket, environment: options.environment ?? ownEnvironment() });
     this.loader = new Loader({
       log,
       lifecycle,

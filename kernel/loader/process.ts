@@ -181,7 +181,7 @@ class ProcessInstance implements Instance {
   async #release(): Promise<void> {
     // Children that the plugin left behind share its process group.
     signalGroup(this.#child, 'SIGKILL');
-    this.#client?.close();
+    await this.#client?.close();
     await this.#cleanUp();
   }
 }
@@ -227,7 +227,7 @@ function forwardLine(line: string, log: Logger): void {
   }
   const { level, message, time: _time, plugin: _plugin, ...fields } = entry;
   const known = level === 'debug' || level === 'warn' || level === 'error' ? level : 'info';
-  log[known](String(message ?? ''), fields);
+  log[known](typeof message === 'string' ? message : line, fields);
 }
 
 function parseEntry(line: string): Record<string, unknown> | undefined {

@@ -24,6 +24,3 @@ export interface PluginRecord {
   /** Changes of one plugin happen one after another; this is the end of the queue. */
   pending: Promise<unknown>;
 }
-
-/** Listener of state changes; it must not throw. */
-export type RecordListener = (record: PluginRecord, previous: PluginState) => void;

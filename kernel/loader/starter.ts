@@ -20,6 +20,12 @@ export interface StarterParts extends KernelParts {
   readonly environment: NodeJS.ProcessEnv;
 }
 
+/** The levels there are. */
+const SUPPORTED: ReadonlyMap<IsolationLevel, 'INLINE' | 'PROCESS'> = new Map<IsolationLevel, 'INLINE' | 'PROCESS'>([
+  [IsolationLevel.INLINE, 'INLINE'],
+  [IsolationLevel.PROCESS, 'PROCESS'],
+]);
+
 /** Starts instances at the isolation level that manifest and operator agree on. */
 export class Starter {
   readonly #parts: StarterParts;
@@ -78,16 +84,15 @@ export class Starter {
   }
 
   #level(manifest: Manifest): 'INLINE' | 'PROCESS' {
-    const { preferred = IsolationLevel.PROCESS, allowed = [] } = manifest.isolation ?? {};
+    const { preferred, allowed } = manifest.isolation ?? { preferred: IsolationLevel.PROCESS, allowed: [] };
     const wanted = this.#settings(manifest)?.isolation;
     const level = wanted === undefined ? preferred : IsolationLevel[wanted];
-    const isAllowed = level === preferred || allowed.includes(level);
-    if (isAllowed && level === IsolationLevel.INLINE) return 'INLINE';
-    if (isAllowed && level === IsolationLevel.PROCESS) return 'PROCESS';
+    const name = SUPPORTED.get(level);
+    if (name !== undefined && (level === preferred || allowed.includes(level))) return name;
     throw new IsolationUnsupported({
       plugin: manifest.id,
       level: wanted ?? nameOf(level),
-      supported: ['INLINE', 'PROCESS'].join(' and '),
+      supported: [...SUPPORTED.values()].join(' and '),
     });
   }
 

@@ -59,7 +59,7 @@ export async function runPlugin(
   await aborted(stop);
   await server.close(DRAIN_MS);
   await disposer.dispose(log);
-  link.close();
+  await link.close();
 }
 
 interface StartParts {

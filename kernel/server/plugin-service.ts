@@ -8,6 +8,7 @@ import {
 } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
 import type { ServiceImplementation } from '../../sdk/index.ts';
 import { KernelMethodMissing } from '../errors.ts';
+import type { Instance } from '../loader/instance.ts';
 import type { Lifecycle } from '../loader/lifecycle.ts';
 import type { Loader } from '../loader/loader.ts';
 import type { PluginRecord } from '../loader/record.ts';
@@ -63,24 +64,30 @@ export function createPluginService(parts: PluginServiceParts): ServiceImplement
 }
 
 function pluginToProto(record: PluginRecord): MessageInitShape<typeof PluginSchema> {
-  const { instance } = record.slot;
+  const { id, manifest, slot } = record;
   return {
-    id: record.id,
-    version: instance?.version ?? record.manifest.version,
+    id,
+    version: manifest.version,
+    isolation: manifest.isolation?.preferred ?? IsolationLevel.ISOLATION_LEVEL_UNSPECIFIED,
+    ...(slot.instance === undefined ? {} : instanceToProto(slot.instance)),
     state: WIRE_STATES[record.state],
     reason: record.reason,
-    isolation:
-      instance === undefined
-        ? (record.manifest.isolation?.preferred ?? IsolationLevel.ISOLATION_LEVEL_UNSPECIFIED)
-        : IsolationLevel[instance.isolation],
-    provides: record.manifest.provides,
+    provides: manifest.provides,
     sourceDirectory: record.directory,
     restarts: record.restarts,
-    pid: instance?.pid ?? 0,
-    inFlight: instance?.load.inFlight ?? 0,
     updateTime: timestampFromMs(record.updatedMs),
-    digest: instance?.digest ?? '',
-    parked: record.slot.parkedCount,
+    parked: slot.parkedCount,
+  };
+}
+
+/** What runs says more than what was announced: the operator may have chosen another level. */
+function instanceToProto(instance: Instance): MessageInitShape<typeof PluginSchema> {
+  return {
+    version: instance.version,
+    isolation: IsolationLevel[instance.isolation],
+    pid: instance.pid ?? 0,
+    inFlight: instance.load.inFlight,
+    digest: instance.digest,
   };
 }
 

@@ -11,20 +11,24 @@ export interface DecodedArrow {
 }
 
 /**
- * Decodes an Arrow IPC stream into typed arrays; numeric values are views of the given bytes where alignment allows.
- * No object is made for a row.
+ * Decodes an Arrow IPC stream, or several of one schema one after another, into typed arrays; numeric values are views
+ * of the given bytes where alignment allows. No object is made for a row.
  *
+ * @remarks The bytes may come from anybody: every length they claim is checked against the bytes that are there before
+ * anything is allocated for it. Format: Apache Arrow columnar format, "IPC streaming format".
  * @throws ARROW_INVALID
  */
 export function decodeArrow(bytes: Uint8Array): DecodedArrow {
   try {
     // Views need their alignment; bytes cut out of a message rarely have it.
     const aligned = bytes.byteOffset % 8 === 0 ? bytes : Uint8Array.from(bytes);
-    const reader = arrow.RecordBatchReader.from(aligned);
-    reader.open();
-    const schema = schemaFromArrow(reader.schema);
+    let schema: Schema | undefined;
     const batches: RowBatch[] = [];
-    for (const batch of reader) batches.push(toRowBatch(batch));
+    for (const reader of arrow.RecordBatchReader.readAll(aligned) as Iterable<arrow.RecordBatchReader>) {
+      for (const batch of reader as Iterable<arrow.RecordBatch>) batches.push(toRowBatch(batch));
+      schema = sameSchema(schema, schemaFromArrow(reader.schema));
+    }
+    if (schema === undefined) throw new ArrowInvalid({ problem: 'it is empty' });
     return { schema, batches };
   } catch (cause) {
     if (cause instanceof ArrowInvalid) throw cause;
@@ -32,8 +36,20 @@ export function decodeArrow(bytes: Uint8Array): DecodedArrow {
   }
 }
 
+/** Streams in one message must agree: whoever checks the first schema has checked them all. */
+function sameSchema(first: Schema | undefined, next: Schema): Schema {
+  if (first === undefined) return next;
+  const describe = ({ fields }: Schema): string =>
+    fields.map(({ name, type, shape }) => `${name} ${type} ${shape.join(',')}`).join('\n');
+  if (describe(first) !== describe(next)) throw new ArrowInvalid({ problem: 'its parts have different columns' });
+  return first;
+}
+
 function toRowBatch(batch: arrow.RecordBatch): RowBatch {
   const rowCount = batch.numRows;
+  if (rowCount > 0 && batch.schema.fields.length === 0) {
+    throw new ArrowInvalid({ problem: `it claims ${rowCount} rows without a column` });
+  }
   const columns = batch.schema.fields.map((field, index): Column => {
     const data = batch.data.children[index];
     if (data === undefined || data.length !== rowCount) {
@@ -67,6 +83,9 @@ function valuesOf(field: Field, data: arrow.Data, rowCount: number): Column['val
 
 function variable(field: Field, data: arrow.Data, rowCount: number): Column['values'] {
   const { valueOffsets } = data;
+  if (valueOffsets.length <= rowCount && rowCount > 0) {
+    throw new ArrowInvalid({ problem: `column '${field.name}' has ${valueOffsets.length} offsets for ${rowCount} rows` });
+  }
   const bytes = data.values as Uint8Array;
   const decoder = new TextDecoder('utf-8', { fatal: true });
   const parts = Array.from({ length: rowCount }, (_, row) => bytes.subarray(valueOffsets[row], valueOffsets[row + 1]));
@@ -77,6 +96,9 @@ function unpackBits(
   bits: Uint8Array | null | undefined,
   { offset, length }: { readonly offset: number; readonly length: number },
 ): Uint8Array {
+  if ((bits?.length ?? 0) * 8 < offset + length) {
+    throw new ArrowInvalid({ problem: `a bitmap is too short for ${length} values` });
+  }
   const values = new Uint8Array(length);
   for (let index = 0; index < length; index += 1) {
     const position = offset + index;

@@ -55,7 +55,7 @@ export function fieldFromArrow(field: arrow.Field): Field {
     return create(FieldSchema, {
       name: field.name,
       type: scalarType(field.name, field.type.valueType as arrow.DataType),
-      shape: (widthOf(sizes) === width ? sizes : [width]).map(BigInt),
+      shape: (isShapeOf(sizes, width) ? sizes : [width]).map(BigInt),
       nullable: field.nullable,
       metadata: rest,
     });
@@ -64,12 +64,22 @@ export function fieldFromArrow(field: arrow.Field): Field {
   return create(FieldSchema, { name: field.name, type, nullable: field.nullable, metadata: rest });
 }
 
+/** The metadata is only a hint: a shape that does not fit the list is ignored. */
+function isShapeOf(sizes: readonly number[], width: number): boolean {
+  return sizes.every((size) => Number.isSafeInteger(size) && size > 0) && widthOf(sizes) === width;
+}
+
 function scalarType(name: string, type: arrow.DataType): DataType {
   for (const [known, make] of SCALARS) {
     // By name: the reader makes general classes (Int of 64 bits) where we make particular ones.
-    if (String(make()) === String(type)) return known;
+    if (nameOf(make()) === nameOf(type)) return known;
   }
-  throw new ArrowInvalid({ problem: `column '${name}' is of Arrow type ${String(type)}, which is not supported` });
+  throw new ArrowInvalid({ problem: `column '${name}' is of Arrow type ${nameOf(type)}, which is not supported` });
+}
+
+/** Name of an Arrow type with its parameters, such as `Timestamp<MICROSECOND>`. */
+function nameOf(type: arrow.DataType): string {
+  return `${type as unknown as string}`;
 }
 
 /** Schema of ours for an Arrow schema. */

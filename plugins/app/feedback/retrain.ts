@@ -63,26 +63,28 @@ export async function* retrain(
   if (promoted) yield* runStage(RetrainStage.DEPLOY, deploy(stage, { version: registered, alias }));
   else yield skipped(RetrainStage.DEPLOY, reason);
 
-  yield {
-    stage: RetrainStage.DEPLOY,
-    state: RetrainState.DONE,
-    message: reason,
-    result: {
-      version: registered.name,
-      accuracy: evaluation.accuracy,
-      ...(incumbent === undefined ? {} : { incumbentAccuracy: incumbent.evaluation.accuracy }),
-      incumbentVersion: incumbent?.version.name ?? '',
-      promoted,
-      rows: cleaned.rowCount,
-      sizeBytes: registered.sizeBytes,
-      samplesPerSecond: completed.samplesPerSecond,
-      feedbackRows: BigInt(data.feedbackRows),
-      holdoutRows: evaluation.rows,
-      reason,
-      datasetVersion: version,
-      duration: durationFromMs(Math.round(performance.now() - startedMs)),
-    },
+  const result = {
+    version: registered.name,
+    accuracy: evaluation.accuracy,
+    ...incumbentFigures(incumbent),
+    promoted,
+    rows: cleaned.rowCount,
+    sizeBytes: registered.sizeBytes,
+    samplesPerSecond: completed.samplesPerSecond,
+    feedbackRows: BigInt(data.feedbackRows),
+    holdoutRows: evaluation.rows,
+    reason,
+    datasetVersion: version,
+    duration: durationFromMs(Math.round(performance.now() - startedMs)),
   };
+  yield { stage: RetrainStage.DEPLOY, state: RetrainState.DONE, message: reason, result };
+}
+
+function incumbentFigures(
+  incumbent: Incumbent | undefined,
+): { incumbentAccuracy?: number; incumbentVersion?: string } {
+  if (incumbent === undefined) return {};
+  return { incumbentAccuracy: incumbent.evaluation.accuracy, incumbentVersion: incumbent.version.name };
 }
 
 /** The version behind the serving alias, if there is one. */

@@ -45,6 +45,34 @@ interface Group {
 }
 
 async function* groups(options: CsvOptions, signal: AbortSignal): AsyncGenerator<Group> {
+  let header: string[] | undefined;
+  let row = 0;
+  let group: Group = { rows: [], first: 0, broken: [] };
+  for await (const record of records(options, signal)) {
+    if (header === undefined) {
+      header = options.noHeader ? names(options.schema, record.length) : record;
+      if (!options.noHeader) continue;
+    }
+    take(group, { header, record, row });
+    row += 1;
+    if (group.rows.length < options.batchRows) continue;
+    yield group;
+    group = { rows: [], first: row, broken: [] };
+  }
+  if (group.rows.length > 0 || group.broken.length > 0) yield group;
+}
+
+/** Puts a record with its group, as a row or as a broken one. */
+function take(
+  group: Group,
+  { header, record, row }: { readonly header: readonly string[]; readonly record: readonly string[]; readonly row: number },
+): void {
+  if (record.length === header.length) group.rows.push(zip(header, record));
+  else group.broken.push({ row, column: '', reason: `it has ${record.length} fields instead of ${header.length}` });
+}
+
+/** Records of the file as lists of fields. @throws SOURCE_UNREADABLE */
+async function* records(options: CsvOptions, signal: AbortSignal): AsyncGenerator<string[]> {
   const parser = parse({
     delimiter: options.delimiter === '' ? ',' : options.delimiter,
     relax_column_count: true,
@@ -54,28 +82,13 @@ async function* groups(options: CsvOptions, signal: AbortSignal): AsyncGenerator
   });
   const text = Readable.from(readText(options.path, signal));
   text.on('error', (error) => parser.destroy(error));
-  let header: string[] | undefined;
-  let row = 0;
-  let group: Group = { rows: [], first: 0, broken: [] };
   try {
-    for await (const record of text.pipe(parser) as AsyncIterable<string[]>) {
-      if (header === undefined) {
-        header = options.noHeader ? names(options.schema, record.length) : record;
-        if (!options.noHeader) continue;
-      }
-      if (record.length === header.length) group.rows.push(zip(header, record));
-      else group.broken.push({ row, column: '', reason: `it has ${record.length} fields instead of ${header.length}` });
-      row += 1;
-      if (group.rows.length < options.batchRows) continue;
-      yield group;
-      group = { rows: [], first: row, broken: [] };
-    }
+    yield* text.pipe(parser) as AsyncIterable<string[]>;
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
     if (cause instanceof Error && 'reason' in cause) throw cause;
     throw new SourceUnreadable({ source: options.path, problem: (cause as Error).message }, { cause });
   }
-  if (group.rows.length > 0 || group.broken.length > 0) yield group;
 }
 
 function zip(header: readonly string[], record: readonly string[]): Map<string, string> {

@@ -1,6 +1,11 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Field, type Schema, SchemaSchema } from 'lamella/proto/lamella/data/v1/dataset';
-import type { EngineInput, EngineService } from 'lamella/proto/lamella/data/v1/engine_service';
+import type {
+  EngineInput,
+  EngineService,
+  RunRequest,
+  RunResponseSchema,
+} from 'lamella/proto/lamella/data/v1/engine_service';
 import type { StoreService, WriteVersionRequestSchema } from 'lamella/proto/lamella/data/v1/store_service';
 import type { CallContext, Client, ServiceImplementation } from 'lamella/sdk';
 import { encodeArrow, type RowBatch } from 'lamella/sdk/arrow';
@@ -20,45 +25,12 @@ const DEFAULT_MAX_ROWS = 100_000;
 
 /** EngineService: runs plans, keeps results as versions. */
 export function createEngineService(parts: EngineServiceParts): ServiceImplementation<typeof EngineService> {
-  const { store } = parts;
   return {
-    async *run({ inputs, sql, outputDataset, step, requestId }, context) {
-      const tables = await openAll(parts.tables, inputs, context);
-      try {
-        const result = await start(parts.engine, { inputs, sql, tables, context });
-        let rows = 0;
-        async function* messages(): AsyncGenerator<MessageInitShape<typeof WriteVersionRequestSchema>> {
-          yield {
-            part: {
-              case: 'header',
-              value: {
-                dataset: outputDataset,
-                schema: schemaOf(result.columns),
-                parents: tables.map(({ version }) => version.name),
-                step: step ?? { name: 'sql', arguments: { sql } },
-                requestId,
-              },
-            },
-          };
-          for await (const group of result.batches) {
-            for (const batch of group) {
-              rows += batch.rowCount;
-              yield { part: { case: 'arrowIpc', value: encodeArrow(batch) } };
-            }
-          }
-        }
-        const { version } = await store.writeVersion(messages(), { context });
-        yield { rows: BigInt(rows), ...(version === undefined ? {} : { version }) };
-      } finally {
-        for (const table of tables) table.release();
-      }
-    },
+    run: (request, context) => run(parts, request, context),
     async *query({ inputs, sql, maxRows }, context) {
-      const tables = await openAll(parts.tables, inputs, context);
-      try {
-        const limit = maxRows > 0n ? Number(maxRows) : DEFAULT_MAX_ROWS;
-        const limited = `SELECT * FROM (${sql.trim().replace(/;\s*$/, '')}) LIMIT ${limit}`;
-        const result = await start(parts.engine, { inputs, sql: limited, tables, context });
+      const limit = maxRows > 0n ? Number(maxRows) : DEFAULT_MAX_ROWS;
+      yield* withTables(parts.tables, { inputs, context }, async function* (tables) {
+        const result = await start(parts.engine, { inputs, sql: limited(sql, limit), tables, context });
         let isEmpty = true;
         for await (const group of result.batches) {
           for (const batch of group) {
@@ -68,22 +40,66 @@ export function createEngineService(parts: EngineServiceParts): ServiceImplement
         }
         // Even an empty result has columns.
         if (isEmpty) yield { arrowIpc: encodeArrow(emptyBatch(result.columns)) };
-      } finally {
-        for (const table of tables) table.release();
-      }
+      });
     },
     describe: async ({ inputs, sql }, context) => {
-      const tables = await openAll(parts.tables, inputs, context);
-      try {
-        const limited = `SELECT * FROM (${sql.trim().replace(/;\s*$/, '')}) LIMIT 0`;
-        const result = await start(parts.engine, { inputs, sql: limited, tables, context });
+      const schemas = withTables(parts.tables, { inputs, context }, async function* (tables) {
+        const result = await start(parts.engine, { inputs, sql: limited(sql, 0), tables, context });
         for await (const _group of result.batches);
-        return { schema: schemaOf(result.columns) };
-      } finally {
-        for (const table of tables) table.release();
-      }
+        yield { schema: schemaOf(result.columns) };
+      });
+      for await (const answer of schemas) return answer;
+      return {};
     },
   };
+}
+
+async function* run(
+  { engine, tables: loaded, store }: EngineServiceParts,
+  { inputs, sql, outputDataset, step, requestId }: RunRequest,
+  context: CallContext,
+): AsyncGenerator<MessageInitShape<typeof RunResponseSchema>> {
+  yield* withTables(loaded, { inputs, context }, async function* (tables) {
+    const result = await start(engine, { inputs, sql, tables, context });
+    let rows = 0;
+    async function* messages(): AsyncGenerator<MessageInitShape<typeof WriteVersionRequestSchema>> {
+      const header = {
+        dataset: outputDataset,
+        schema: schemaOf(result.columns),
+        parents: tables.map(({ version }) => version.name),
+        step: step ?? { name: 'sql', arguments: { sql } },
+        requestId,
+      };
+      yield { part: { case: 'header', value: header } };
+      for await (const group of result.batches) {
+        for (const batch of group) {
+          rows += batch.rowCount;
+          yield { part: { case: 'arrowIpc', value: encodeArrow(batch) } };
+        }
+      }
+    }
+    const { version } = await store.writeVersion(messages(), { context });
+    yield { rows: BigInt(rows), ...(version === undefined ? {} : { version }) };
+  });
+}
+
+/** A plan cut to a number of rows. */
+function limited(sql: string, rows: number): string {
+  return `SELECT * FROM (${sql.trim().replace(/;\s*$/, '')}) LIMIT ${rows}`;
+}
+
+/** Loads the inputs, lets the work read them, and releases them however it ends. */
+async function* withTables<Item>(
+  loaded: Tables,
+  { inputs, context }: { readonly inputs: readonly EngineInput[]; readonly context: CallContext },
+  work: (tables: readonly OpenTable[]) => AsyncGenerator<Item>,
+): AsyncGenerator<Item> {
+  const tables = await openAll(loaded, inputs, context);
+  try {
+    yield* work(tables);
+  } finally {
+    for (const table of tables) table.release();
+  }
 }
 
 async function openAll(

@@ -46,6 +46,14 @@ export const RowInvalid: ErrorType<'column' | 'key' | 'detail'> = defineError({
     `Column '${column}' of the row with key ${key} cannot be evaluated: ${detail}; clean the data first.`,
 });
 
+/** The store gave other rows than the version has. */
+export const RowsIncomplete: ErrorType<'version' | 'read' | 'expected'> = defineError({
+  reason: 'ROWS_INCOMPLETE',
+  code: Code.DATA_LOSS,
+  message: ({ version, read, expected }) =>
+    `The store gave ${read} rows of '${version}', which has ${expected}; figures over a part would mislead. Try again, and check the store if it stays.`,
+});
+
 /** No row is held out. */
 export const HoldoutEmpty: ErrorType<'version'> = defineError({
   reason: 'HOLDOUT_EMPTY',

@@ -3,7 +3,7 @@ import type { Split } from 'lamella/proto/lamella/model/v1/model';
 import type { StoreService } from 'lamella/proto/lamella/data/v1/store_service';
 import { type CallContext, type Client, isHoldout } from 'lamella/sdk';
 import type { NumberArray } from './classifier.ts';
-import { ColumnUnknown, RowInvalid, SplitInvalid } from './errors.ts';
+import { ColumnUnknown, RowInvalid, RowsIncomplete, SplitInvalid } from './errors.ts';
 
 /** Which rows and columns are wanted. */
 export interface RowSelection {
@@ -25,7 +25,13 @@ export interface EvaluationRow {
 
 const DEFAULT_SHARE = 0.2;
 
-/** Streams the rows of the hold-out, one Arrow batch in memory at a time. @throws COLUMN_UNKNOWN ROW_INVALID SPLIT_INVALID */
+/**
+ * Streams the rows of the hold-out, one Arrow batch in memory at a time.
+ *
+ * @remarks Counts all rows it reads: figures over a part of the data look as good as any, so a short read must be an
+ * error and not a smaller hold-out.
+ * @throws COLUMN_UNKNOWN ROW_INVALID SPLIT_INVALID ROWS_INCOMPLETE
+ */
 export async function* holdoutRows(
   store: Client<typeof StoreService>,
   selection: RowSelection,
@@ -33,21 +39,46 @@ export async function* holdoutRows(
 ): AsyncGenerator<EvaluationRow> {
   const isWanted = holdoutTest(selection.split);
   const key = selection.split === undefined ? '' : selection.split.keyColumn || 'id';
-  const columns = [...new Set([key, selection.feature, selection.label, selection.slice])].filter(
-    (name) => name !== '',
-  );
+  const columns = [...new Set([key, selection.feature, selection.label, selection.slice])].filter(isNamed);
+  const { version } = await store.getVersion({ name: selection.version }, { context });
+  // The name with the fingerprint, so that `latest` cannot change in between.
+  const name = version?.name ?? selection.version;
+  let read = 0;
+  for await (const batch of batchesOf(store.readVersion({ name, columns }, { context }))) {
+    read += batch.numRows;
+    yield* rowsOf(batch, { ...selection, version: name, key, isWanted });
+  }
+  if (BigInt(read) !== version?.rowCount) {
+    throw new RowsIncomplete({
+      version: name,
+      read: String(read),
+      expected: String(version?.rowCount ?? 'unknown'),
+    });
+  }
+}
+
+function isNamed(name: string): boolean {
+  return name !== '';
+}
+
+/** Reads one Arrow stream cut into chunks, or several streams one after another. */
+async function* batchesOf(
+  answers: AsyncIterable<{ readonly arrowIpc: Uint8Array }>,
+): AsyncGenerator<RecordBatch> {
   // Loaded when first used: Arrow takes longer to load than the rest of the plugin.
   const { RecordBatchReader } = await import('apache-arrow');
-  // One Arrow IPC stream or several one after another, in pieces.
-  const chunks = chunksOf(store.readVersion({ name: selection.version, columns }, { context }));
-  for await (const reader of RecordBatchReader.readAll(chunks)) {
-    for await (const batch of reader) yield* rowsOf(batch, { ...selection, key, isWanted });
+  const chunks = chunksOf(answers);
+  try {
+    for await (const reader of RecordBatchReader.readAll(chunks)) yield* reader;
+  } finally {
+    // Arrow does not end its source when reading stops early, and the call would stay open.
+    await chunks.return(undefined);
   }
 }
 
 async function* chunksOf(
   answers: AsyncIterable<{ readonly arrowIpc: Uint8Array }>,
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<Uint8Array, undefined> {
   for await (const { arrowIpc } of answers) yield arrowIpc;
 }
 

@@ -10,9 +10,9 @@ import {
   modelOutputs,
   type OnnxModel,
 } from 'lamella/sdk/onnx';
-import { elementSize, openSession, type OrtElementType, type OrtTensor } from 'lamella/sdk/ort';
-import { DatasetTooLarge, PipelineUnfit } from './errors.ts';
-import type { RawNumbers, TrainingRows } from './rows.ts';
+import { openSession, type OrtElementType, type OrtTensor } from 'lamella/sdk/ort';
+import { PipelineUnfit } from './errors.ts';
+import { checkSize, type RawNumbers, type TrainingRows } from './rows.ts';
 
 const BATCH_ROWS = 1024;
 
@@ -99,10 +99,7 @@ export async function prepareFeatures(
     const [output] = Object.values(await session.run(feeds, { signal: options.signal }));
     pieces.push(floatRows(output, count));
     shape = output?.dims.slice(1) ?? [];
-    checkSize(
-      (rows.count * (pieces[0]?.length ?? 0)) / (Math.min(BATCH_ROWS, rows.count) || 1),
-      options.limitMib,
-    );
+    checkSize(rows.count * shape.reduce((product, size) => product * size, 4), options.limitMib);
   }
   return { shape: shape.length === 0 ? [1] : shape, values: joined(pieces) };
 }
@@ -112,13 +109,6 @@ function floatRows(output: OrtTensor | undefined, count: number): Float32Array {
     throw new PipelineUnfit({ detail: 'it does not give one row of floats for each row it takes' });
   }
   return output.data;
-}
-
-function checkSize(numbers: number, limitMib: number): void {
-  const sizeMib = Math.ceil((numbers * (elementSize('float32') ?? 4)) / 2 ** 20);
-  if (sizeMib > limitMib) {
-    throw new DatasetTooLarge({ sizeMib: String(sizeMib), limitMib: String(limitMib) });
-  }
 }
 
 function joined(pieces: readonly Float32Array[]): Float32Array {

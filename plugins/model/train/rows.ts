@@ -1,7 +1,7 @@
 import { type Data, type RecordBatch, RecordBatchReader } from 'apache-arrow';
 import { isHoldout } from 'lamella/sdk';
 import type { OrtElementType } from 'lamella/sdk/ort';
-import { ColumnUnusable } from './errors.ts';
+import { ColumnUnusable, DatasetTooLarge } from './errors.ts';
 import type { SplitOptions } from './run-options.ts';
 
 /** Numbers of a feature column, as they are stored. */
@@ -36,6 +36,8 @@ export interface ReadOptions {
   readonly split: SplitOptions;
   /** Numbers of one row. */
   readonly width: number;
+  /** Largest size of the features, in MiB. */
+  readonly limitMib: number;
 }
 
 interface Batch {
@@ -49,15 +51,21 @@ interface Batch {
  *
  * @param chunks - Arrow IPC in pieces: one stream, or several one after another, with the feature, label and key columns.
  * @throws COLUMN_UNUSABLE if a column is missing, has gaps or holds no numbers.
+ * @throws DATASET_TOO_LARGE as soon as the limit is passed.
  */
 export async function readTrainingRows(
   chunks: AsyncIterable<Uint8Array>,
   options: ReadOptions,
 ): Promise<TrainingRows> {
   const batches: Batch[] = [];
+  let sizeBytes = 0;
   for await (const reader of RecordBatchReader.readAll(chunks)) {
     for await (const batch of reader) {
-      if (batch.numRows > 0) batches.push(trainingPart(batch, options));
+      if (batch.numRows === 0) continue;
+      const part = trainingPart(batch, options);
+      sizeBytes += part.features.byteLength;
+      checkSize(sizeBytes, options.limitMib);
+      batches.push(part);
     }
   }
   const count = batches.reduce((sum, batch) => sum + batch.count, 0);
@@ -71,6 +79,14 @@ export async function readTrainingRows(
     row += batch.count;
   }
   return { count, type: typeOf(features, options.featureColumn), features, labels };
+}
+
+/** @throws DATASET_TOO_LARGE if the bytes are more than the limit. */
+export function checkSize(sizeBytes: number, limitMib: number): void {
+  const sizeMib = Math.ceil(sizeBytes / 2 ** 20);
+  if (sizeMib > limitMib) {
+    throw new DatasetTooLarge({ sizeMib: String(sizeMib), limitMib: String(limitMib) });
+  }
 }
 
 function trainingPart(batch: RecordBatch, options: ReadOptions): Batch {

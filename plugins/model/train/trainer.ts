@@ -103,6 +103,7 @@ export class Trainer {
       classes: request.classes,
       split,
       width: shape.reduce((product, size) => product * size, 1),
+      limitMib: this.#config.maxFeaturesMib,
     });
     if (rows.count === 0) {
       throw new NoTrainingRows({ version: name });

@@ -445,9 +445,9 @@ export const GetLineageResponseSchema: GenMessage<GetLineageResponse> = /*@__PUR
   messageDesc(file_lamella_data_v1_store_service, 14);
 
 /**
- * Datasets as immutable versions with lineage. Rows travel as Arrow IPC streams, cut at message boundaries: a chunk
- * holds one or more whole encapsulated messages, the first chunk starts with the schema, and all chunks put together are
- * one valid stream. A chunk should stay under 4 MiB.
+ * Datasets as immutable versions with lineage. Rows travel as Arrow IPC: each chunk is a whole, uncompressed stream
+ * with its own schema, so that it can be read by itself; a reader may also put chunks together, since Arrow's readers
+ * take several streams in a row. A chunk should stay under 4 MiB.
  *
  * @generated from service lamella.data.v1.StoreService
  */
