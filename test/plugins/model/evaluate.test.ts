@@ -32,9 +32,7 @@ import {
   GraphBuilder,
   intAttribute,
 } from 'lamella/sdk/onnx';
-import { disturb } from '../../../plugins/model/evaluate/disturbance.ts';
 import { Evaluator } from '../../../plugins/model/evaluate/evaluator.ts';
-import { ClassificationMetrics } from '../../../plugins/model/evaluate/metrics.ts';
 
 const context = { signal: new AbortController().signal } as CallContext;
 
@@ -56,7 +54,7 @@ interface Row {
   readonly source: string;
 }
 
-function arrowOf(rows: readonly Row[]): Uint8Array {
+function batchOf(rows: readonly Row[]): { readonly schema: Schema; readonly batch: RecordBatch } {
   const type = new FixedSizeList(2, new Field('item', new Uint8(), false));
   const pixels = makeData({ type: new Uint8(), data: Uint8Array.from(rows.flatMap((row) => row.image)) });
   const image = makeData({ type, length: rows.length, nullCount: 0, child: pixels });
@@ -84,15 +82,44 @@ function arrowOf(rows: readonly Row[]): Uint8Array {
     length: rows.length,
     children: [id, image, label, source],
   });
-  return tableToIPC(new Table(schema, [new RecordBatch(schema, struct)]), 'stream');
+  return { schema, batch: new RecordBatch(schema, struct) };
 }
 
-function evaluatorOver(rows: readonly Row[], batchRows = 4): Evaluator {
+function manyBatches(parts: readonly (readonly Row[])[]): Uint8Array {
+  const batches = parts.map((part) => batchOf(part));
+  const schema = batches[0]?.schema ?? new Schema([]);
+  return tableToIPC(
+    new Table(
+      schema,
+      batches.map(({ batch }) => batch),
+    ),
+    'stream',
+  );
+}
+
+function arrowOf(rows: readonly Row[]): Uint8Array {
+  return manyBatches([rows]);
+}
+
+/** How a store cuts its rows: chunks of bytes, and how many rows it says there are. */
+interface StoreShape {
+  readonly chunks?: (bytes: Uint8Array) => readonly Uint8Array[];
+  readonly rowCount?: number;
+  readonly onEnd?: () => void;
+}
+
+function evaluatorOver(rows: readonly Row[], batchRows = 4, shape: StoreShape = {}): Evaluator {
+  const cut = shape.chunks ?? ((bytes) => [bytes.subarray(0, 100), bytes.subarray(100)]);
   const store = {
+    getVersion: async () => ({
+      version: { name: 'datasets/d/versions/f', rowCount: BigInt(shape.rowCount ?? rows.length) },
+    }),
     async *readVersion() {
-      const bytes = arrowOf(rows);
-      yield { arrowIpc: bytes.subarray(0, 100) };
-      yield { arrowIpc: bytes.subarray(100) };
+      try {
+        for (const arrowIpc of cut(arrowOf(rows))) yield { arrowIpc };
+      } finally {
+        shape.onEnd?.();
+      }
     },
   } as unknown as Client<typeof StoreService>;
   const registry = {
@@ -168,6 +195,32 @@ describe('evaluation', () => {
     );
   });
 
+  const whole = create(EvaluateRequestSchema, { ...base, model: { case: 'onnx', value: brighterPixel() } });
+
+  it('reads every batch, whether they come as one stream or as a stream each', async () => {
+    const parts = [rows.slice(0, 15), rows.slice(15, 30), rows.slice(30)];
+    const asStreams = (): readonly Uint8Array[] => parts.map(arrowOf);
+    const asOne = (): readonly Uint8Array[] => [manyBatches(parts)];
+    for (const chunks of [asStreams, asOne]) {
+      let ended = 0;
+      const evaluator = evaluatorOver(rows, 4, { chunks, onEnd: () => (ended += 1) });
+      const result = await evaluator.evaluate(whole, context);
+      assert.deepEqual([result.rows, result.accuracy, ended], [40n, 0.8, 1]);
+    }
+  });
+
+  it('gives no figures over a part of the data, and leaves no call open', async () => {
+    let ended = 0;
+    const onEnd = (): void => void (ended += 1);
+    const short = evaluatorOver(rows, 4, { chunks: () => [arrowOf(rows.slice(0, 30))], onEnd });
+    await assert.rejects(short.evaluate(whole, context), reason('ROWS_INCOMPLETE'));
+    const many = evaluatorOver(rows, 4, { chunks: () => [arrowOf(rows), arrowOf(rows)], onEnd });
+    await assert.rejects(many.evaluate(whole, context), reason('ROWS_INCOMPLETE'));
+    const bad = evaluatorOver([{ id: 1, image: [1, 2], label: 7, source: '' }, ...rows], 1, { onEnd });
+    await assert.rejects(bad.evaluate(whole, context), reason('ROW_INVALID'));
+    assert.equal(ended, 3);
+  });
+
   it('refuses what it cannot measure by reason', async () => {
     const evaluate = (init: object, data: readonly Row[] = rows): Promise<unknown> =>
       evaluatorOver(data).evaluate(
@@ -216,68 +269,5 @@ describe('evaluation', () => {
       evaluatorOver(rows).evaluateRobustness(fgsm, context),
       reason('DISTURBANCE_UNSUPPORTED'),
     );
-  });
-});
-
-describe('classification metrics', () => {
-  it('agree with scikit-learn on a worked example', () => {
-    const metrics = new ClassificationMetrics(3);
-    const examples: readonly (readonly [number, readonly number[]])[] = [
-      [0, [0.7, 0.2, 0.1]],
-      [1, [0.6, 0.3, 0.1]],
-      [1, [0.1, 0.8, 0.1]],
-      [2, [0.2, 0.2, 0.6]],
-      [2, [0.1, 0.5, 0.4]],
-    ];
-    for (const [label, probabilities] of examples) metrics.add(label, Float32Array.from(probabilities));
-    const summary = metrics.summary();
-    assert.equal(summary.accuracy, 0.6);
-    assert.deepEqual(
-      summary.confusionMatrix?.map(({ predicted }) => predicted),
-      [
-        [1n, 0n, 0n],
-        [1n, 1n, 0n],
-        [0n, 1n, 1n],
-      ],
-    );
-    assert.deepEqual(
-      summary.perClass?.map(({ precision, recall }) => [precision, recall]),
-      [
-        [0.5, 1],
-        [0.5, 0.5],
-        [1, 0.5],
-      ],
-    );
-    // -(ln .7 + ln .3 + ln .8 + ln .6 + ln .4) / 5
-    assert.ok(Math.abs((summary.logLoss ?? 0) - 0.6421817) < 1e-6);
-    // Confidences .7 right, .6 wrong, .8 right, .6 right, .5 wrong; both .6 share a bin.
-    assert.ok(Math.abs((summary.calibrationError ?? 0) - (0.3 + 0.2 + 0.2 + 0.5) / 5) < 1e-6);
-  });
-
-  it('stay finite for a probability of 0, for no rows and for classes that do not occur', () => {
-    const metrics = new ClassificationMetrics(2);
-    assert.equal(metrics.summary().accuracy, 0);
-    metrics.add(0, Float32Array.of(0, 1));
-    const summary = metrics.summary();
-    assert.ok(Number.isFinite(summary.logLoss));
-    assert.equal(summary.calibrationError, 1);
-    assert.deepEqual(
-      summary.perClass?.map(({ f1 }) => f1),
-      [0, 0],
-    );
-  });
-});
-
-describe('disturbances', () => {
-  it('stay inside the range of the data and leave the original alone', () => {
-    const values = Uint8Array.of(0, 255, 0, 255);
-    const batch = { values, width: 4, labels: [0], slices: [undefined] };
-    const shape = [2, 2];
-    const range = { minimum: 0, maximum: 255 };
-    const blurred = disturb(batch, { kind: Disturbance.BLUR, strength: 1, seed: 0, shape, range });
-    assert.deepEqual([...blurred.values], [128, 128, 128, 128]);
-    const faded = disturb(batch, { kind: Disturbance.CONTRAST, strength: 0.5, seed: 0, shape, range });
-    assert.deepEqual([...faded.values], [64, 191, 64, 191]);
-    assert.deepEqual([...values], [0, 255, 0, 255]);
   });
 });
