@@ -68,7 +68,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
     description: 'Multinomial logistic regression; the fastest, and a baseline that others must beat',
     parameters: Type.Object({}, { additionalProperties: false }),
     inputRanks: [],
-    hyperparameters: { ...ADAM, epochs: 20, learningRate: 0.002 },
+    hyperparameters: { ...ADAM, epochs: 12, learningRate: 0.003 },
     build: (context, features, { classes }) => dense(context, flatten(context, features), classes),
   },
   {

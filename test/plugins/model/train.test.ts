@@ -64,17 +64,22 @@ function store(streams: readonly Uint8Array[]): Client<typeof StoreService> {
   });
 }
 
-function trainer(...given: readonly Uint8Array[]): Trainer {
-  const streams = given.length === 0 ? [arrowStream()] : given;
+const CONFIG = { maxFeaturesMib: 64, threads: 1, progressIntervalMs: 50 };
+
+function hostOf(streams: readonly Uint8Array[]): ConstructorParameters<typeof Trainer>[0] {
   const catalog = catalogService(new Catalog({ maxParameters: 1_000_000 }));
   const clients = new Map<DescService, unknown>([
     [StoreService, store(streams)],
     [CatalogService, direct<typeof CatalogService>(catalog)],
   ]);
-  return new Trainer({
-    config: { maxFeaturesMib: 64, threads: 1, progressIntervalMs: 50 },
+  return {
+    config: CONFIG,
     call: <Service extends DescService>(service: Service) => clients.get(service) as Client<Service>,
-  });
+  };
+}
+
+function trainer(...given: readonly Uint8Array[]): Trainer {
+  return new Trainer(hostOf(given.length === 0 ? [arrowStream()] : given));
 }
 
 function context(signal: AbortSignal = new AbortController().signal): CallContext {
@@ -239,6 +244,11 @@ describe('model.train', function () {
       'COLUMN_UNUSABLE',
       'TRAINING_DIVERGED',
     ]);
+  });
+
+  it('refuses a dataset whose features do not fit the limit', async () => {
+    const one = new Trainer({ ...hostOf([arrowStream()]), config: { ...CONFIG, maxFeaturesMib: 0.01 } });
+    assert.equal(await reasonOf(one, {}), 'DATASET_TOO_LARGE');
   });
 
   it('stops in the middle when the caller cancels', async () => {
