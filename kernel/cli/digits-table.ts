@@ -1,6 +1,6 @@
 import Table from 'cli-table3';
 import type { DigitsReport } from '../../examples/digits/digits-report.ts';
-import { PLAIN } from './plugin-table.ts';
+import { PLAIN, tableText } from './plugin-table.ts';
 
 /** The figures of the digits example as a table for a terminal of 80 columns. */
 export function digitsTable(report: DigitsReport): string {
@@ -14,7 +14,7 @@ export function digitsTable(report: DigitsReport): string {
     ...report.stages.map(({ name, durationMs }) => [`time: ${name}`, `${(durationMs / 1000).toFixed(2)} s`]),
     ['time: all', `${(report.durationMs / 1000).toFixed(2)} s`],
   );
-  return `\n${table.toString()}\n`;
+  return `\n${tableText(table)}\n`;
 }
 
 function count(value: number): string {

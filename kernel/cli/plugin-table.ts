@@ -50,7 +50,16 @@ export function pluginTable(plugins: readonly Plugin[]): string {
   const reasons = rows
     .filter(({ reason }) => reason !== '')
     .map(({ id, reason }) => wrap(`${id}: ${reason}`));
-  return [table.toString(), ...reasons].join('\n');
+  return [tableText(table), ...reasons].join('\n');
+}
+
+/** A table as lines without trailing spaces. */
+export function tableText(table: { toString(): string }): string {
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
 }
 
 /** Columns by spaces alone: fits pipes, logs and terminals without line-drawing characters. */

@@ -23,7 +23,8 @@ export class StageLines implements StageReporter {
       format: `${name.padEnd(NAME_WIDTH)} [{bar}] {percentage}% {unit}`,
       barsize: 30,
       clearOnComplete: true,
-      linewrap: false,
+      // A process that is stopped at once could not switch it on again.
+      linewrap: true,
       stream: process.stdout,
     });
     this.#bar.start(1, 0, { unit: '' });
