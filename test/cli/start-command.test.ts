@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, watch } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -7,43 +6,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { EchoService } from '../../examples/echo/gen/echo/v1/echo_service_pb.ts';
 import { parseAddress, withService } from '../../kernel/cli/connect.ts';
+import { Lamella, ROOT } from './lamella-process.ts';
 
-const ROOT = path.resolve(import.meta.dirname, '..', '..', '..');
-const MAIN = path.join(ROOT, 'dist', 'kernel', 'cli', 'main.js');
 const ECHO = path.join(ROOT, 'examples', 'echo');
-
-interface Ended {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** `lamella` as a process of its own. */
-class Lamella {
-  readonly process: ChildProcess;
-  readonly ended: Promise<Ended>;
-  /** Resolves when it has said that it is stopping. */
-  readonly stopping: Promise<void>;
-
-  constructor(words: readonly string[]) {
-    const child = spawn(process.execPath, [MAIN, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
-    const out: Buffer[] = [];
-    const err: Buffer[] = [];
-    child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
-    child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
-    this.process = child;
-    this.stopping = new Promise((resolve) => {
-      child.stderr.on('data', () => {
-        if (Buffer.concat(err).includes('once more stops at once')) resolve();
-      });
-    });
-    this.ended = new Promise((resolve) => {
-      child.once('close', (code) => {
-        resolve({ code, out: Buffer.concat(out).toString(), err: Buffer.concat(err).toString() });
-      });
-    });
-  }
-}
 
 interface Ready {
   readonly grpc: string;
