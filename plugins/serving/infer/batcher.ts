@@ -1,3 +1,4 @@
+import { isDeclaredError } from 'lamella/sdk';
 import type { OrtTensors } from 'lamella/sdk/ort';
 import { batchKey, hasRows, joinRows, takeRows } from './batch.ts';
 import { QueueFull, RequestExpired } from './errors.ts';
@@ -171,7 +172,9 @@ export class Batcher {
 
   async #execute(batch: readonly Entry[]): Promise<void> {
     if (batch.length > 1 && (await this.#runTogether(batch))) return;
-    for (const entry of batch) await this.#runAlone(entry);
+    // A request gets two runs at the most, so that one which ends its process does it no more often.
+    const mayRetry = batch.length === 1;
+    for (const entry of batch) await this.#runAlone(entry, mayRetry);
   }
 
   /** Runs a joined batch; false when each request has to run alone instead. */
@@ -181,9 +184,12 @@ export class Batcher {
     let outputs: OrtTensors;
     try {
       outputs = await this.#options.run(joinRows(batch.map(({ tensors }) => tensors)));
-    } catch {
-      // One request may have spoilt the run for all; alone, each gets what it deserves.
-      return false;
+    } catch (error) {
+      // One request may have spoilt the run for all; alone, each gets what it deserves. Not so after a time-out: one after
+      // another they would hold the slot for as long again each.
+      if (!hasReason(error, 'ORT_TIMED_OUT')) return false;
+      for (const entry of batch) entry.reject(error);
+      return true;
     }
     if (!hasRows(outputs, rows)) {
       // The first dimension is not the batch after all.
@@ -201,7 +207,7 @@ export class Batcher {
     return true;
   }
 
-  async #runAlone(entry: Entry): Promise<void> {
+  async #runAlone(entry: Entry, mayRetry: boolean): Promise<void> {
     if (entry.signal.aborted) return entry.reject(entry.abortError());
     const startMs = performance.now();
     try {
@@ -210,6 +216,8 @@ export class Batcher {
       this.#options.onRun(entry.rows, runMs);
       entry.resolve({ outputs, queueMs: startMs - entry.queuedMs, runMs });
     } catch (error) {
+      // The process was killed, most likely not by this request; inference changes nothing, so it may run again.
+      if (mayRetry && hasReason(error, 'ORT_CHILD_EXITED')) return this.#runAlone(entry, false);
       entry.reject(error);
     }
   }
@@ -218,4 +226,8 @@ export class Batcher {
     if (this.#busy > 0 || this.#queue.size > 0) return;
     for (const wake of this.#idleWaiters.splice(0)) wake();
   }
+}
+
+function hasReason(error: unknown, reason: string): boolean {
+  return isDeclaredError(error) && error.reason === reason;
 }

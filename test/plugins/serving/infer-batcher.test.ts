@@ -104,6 +104,34 @@ describe('the batcher of serving.infer', () => {
     assert.deepEqual(model.batches, [[1, -1, 3], [1], [-1], [3]]);
   });
 
+  it('runs a request once more when its process ended under it, and then no more', async () => {
+    let runs = 0;
+    const dying = async (tensors: OrtTensors): Promise<OrtTensors> => {
+      runs += 1;
+      if (runs !== 2) throw new DeclaredError({ reason: 'ORT_CHILD_EXITED', code: 14, message: 'killed' });
+      return tensors;
+    };
+    const subject = batcher({ run: dying });
+    assert.deepEqual(valuesOf((await subject.submit(request(rows(5)))).outputs['x']), [5]);
+    runs = 10;
+    assert.equal(await subject.submit(request(rows(5))).catch(reason), 'ORT_CHILD_EXITED');
+    assert.equal(runs, 12);
+  });
+
+  it('does not run the requests of a batch again that took too long', async () => {
+    let runs = 0;
+    const slow = async (): Promise<OrtTensors> => {
+      runs += 1;
+      throw new DeclaredError({ reason: 'ORT_TIMED_OUT', code: 4, message: 'too long' });
+    };
+    const subject = batcher({ run: slow });
+    const reasons = await Promise.all(
+      [1, 2].map((value) => subject.submit(request(rows(value))).catch(reason)),
+    );
+    assert.deepEqual(reasons, ['ORT_TIMED_OUT', 'ORT_TIMED_OUT']);
+    assert.equal(runs, 1);
+  });
+
   it('drops a cancelled request at once and does not run it', async () => {
     const subject = batcher({ maxBatchRows: 1 });
     const abort = new AbortController();
