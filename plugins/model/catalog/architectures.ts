@@ -56,7 +56,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
       { additionalProperties: false },
     ),
     inputRanks: [2, 3],
-    hyperparameters: { ...ADAM, epochs: 10, learningRate: 0.002 },
+    hyperparameters: { ...ADAM, epochs: 6, learningRate: 0.003 },
     build: (context, features, { classes, parameters }) => {
       const first = convolve(context, toImage(context, features), parameters['filters1'] ?? 0);
       const second = convolve(context, first, parameters['filters2'] ?? 0);
