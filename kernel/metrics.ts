@@ -1,4 +1,9 @@
-import { Counter as PromCounter, Gauge as PromGauge, Histogram as PromHistogram, Registry } from 'prom-client';
+import {
+  Counter as PromCounter,
+  Gauge as PromGauge,
+  Histogram as PromHistogram,
+  Registry,
+} from 'prom-client';
 import {
   Code,
   type Counter,
@@ -217,7 +222,11 @@ class Family implements Counter, Gauge, Histogram {
   }
 }
 
-function createMetric({ kind, options }: Declaration, labelNames: readonly string[], registry: Registry): PromMetric {
+function createMetric(
+  { kind, options }: Declaration,
+  labelNames: readonly string[],
+  registry: Registry,
+): PromMetric {
   const configuration = { name: options.name, help: options.help, labelNames, registers: [registry] };
   switch (kind) {
     case 'counter':
@@ -230,7 +239,8 @@ function createMetric({ kind, options }: Declaration, labelNames: readonly strin
 }
 
 function checkNames({ kind, options }: Declaration): void {
-  const problem = nameProblem(options) ?? (kind === 'histogram' ? bucketProblem(options.buckets ?? []) : undefined);
+  const problem =
+    nameProblem(options) ?? (kind === 'histogram' ? bucketProblem(options.buckets ?? []) : undefined);
   if (problem !== undefined) throw new MetricInvalid({ metric: String(options.name).slice(0, 200), problem });
 }
 
@@ -238,10 +248,16 @@ function nameProblem({ name, help, labels = [] }: MetricOptions): string | undef
   if (!NAME.test(name)) return `its name must match ${String(NAME)}`;
   if (typeof help !== 'string' || help === '') return 'it has no help text';
   const label = labels.find((candidate) => !LABEL.test(candidate) || candidate === 'le');
-  return label === undefined ? undefined : `label '${label.slice(0, 100)}' must match ${String(LABEL)} and not be 'le'`;
+  return label === undefined
+    ? undefined
+    : `label '${label.slice(0, 100)}' must match ${String(LABEL)} and not be 'le'`;
 }
 
 function bucketProblem(buckets: readonly number[]): string | undefined {
-  const isAscending = buckets.every((bound, index) => bound > (buckets[index - 1] ?? Number.NEGATIVE_INFINITY));
-  return isAscending && buckets.length > 0 ? undefined : 'its bucket bounds must be numbers in ascending order';
+  const isAscending = buckets.every(
+    (bound, index) => bound > (buckets[index - 1] ?? Number.NEGATIVE_INFINITY),
+  );
+  return isAscending && buckets.length > 0
+    ? undefined
+    : 'its bucket bounds must be numbers in ascending order';
 }

@@ -9,10 +9,16 @@ import type { Metrics } from '../sdk/index.ts';
  * observers that live as long as the process, one set a kernel.
  */
 export function createProcessMetrics(metrics: Metrics): () => void {
-  const cpu = metrics.counter({ name: 'process_cpu_seconds_total', help: 'CPU time used, user and system, in seconds.' });
+  const cpu = metrics.counter({
+    name: 'process_cpu_seconds_total',
+    help: 'CPU time used, user and system, in seconds.',
+  });
   const resident = metrics.gauge({ name: 'process_resident_memory_bytes', help: 'Memory held in RAM.' });
   const heap = metrics.gauge({ name: 'nodejs_heap_size_used_bytes', help: 'JavaScript heap in use.' });
-  const external = metrics.gauge({ name: 'nodejs_external_memory_bytes', help: 'Memory of buffers and C++ objects.' });
+  const external = metrics.gauge({
+    name: 'nodejs_external_memory_bytes',
+    help: 'Memory of buffers and C++ objects.',
+  });
   const utilization = metrics.gauge({
     name: 'nodejs_eventloop_utilization_ratio',
     help: 'Share of time the event loop was busy since the last exposition, 0 to 1.',

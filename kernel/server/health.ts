@@ -8,7 +8,8 @@ import { Code, defineError, type ErrorType, type ServiceImplementation } from '.
 export const HealthServiceUnknown: ErrorType<'service'> = defineError({
   reason: 'HEALTH_SERVICE_UNKNOWN',
   code: Code.NOT_FOUND,
-  message: ({ service }) => `No service '${service}' is known; List shows the names, the empty name means the whole server.`,
+  message: ({ service }) =>
+    `No service '${service}' is known; List shows the names, the empty name means the whole server.`,
 });
 
 /** Whether a service serves. */

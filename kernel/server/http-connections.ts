@@ -3,8 +3,14 @@ import type { Duplex } from 'node:stream';
 
 /** Statuses of what Node's HTTP parser and its timers report. */
 const STATUS_OF_PARSER_CODE: Readonly<Record<string, { readonly line: string; readonly message: string }>> = {
-  HPE_HEADER_OVERFLOW: { line: '431 Request Header Fields Too Large', message: 'The request headers are too large.' },
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: { line: '413 Payload Too Large', message: 'The chunk extensions are too large.' },
+  HPE_HEADER_OVERFLOW: {
+    line: '431 Request Header Fields Too Large',
+    message: 'The request headers are too large.',
+  },
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: {
+    line: '413 Payload Too Large',
+    message: 'The chunk extensions are too large.',
+  },
   ERR_HTTP_REQUEST_TIMEOUT: { line: '408 Request Timeout', message: 'The request took too long to arrive.' },
 };
 const BAD_REQUEST = { line: '400 Bad Request', message: 'The request is not valid HTTP/1.1.' };
@@ -51,7 +57,12 @@ export class HttpConnections {
     }
     const { line, message } = STATUS_OF_PARSER_CODE[error.code ?? ''] ?? BAD_REQUEST;
     const body = JSON.stringify({
-      error: { code: Number(line.slice(0, 3)), status: 'INVALID_ARGUMENT', reason: 'HTTP_REQUEST_INVALID', message },
+      error: {
+        code: Number(line.slice(0, 3)),
+        status: 'INVALID_ARGUMENT',
+        reason: 'HTTP_REQUEST_INVALID',
+        message,
+      },
     });
     socket.end(
       `HTTP/1.1 ${line}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,

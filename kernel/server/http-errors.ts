@@ -35,14 +35,16 @@ export const HttpBodyTooLarge: ErrorType<'limit'> = defineError({
 export const HttpBodyTimeout: ErrorType<'timeoutMs'> = defineError({
   reason: 'HTTP_BODY_TIMEOUT',
   code: Code.DEADLINE_EXCEEDED,
-  message: ({ timeoutMs }) => `No byte of the request body arrived for ${timeoutMs} ms; send the request again.`,
+  message: ({ timeoutMs }) =>
+    `No byte of the request body arrived for ${timeoutMs} ms; send the request again.`,
 });
 
 /** The client went away. */
 export const HttpClientGone: ErrorType = defineError({
   reason: 'HTTP_CLIENT_GONE',
   code: Code.CANCELLED,
-  message: () => 'The client closed the connection before the request was complete; send it again if it still matters.',
+  message: () =>
+    'The client closed the connection before the request was complete; send it again if it still matters.',
 });
 
 /** The listener cannot pass this request to a handler. */

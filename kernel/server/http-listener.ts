@@ -83,9 +83,13 @@ export class HttpListener {
     this.#server.maxConnections = this.#limits.maxConnections;
     this.#server.on('connection', (socket) => this.#connections.add(socket));
     this.#server.on('clientError', (error, socket) => this.#connections.refuse(error, socket));
-    this.#server.on('request', (incoming, outgoing) => void this.#exchange({ incoming, outgoing, isWaiting: false }));
-    this.#server.on('checkContinue', (incoming, outgoing) =>
-      void this.#exchange({ incoming, outgoing, isWaiting: true }),
+    this.#server.on(
+      'request',
+      (incoming, outgoing) => void this.#exchange({ incoming, outgoing, isWaiting: false }),
+    );
+    this.#server.on(
+      'checkContinue',
+      (incoming, outgoing) => void this.#exchange({ incoming, outgoing, isWaiting: true }),
     );
   }
 
@@ -175,7 +179,9 @@ export class HttpListener {
     const context: HttpContext = { signal: state.abort.signal, peer: state.peer };
     const response = await this.#chain(made.request, context, mount.handler);
     if (!(response instanceof Response)) {
-      throw new TypeError(`The HTTP handler of '${mount.owner}' answered with something that is no Response.`);
+      throw new TypeError(
+        `The HTTP handler of '${mount.owner}' answered with something that is no Response.`,
+      );
     }
     return response;
   }
@@ -184,12 +190,18 @@ export class HttpListener {
     const interceptors = this.#options.interceptors ?? [];
     const step = async (index: number): Promise<Response> => {
       const interceptor = interceptors[index];
-      return interceptor === undefined ? handler(request, context) : interceptor(request, context, () => step(index + 1));
+      return interceptor === undefined
+        ? handler(request, context)
+        : interceptor(request, context, () => step(index + 1));
     };
     return step(0);
   }
 
-  async #send(response: Response, { incoming, outgoing, isWaiting }: RawExchange, state: ExchangeState): Promise<void> {
+  async #send(
+    response: Response,
+    { incoming, outgoing, isWaiting }: RawExchange,
+    state: ExchangeState,
+  ): Promise<void> {
     if (outgoing.destroyed) {
       await response.body?.cancel();
       return;

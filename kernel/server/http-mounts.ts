@@ -35,7 +35,8 @@ export class HttpMounts {
    * @throws HTTP_PREFIX_INVALID, HTTP_PREFIX_TAKEN
    */
   add(prefix: string, handler: FetchHandler, owner: string): HttpMount {
-    if (!PREFIX.test(prefix) || prefix.length > 200) throw new HttpPrefixInvalid({ prefix: prefix.slice(0, 200) });
+    if (!PREFIX.test(prefix) || prefix.length > 200)
+      throw new HttpPrefixInvalid({ prefix: prefix.slice(0, 200) });
     const held = this.#mounts.get(prefix);
     if (held !== undefined && held.owner !== owner) throw new HttpPrefixTaken({ prefix, owner: held.owner });
     const mount = new Mount({ prefix, handler, owner }, () => {
@@ -53,7 +54,10 @@ export class HttpMounts {
     }
     const root = this.#mounts.get('/');
     if (root !== undefined) return root;
-    throw new HttpPathNotFound({ path: path.slice(0, 200), known: this.prefixes().join(', ') || 'nothing yet' });
+    throw new HttpPathNotFound({
+      path: path.slice(0, 200),
+      known: this.prefixes().join(', ') || 'nothing yet',
+    });
   }
 
   /** All prefixes in alphabetical order. */

@@ -57,7 +57,8 @@ export interface IncomingRequest {
  */
 export function toRequest({ incoming, url, requestId, signal, limits }: RequestParts): IncomingRequest {
   const method = (incoming.method ?? 'GET').toUpperCase();
-  if (FORBIDDEN_METHODS.has(method)) throw new HttpRequestInvalid({ problem: `method ${method} is not served` });
+  if (FORBIDDEN_METHODS.has(method))
+    throw new HttpRequestInvalid({ problem: `method ${method} is not served` });
   checkLength(incoming, limits);
   const headers = new Headers();
   for (let index = 0; index + 1 < incoming.rawHeaders.length; index += 2) {
@@ -113,7 +114,10 @@ class BodySource {
 
   pull(): void {
     const timeoutMs = this.#limits.bodyIdleTimeoutMs;
-    this.#timer = setTimeout(() => this.#fail(new HttpBodyTimeout({ timeoutMs: String(timeoutMs) })), timeoutMs);
+    this.#timer = setTimeout(
+      () => this.#fail(new HttpBodyTimeout({ timeoutMs: String(timeoutMs) })),
+      timeoutMs,
+    );
     this.#incoming.resume();
   }
 

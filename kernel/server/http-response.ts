@@ -23,7 +23,11 @@ const LATER: unique symbol = Symbol('later');
  * @returns bytes of the body that were written. Rejects when the body fails or the client stalls; the socket is then
  * closed, which is the only way to tell a client that an answer is not complete.
  */
-export async function sendResponse(response: Response, outgoing: ServerResponse, options: SendOptions): Promise<number> {
+export async function sendResponse(
+  response: Response,
+  outgoing: ServerResponse,
+  options: SendOptions,
+): Promise<number> {
   writeHeaders(response, outgoing);
   if (options.isHeadOnly || response.body === null) {
     await response.body?.cancel();

@@ -22,11 +22,17 @@ export interface MetricsListenerOptions {
 
 /** A listener of its own for `GET /metrics`, so that a scraper needs no way to the plugins. */
 export function createMetricsListener({ metrics, ...options }: MetricsListenerOptions): HttpListener {
-  const listener = new HttpListener({ ...options, name: 'metrics', limits: { maxBodyBytes: 0, maxConnections: 100 } });
+  const listener = new HttpListener({
+    ...options,
+    name: 'metrics',
+    limits: { maxBodyBytes: 0, maxConnections: 100 },
+  });
   const handler = async (request: Request): Promise<Response> => {
     if (request.method !== 'GET') throw new MetricsReadOnly({});
     const text = await metrics.exposition();
-    return new Response(text, { headers: { 'content-type': metrics.contentType, 'cache-control': 'no-store' } });
+    return new Response(text, {
+      headers: { 'content-type': metrics.contentType, 'cache-control': 'no-store' },
+    });
   };
   listener.mount('/metrics', handler, 'kernel');
   return listener;

@@ -1,11 +1,11 @@
 import { create, type DescFile, type DescService, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
+import type { ServerReflection } from '../../proto/gen/grpc/reflection/v1/reflection_pb.ts';
 import {
   type ServerReflectionRequest,
   type ServerReflectionResponseSchema,
-  ServerReflection,
 } from '../../proto/gen/grpc/reflection/v1/reflection_pb.ts';
-import { ServerReflection as ServerReflectionAlpha } from '../../proto/gen/grpc/reflection/v1alpha/reflection_pb.ts';
+import type { ServerReflection as ServerReflectionAlpha } from '../../proto/gen/grpc/reflection/v1alpha/reflection_pb.ts';
 import { Code, type ServiceImplementation } from '../../sdk/index.ts';
 
 /** Descriptors of what is served at this moment. */
@@ -32,7 +32,11 @@ export function createReflectionServices(source: DescriptorSource): {
   }
   return {
     v1: { serverReflectionInfo },
-    v1alpha: { serverReflectionInfo: serverReflectionInfo as ServiceImplementation<typeof ServerReflectionAlpha>['serverReflectionInfo'] },
+    v1alpha: {
+      serverReflectionInfo: serverReflectionInfo as ServiceImplementation<
+        typeof ServerReflectionAlpha
+      >['serverReflectionInfo'],
+    },
   };
 }
 
@@ -41,7 +45,11 @@ function answer(source: DescriptorSource, request: ServerReflectionRequest['mess
     case 'listServices':
       return {
         case: 'listServicesResponse',
-        value: { service: [...source()].map(({ typeName }) => ({ name: typeName })).toSorted((a, b) => (a.name < b.name ? -1 : 1)) },
+        value: {
+          service: [...source()]
+            .map(({ typeName }) => ({ name: typeName }))
+            .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+        },
       };
     case 'fileByFilename':
       return file(files(source).get(request.value.replace(/\.proto$/, '')), request.value);
@@ -51,11 +59,17 @@ function answer(source: DescriptorSource, request: ServerReflectionRequest['mess
       // Nothing here is proto2, so no message has extensions; unknown types are told apart all the same.
       return bySymbol(source, request.value) === undefined
         ? notFound(request.value)
-        : { case: 'allExtensionNumbersResponse', value: { baseTypeName: request.value, extensionNumber: [] } };
+        : {
+            case: 'allExtensionNumbersResponse',
+            value: { baseTypeName: request.value, extensionNumber: [] },
+          };
     case 'fileContainingExtension':
       return notFound(request.value.containingType);
     case undefined:
-      return error(Code.INVALID_ARGUMENT, 'The request names nothing to look up; set one of message_request.');
+      return error(
+        Code.INVALID_ARGUMENT,
+        'The request names nothing to look up; set one of message_request.',
+      );
   }
 }
 

@@ -1,11 +1,5 @@
-import {
-  create,
-  type DescMessage,
-  fromBinary,
-  type MessageInitShape,
-  toBinary,
-} from '@bufbuild/protobuf';
-import { type Any, AnySchema, anyPack, anyUnpack, durationFromMs } from '@bufbuild/protobuf/wkt';
+import { type DescMessage, fromBinary } from '@bufbuild/protobuf';
+import { type Any, anyUnpack } from '@bufbuild/protobuf/wkt';
 import {
   BadRequestSchema,
   ErrorInfoSchema,
@@ -15,6 +9,7 @@ import {
 import { StatusSchema } from '../../proto/gen/google/rpc/status_pb.ts';
 import { type CallHeaders, Code, DeclaredError, isDeclaredError } from '../../sdk/index.ts';
 import { StatusError } from '../status-error.ts';
+import { detail, detailsOf, packStatus, statusMessage } from './status-details.ts';
 
 /** A status as it goes on the wire. */
 export interface WireStatus {
@@ -41,48 +36,42 @@ export function toStatus(error: unknown, requestId: () => string): WireStatus {
     const { code, message, detailsBin, trailers } = error;
     return { code, message, detailsBin, trailers };
   }
-  if (error instanceof Error && error.name === 'AbortError') {
-    return { code: Code.CANCELLED, message: 'The call was cancelled.', detailsBin: undefined, trailers: new Map() };
-  }
+  const ended = endedEarly(error);
+  if (ended !== undefined) return ended;
   const id = requestId();
   return status({ code: Code.INTERNAL, message: `${INTERNAL_TEXT} ${id}.` }, [
     detail(RequestInfoSchema, { requestId: id }),
   ]);
 }
 
+/** The status of a call that its own signal ended, by what the signal threw. */
+function endedEarly(error: unknown): WireStatus | undefined {
+  const name = error instanceof Error ? error.name : '';
+  if (name === 'AbortError') return bare(Code.CANCELLED, 'The call was cancelled.');
+  if (name === 'TimeoutError') {
+    return bare(
+      Code.DEADLINE_EXCEEDED,
+      'The time for the call was over before it was done; allow it more time.',
+    );
+  }
+  return undefined;
+}
+
+function bare(code: Code, message: string): WireStatus {
+  return { code, message, detailsBin: undefined, trailers: new Map() };
+}
+
 function declared(error: DeclaredError): WireStatus {
-  const { code, message, reason, metadata, retryAfterMs, violations, domain } = error;
-  const details = [
-    detail(ErrorInfoSchema, {
-      reason,
-      domain: domain === '' ? DOMAIN : domain,
-      metadata: { ...metadata },
-    }),
-  ];
-  if (retryAfterMs !== undefined) {
-    details.push(detail(RetryInfoSchema, { retryDelay: durationFromMs(retryAfterMs) }));
-  }
-  if (violations.length > 0) {
-    const fieldViolations = violations.map(({ field, description }) => ({ field, description }));
-    details.push(detail(BadRequestSchema, { fieldViolations }));
-  }
+  const { code, message, retryAfterMs, domain } = error;
+  const details = detailsOf(error, domain === '' ? DOMAIN : domain);
   const pushback = new Map(
     retryAfterMs === undefined ? [] : [['grpc-retry-pushback-ms', String(Math.ceil(retryAfterMs))] as const],
   );
-  return { ...status({ code, message }, details), trailers: pushback };
-}
-
-function detail<Desc extends DescMessage>(schema: Desc, init: MessageInitShape<Desc>): Any {
-  return anyPack(schema, create(schema, init));
+  return { ...status({ code, message: statusMessage(message) }, details), trailers: pushback };
 }
 
 function status({ code, message }: { code: Code; message: string }, details: Any[]): WireStatus {
-  const packed = create(StatusSchema, {
-    code,
-    message,
-    details: details.map((any) => create(AnySchema, any)),
-  });
-  return { code, message, detailsBin: toBinary(StatusSchema, packed), trailers: new Map() };
+  return { code, message, detailsBin: packStatus(code, message, details), trailers: new Map() };
 }
 
 /** Gives a status from the wire back its declared reason, so that callers can compare reasons. */

@@ -3,7 +3,11 @@ import { runInNewContext } from 'node:vm';
 import { createLogger, type KernelLogger, type LoggerOptions } from '../../kernel/logger.ts';
 import { DeclaredError, Code } from '../../sdk/index.ts';
 
-function capture(options: LoggerOptions = {}): { log: KernelLogger; lines: string[]; last(): Record<string, unknown> } {
+function capture(options: LoggerOptions = {}): {
+  log: KernelLogger;
+  lines: string[];
+  last(): Record<string, unknown>;
+} {
   const lines: string[] = [];
   const log = createLogger({
     format: 'json',
@@ -42,7 +46,10 @@ describe('logger', () => {
 
   it('gives children the fields of their parents, which a line cannot override', () => {
     const { log, last } = capture();
-    log.child({ plugin: 'data.store' }).child({ instance: 2 }).warn('slow', { plugin: 'forged', level: 'x', time: 1 });
+    log
+      .child({ plugin: 'data.store' })
+      .child({ instance: 2 })
+      .warn('slow', { plugin: 'forged', level: 'x', time: 1 });
     assert.deepEqual(last(), {
       time: '2026-01-02T03:04:05.678Z',
       level: 'warn',
@@ -56,7 +63,12 @@ describe('logger', () => {
     const { log, last } = capture();
     log.info('x', {
       password: 'p',
-      nested: { apiKey: 'k', headers: new Map([['authorization', 'Bearer abc']]), maxTokens: 12, token: ['a'] },
+      nested: {
+        apiKey: 'k',
+        headers: new Map([['authorization', 'Bearer abc']]),
+        maxTokens: 12,
+        token: ['a'],
+      },
     });
     assert.deepEqual(
       { password: last()['password'], nested: last()['nested'] },
@@ -84,7 +96,11 @@ describe('logger', () => {
     const cause = runInNewContext("new TypeError('inner')") as Error;
     const error = new DeclaredError({ reason: 'MODEL_GONE', code: Code.NOT_FOUND, message: 'gone', cause });
     log.error('failed', { error });
-    const written = last()['error'] as { reason: string; stack: string; cause: { name: string; message: string } };
+    const written = last()['error'] as {
+      reason: string;
+      stack: string;
+      cause: { name: string; message: string };
+    };
     assert.equal(written.reason, 'MODEL_GONE');
     assert.match(written.stack, /gone\n\s+at /);
     assert.deepEqual([written.cause.name, written.cause.message], ['TypeError', 'inner']);
@@ -110,7 +126,14 @@ describe('logger', () => {
       never: new Date(Number.NaN),
       nothing: null,
       call: () => 1,
-      hostile: new Proxy({}, { ownKeys: () => { throw new Error('no'); } }),
+      hostile: new Proxy(
+        {},
+        {
+          ownKeys: () => {
+            throw new Error('no');
+          },
+        },
+      ),
     });
     const line = last();
     assert.deepEqual(line['cycle'], { self: '[circular]' });
@@ -119,7 +142,15 @@ describe('logger', () => {
     assert.equal((line['list'] as unknown[]).length, 101);
     assert.equal(Object.keys(line['wide'] as object).length, 101);
     assert.deepEqual(
-      [line['set'], line['bytes'], line['big'], line['notANumber'], line['when'], line['never'], line['nothing']],
+      [
+        line['set'],
+        line['bytes'],
+        line['big'],
+        line['notANumber'],
+        line['when'],
+        line['never'],
+        line['nothing'],
+      ],
       [[1], '[5 bytes]', '12', 'NaN', '1970-01-01T00:00:00.000Z', '[invalid date]', null],
     );
     assert.deepEqual([line['call'], line['hostile']], ['[function]', '[unreadable]']);

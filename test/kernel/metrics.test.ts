@@ -63,7 +63,10 @@ describe('metrics', () => {
     const metrics = new MetricsRegistry();
     const scope = metrics.scope('data.store');
     scope.counter(calls);
-    const conflict = { reason: 'METRIC_CONFLICT', metadata: { metric: 'test_calls_total', owner: 'data.store' } };
+    const conflict = {
+      reason: 'METRIC_CONFLICT',
+      metadata: { metric: 'test_calls_total', owner: 'data.store' },
+    };
     assert.throws(() => metrics.scope('data.clean').counter(calls), conflict);
     assert.throws(() => scope.gauge(calls), conflict);
   });
@@ -73,7 +76,8 @@ describe('metrics', () => {
     'an endless name': (scope) => scope.counter({ name: 'a'.repeat(201), help: 'x' }),
     'no help text': (scope) => scope.counter({ name: 'a', help: '' }),
     'a reserved label': (scope) => scope.counter({ name: 'a', help: 'x', labels: ['__x'] }),
-    'the label of buckets': (scope) => scope.histogram({ name: 'a', help: 'x', labels: ['le'], buckets: [1] }),
+    'the label of buckets': (scope) =>
+      scope.histogram({ name: 'a', help: 'x', labels: ['le'], buckets: [1] }),
     'no buckets': (scope) => scope.histogram({ name: 'a', help: 'x', buckets: [] }),
     'buckets out of order': (scope) => scope.histogram({ name: 'a', help: 'x', buckets: [2, 1] }),
   };
@@ -109,7 +113,10 @@ describe('metrics', () => {
       'test_calls_total{method="b\\"\\n\\\\"} 1',
     ]);
     const long = new MetricsRegistry();
-    long.scope('x.y').counter(calls).add(1, { method: 'x'.repeat(300) });
+    long
+      .scope('x.y')
+      .counter(calls)
+      .add(1, { method: 'x'.repeat(300) });
     assert.deepEqual(await samples(long, 'test_calls'), [`test_calls_total{method="${'x'.repeat(256)}"} 1`]);
   });
 
@@ -117,7 +124,11 @@ describe('metrics', () => {
     const metrics = new MetricsRegistry();
     await metrics.exposition();
     const text = await metrics.exposition();
-    for (const name of ['process_cpu_seconds_total', 'process_resident_memory_bytes', 'process_start_time_seconds']) {
+    for (const name of [
+      'process_cpu_seconds_total',
+      'process_resident_memory_bytes',
+      'process_start_time_seconds',
+    ]) {
       const value = Number(new RegExp(`^${name} (.*)$`, 'm').exec(text)?.[1]);
       assert.ok(value > 0, name);
     }
