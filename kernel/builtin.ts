@@ -39,4 +39,3 @@ export function builtinSlot(services: readonly BuiltinService[], version: string
   slot.swap(instance);
   return slot;
 }
-

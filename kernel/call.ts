@@ -94,6 +94,12 @@ export class Call implements CallContext {
     this.#controller?.abort(this.#abortReason);
   }
 
+  /** What a failure means to the caller: an implementation that was told to stop says only "aborted", the call knows why. */
+  explain(error: unknown): unknown {
+    const isAbort = error instanceof Error && error.name === 'AbortError';
+    return isAbort && this.#abortReason !== undefined ? this.#abortReason : error;
+  }
+
   /** The call is over: whatever still waits on its signal is told to stop. */
   end(): void {
     this.#controller?.abort(CALL_OVER);

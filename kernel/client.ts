@@ -108,10 +108,7 @@ function earliest(first: number | undefined, second: number | undefined): number
   return second === undefined ? first : Math.min(first, second);
 }
 
-function combine(
-  first: AbortSignal | undefined,
-  second: AbortSignal | undefined,
-): AbortSignal | undefined {
+function combine(first: AbortSignal | undefined, second: AbortSignal | undefined): AbortSignal | undefined {
   if (first === undefined || second === undefined) return first ?? second;
   return AbortSignal.any([first, second]);
 }
@@ -119,11 +116,7 @@ function combine(
 /** Carries bytes over a connection; the kernel's link is one. */
 export interface BytesTransport {
   unary(path: string, request: Uint8Array, call: OutgoingCall): Promise<Uint8Array>;
-  stream(
-    path: string,
-    requests: AsyncIterable<Uint8Array>,
-    call: OutgoingCall,
-  ): AsyncIterable<Uint8Array>;
+  stream(path: string, requests: AsyncIterable<Uint8Array>, call: OutgoingCall): AsyncIterable<Uint8Array>;
 }
 
 /** Encodes typed calls for a transport of bytes. */
@@ -152,9 +145,6 @@ export class EncodingTransport implements ClientTransport {
   }
 }
 
-async function* encodeAll(
-  method: DescMethod,
-  requests: AsyncIterable<Message>,
-): AsyncGenerator<Uint8Array> {
+async function* encodeAll(method: DescMethod, requests: AsyncIterable<Message>): AsyncGenerator<Uint8Array> {
   for await (const request of requests) yield toBinary(method.input, request);
 }

@@ -18,7 +18,9 @@ const PluginSettingsSchema: TSchema = Type.Object(
       }),
     ),
     config: Type.Optional(
-      Type.Record(Type.String(), Type.Unknown(), { description: "Options, checked by the manifest's schema." }),
+      Type.Record(Type.String(), Type.Unknown(), {
+        description: "Options, checked by the manifest's schema.",
+      }),
     ),
     secrets: Type.Optional(
       Type.Record(Type.String(), Type.String(), {
@@ -88,7 +90,10 @@ async function readText(file: string): Promise<string> {
     return await readFile(file, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '{}';
-    throw new ConfigInvalid({ file, problem: `cannot be read (${(error as Error).message})` }, { cause: error });
+    throw new ConfigInvalid(
+      { file, problem: `cannot be read (${(error as Error).message})` },
+      { cause: error },
+    );
   }
 }
 

@@ -33,7 +33,8 @@ export function createContainer(level: LogLevel): KernelParts {
     let made: KernelParts[Name] | undefined;
     container.register(token(name), { useFactory: () => (made ??= make()) });
   };
-  const get = <Name extends keyof KernelParts>(name: Name): KernelParts[Name] => container.resolve(token(name));
+  const get = <Name extends keyof KernelParts>(name: Name): KernelParts[Name] =>
+    container.resolve(token(name));
   factory('clock', () => ({ now: () => Date.now() }));
   factory('log', () => createLogger({ level }));
   factory('metrics', () => new MetricsRegistry());

@@ -48,8 +48,8 @@ export class Dispatcher implements Target {
       instance.load.enter(call);
       return await run(instance);
     } catch (error) {
-      failure = error;
-      throw error;
+      failure = call.explain(error);
+      throw failure;
     } finally {
       instance?.load.leave(call);
       // What the call started for itself ends with it.
@@ -58,11 +58,7 @@ export class Dispatcher implements Target {
     }
   }
 
-  async *stream(
-    path: string,
-    requests: AsyncIterable<Uint8Array>,
-    call: Call,
-  ): AsyncGenerator<Uint8Array> {
+  async *stream(path: string, requests: AsyncIterable<Uint8Array>, call: Call): AsyncGenerator<Uint8Array> {
     yield* this.aroundStream(path, call, (instance) => instance.target.stream(path, requests, call));
   }
 
@@ -80,8 +76,8 @@ export class Dispatcher implements Target {
       instance.load.enter(call);
       yield* run(instance);
     } catch (error) {
-      failure = error;
-      throw error;
+      failure = call.explain(error);
+      throw failure;
     } finally {
       instance?.load.leave(call);
       // What the call started for itself ends with it.

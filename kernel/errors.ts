@@ -76,8 +76,7 @@ export const ServiceNotServed: ErrorType<'plugin' | 'services'> = defineError({
 export const PluginNotFound: ErrorType<'plugin'> = defineError({
   reason: 'PLUGIN_NOT_FOUND',
   code: Code.NOT_FOUND,
-  message: ({ plugin }) =>
-    `No plugin '${plugin}' is loaded; 'lamella plugin list' shows the ids.`,
+  message: ({ plugin }) => `No plugin '${plugin}' is loaded; 'lamella plugin list' shows the ids.`,
 });
 
 /** A plugin of that id is loaded from another folder. */
@@ -92,8 +91,7 @@ export const PluginAlreadyLoaded: ErrorType<'plugin' | 'directory'> = defineErro
 export const PluginInUse: ErrorType<'plugin' | 'dependants'> = defineError({
   reason: 'PLUGIN_IN_USE',
   code: Code.FAILED_PRECONDITION,
-  message: ({ plugin, dependants }) =>
-    `Plugin '${plugin}' is required by ${dependants}; unload them first.`,
+  message: ({ plugin, dependants }) => `Plugin '${plugin}' is required by ${dependants}; unload them first.`,
 });
 
 /** A plugin's code could not be built, loaded or started. */
@@ -122,7 +120,8 @@ export const IsolationUnsupported: ErrorType<'plugin' | 'level' | 'supported'> =
 export const PluginExited: ErrorType<'plugin' | 'how'> = defineError({
   reason: 'PLUGIN_EXITED',
   code: Code.UNAVAILABLE,
-  message: ({ plugin, how }) => `The process of plugin '${plugin}' ended (${how}); it is being restarted, retry.`,
+  message: ({ plugin, how }) =>
+    `The process of plugin '${plugin}' ended (${how}); it is being restarted, retry.`,
 });
 
 /** A secret that was not granted. */
@@ -145,8 +144,7 @@ export const TooManyCalls: ErrorType<'plugin' | 'limit'> = defineError({
 export const HomeInUse: ErrorType<'home' | 'pid'> = defineError({
   reason: 'HOME_IN_USE',
   code: Code.FAILED_PRECONDITION,
-  message: ({ home, pid }) =>
-    `${home} is in use by process ${pid}; stop it, or start with another --home.`,
+  message: ({ home, pid }) => `${home} is in use by process ${pid}; stop it, or start with another --home.`,
 });
 
 /** A port is taken. */

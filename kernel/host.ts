@@ -47,10 +47,7 @@ export class Served {
   }
 
   /** @throws SERVICE_NOT_PROVIDED, METHOD_NOT_IMPLEMENTED */
-  add<Service extends DescService>(
-    service: Service,
-    implementation: ServiceImplementation<Service>,
-  ): void {
+  add<Service extends DescService>(service: Service, implementation: ServiceImplementation<Service>): void {
     const { id, provides } = this.#manifest;
     if (!provides.some((provision) => provision.service === service.typeName)) {
       throw new ServiceNotProvided({ plugin: id, service: service.typeName });

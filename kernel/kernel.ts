@@ -82,7 +82,14 @@ export class Kernel {
     const config = await readConfig(home);
     const lock = await HomeLock.take(home);
     const runDirectory = await mkdtemp(path.join(tmpdir(), 'lamella-kernel-'));
-    const running = new RunningKernel({ ...this.#parts, options: this.#options, home, config, runDirectory, lock });
+    const running = new RunningKernel({
+      ...this.#parts,
+      options: this.#options,
+      home,
+      config,
+      runDirectory,
+      lock,
+    });
     this.#running = running;
     try {
       return await running.start();
@@ -137,7 +144,12 @@ class RunningKernel {
     const host = options.host ?? '127.0.0.1';
     this.#storage = new LmdbStorage(path.join(home, 'kernel'));
     this.#memory = new PluginMemory(this.#storage);
-    this.#listeners = new Listeners({ ...parts, host, kernelSocket, maxMessageBytes: config.maxMessageBytes });
+    this.#listeners = new Listeners({
+      ...parts,
+      host,
+      kernelSocket,
+      maxMessageBytes: config.maxMessageBytes,
+    });
     const routes = new Routes(router, this.#listeners);
     const lifecycle = new Lifecycle({
       clock: parts.clock,
@@ -145,7 +157,11 @@ class RunningKernel {
       storage: this.#storage,
       onChange: ({ record }) => this.#onChange(record),
     });
-    this.#starter = new Starter({ ...parts, kernelSocket, environment: options.environment ?? ownEnvironment() });
+    this.#starter = new Starter({
+      ...parts,
+      kernelSocket,
+      environment: options.environment ?? ownEnvironment(),
+    });
     this.loader = new Loader({
       log,
       lifecycle,

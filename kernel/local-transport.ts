@@ -97,10 +97,7 @@ async function* remote(method: DescMethod, instance: Instance, stream: Stream): 
   }
 }
 
-async function* encodeAll(
-  method: DescMethod,
-  requests: AsyncIterable<Message>,
-): AsyncGenerator<Uint8Array> {
+async function* encodeAll(method: DescMethod, requests: AsyncIterable<Message>): AsyncGenerator<Uint8Array> {
   for await (const request of requests) yield toBinary(method.input, request);
 }
 

@@ -100,11 +100,7 @@ export class LocalTarget implements Target {
     return encodeResponse(descriptor.output, answer);
   }
 
-  async *stream(
-    path: string,
-    requests: AsyncIterable<Uint8Array>,
-    call: Call,
-  ): AsyncGenerator<Uint8Array> {
+  async *stream(path: string, requests: AsyncIterable<Uint8Array>, call: Call): AsyncGenerator<Uint8Array> {
     const method = this.#method(path);
     const { input, output } = method.descriptor;
     const messages = decodeStream(input, requests);

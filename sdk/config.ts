@@ -1,4 +1,11 @@
-import { type Static, type TObject, type TProperties, type TSchema, type TString, Type } from '@sinclair/typebox';
+import {
+  type Static,
+  type TObject,
+  type TProperties,
+  type TSchema,
+  type TString,
+  Type,
+} from '@sinclair/typebox';
 
 /** The schema builder of TypeBox, so that plugins need no dependency of their own for it. */
 export { Type };

@@ -166,10 +166,7 @@ export interface Host<Config = unknown> {
   /** Granted secrets. */
   readonly secrets: Secrets;
   /** Serves a service that the manifest lists under `provides`; call it during `start`. */
-  serve<Service extends DescService>(
-    service: Service,
-    implementation: ServiceImplementation<Service>,
-  ): void;
+  serve<Service extends DescService>(service: Service, implementation: ServiceImplementation<Service>): void;
   /** Answers HTTP requests under the manifest's `httpPrefix`; call it during `start`. */
   serveHttp(handler: FetchHandler): void;
   /** Client of another plugin's service, which the manifest lists under `requires`. */

@@ -1,9 +1,4 @@
-import type {
-  DescMethod,
-  DescService,
-  MessageInitShape,
-  MessageShape,
-} from '@bufbuild/protobuf';
+import type { DescMethod, DescService, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 
 /** What a service implementation knows of the call it serves. */
 export interface CallContext {

@@ -97,9 +97,7 @@ export async function evaluateBundle(bundle: Bundle, pluginId: string): Promise<
 
 async function loadShared(code: string): Promise<Map<string, unknown>> {
   const ids = new Set([...code.matchAll(SHARED_REQUIRE)].map((match) => match[1] ?? ''));
-  const loaded = await Promise.all(
-    [...ids].map(async (id) => [id, (await import(id)) as unknown] as const),
-  );
+  const loaded = await Promise.all([...ids].map(async (id) => [id, (await import(id)) as unknown] as const));
   return new Map(loaded);
 }
 

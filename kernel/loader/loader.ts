@@ -14,7 +14,7 @@ import { StatusError } from '../status-error.ts';
 import { Code } from '../../sdk/index.ts';
 import type { Instance } from './instance.ts';
 import type { Started } from './inline.ts';
-import { Lifecycle } from './lifecycle.ts';
+import type { Lifecycle } from './lifecycle.ts';
 import type { PluginRecord } from './record.ts';
 import type { Routes } from './routes.ts';
 import { Slot } from './slot.ts';
@@ -210,7 +210,8 @@ export class Loader {
         message: `Plugin '${record.id}' was replaced and this call did not end within ${DRAIN_MS / 1_000} s; retry.`,
       }),
     );
-    if (aborted > 0) this.#parts.log.warn('calls were aborted after the drain time', { plugin: record.id, aborted });
+    if (aborted > 0)
+      this.#parts.log.warn('calls were aborted after the drain time', { plugin: record.id, aborted });
     await instance.stop();
     record.draining.delete(instance);
   }

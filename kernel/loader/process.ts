@@ -9,7 +9,7 @@ import type { DescService } from '@bufbuild/protobuf';
 import type { Logger } from '../../sdk/index.ts';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { PluginExited, PluginStartFailed } from '../errors.ts';
-import { LinkClient } from '../link/link-client.ts';
+import type { LinkClient } from '../link/link-client.ts';
 import { type Instance, InstanceLoad } from './instance.ts';
 import type { Started } from './inline.ts';
 import { ProcessTarget } from './process-target.ts';
@@ -22,7 +22,16 @@ const KILL_AFTER_MS = 5_000;
 const START_LIMIT_MS = 30_000;
 
 /** Environment variables that a plugin process inherits; everything else stays with the kernel. */
-const INHERITED = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'LD_LIBRARY_PATH', 'NODE_EXTRA_CA_CERTS'];
+const INHERITED = [
+  'PATH',
+  'HOME',
+  'LANG',
+  'LC_ALL',
+  'TZ',
+  'TMPDIR',
+  'LD_LIBRARY_PATH',
+  'NODE_EXTRA_CA_CERTS',
+];
 
 /** Input of {@link startProcess}. */
 export interface ProcessStart {
@@ -66,10 +75,7 @@ export async function startProcess(start: ProcessStart): Promise<Started> {
     return { instance, services: registration.announced() };
   } catch (cause) {
     await instance.stop();
-    throw new PluginStartFailed(
-      { plugin: start.manifest.id, cause: (cause as Error).message },
-      { cause },
-    );
+    throw new PluginStartFailed({ plugin: start.manifest.id, cause: (cause as Error).message }, { cause });
   }
 }
 

@@ -39,7 +39,8 @@ export class Routes {
   announce(record: PluginRecord): void {
     this.#route(record);
     const prefix = record.manifest.capabilities?.httpPrefix ?? '';
-    if (prefix !== '') this.#mounts.set(record.id, this.#exposure.mount(prefix, httpHandler(record), record.id));
+    if (prefix !== '')
+      this.#mounts.set(record.id, this.#exposure.mount(prefix, httpHandler(record), record.id));
   }
 
   /** A plugin has an instance whose descriptors are known: its methods can be called from outside. */

@@ -125,10 +125,7 @@ export class Slot {
 
   #refusal(): DeclaredError {
     const { state, reason } = this.#condition;
-    return new PluginNotReady(
-      { plugin: this.pluginId, state, reason },
-      { retryAfterMs: PUSHBACK_MS },
-    );
+    return new PluginNotReady({ plugin: this.pluginId, state, reason }, { retryAfterMs: PUSHBACK_MS });
   }
 }
 

@@ -21,7 +21,10 @@ export interface StarterParts extends KernelParts {
 }
 
 /** The levels there are. */
-const SUPPORTED: ReadonlyMap<IsolationLevel, 'INLINE' | 'PROCESS'> = new Map<IsolationLevel, 'INLINE' | 'PROCESS'>([
+const SUPPORTED: ReadonlyMap<IsolationLevel, 'INLINE' | 'PROCESS'> = new Map<
+  IsolationLevel,
+  'INLINE' | 'PROCESS'
+>([
   [IsolationLevel.INLINE, 'INLINE'],
   [IsolationLevel.PROCESS, 'PROCESS'],
 ]);
@@ -84,7 +87,8 @@ export class Starter {
   }
 
   #level(manifest: Manifest): 'INLINE' | 'PROCESS' {
-    const { preferred, allowed } = manifest.isolation ?? { preferred: IsolationLevel.PROCESS, allowed: [] };
+    const preferred = manifest.isolation?.preferred ?? IsolationLevel.PROCESS;
+    const allowed = manifest.isolation?.allowed ?? [];
     const wanted = this.#settings(manifest)?.isolation;
     const level = wanted === undefined ? preferred : IsolationLevel[wanted];
     const name = SUPPORTED.get(level);

@@ -22,7 +22,9 @@ export class Watcher {
   start(): void {
     for (const record of this.#loader.records) {
       const watcher = watch(record.directory, { recursive: true }, () => this.#touch(record));
-      watcher.on('error', (error) => this.#log.warn('a folder cannot be watched', { plugin: record.id, error }));
+      watcher.on('error', (error) =>
+        this.#log.warn('a folder cannot be watched', { plugin: record.id, error }),
+      );
       this.#watchers.push(watcher);
     }
   }

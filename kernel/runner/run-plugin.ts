@@ -1,10 +1,7 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import type { DescFile, DescService } from '@bufbuild/protobuf';
-import {
-  type GetInstanceResponse,
-  HostService,
-} from '../../proto/gen/lamella/kernel/v1/host_service_pb.ts';
+import { type GetInstanceResponse, HostService } from '../../proto/gen/lamella/kernel/v1/host_service_pb.ts';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import type { Client, Logger } from '../../sdk/index.ts';
 import { type ClientTransport, createClient, EncodingTransport } from '../client.ts';

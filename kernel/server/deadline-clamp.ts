@@ -15,7 +15,10 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 const TIMEOUT = /^(\d{1,8})([HMSmun])$/;
 
 interface StreamEvents {
-  prependListener(event: 'stream', listener: (stream: unknown, headers: Record<string, unknown>) => void): unknown;
+  prependListener(
+    event: 'stream',
+    listener: (stream: unknown, headers: Record<string, unknown>) => void,
+  ): unknown;
 }
 
 const clamped: WeakSet<object> = new WeakSet();

@@ -5,7 +5,9 @@ import type { Interceptor } from '../dispatcher.ts';
 import { StatusError } from '../status-error.ts';
 
 /** Upper bounds of the duration histogram, in seconds: from a cached answer to a long training step. */
-const DURATION_BUCKETS_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const DURATION_BUCKETS_SECONDS = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+];
 
 /** The whole chain, in the order in which calls pass it. */
 export function interceptors(metrics: Metrics, log: Logger): readonly Interceptor[] {
@@ -32,8 +34,7 @@ function metricsInterceptor(metrics: Metrics): Interceptor {
   });
   return {
     name: 'metrics',
-    after: (call, path, error) =>
-      duration.observe(seconds(call), { method: path, code: statusOf(error) }),
+    after: (call, path, error) => duration.observe(seconds(call), { method: path, code: statusOf(error) }),
   };
 }
 
@@ -44,7 +45,13 @@ function logInterceptor(log: Logger): Interceptor {
     after: (call, path, error) => {
       if (error === undefined) return;
       const code = statusOf(error);
-      const fields = { method: path, code, peer: call.peer, requestId: call.requestId, seconds: seconds(call) };
+      const fields = {
+        method: path,
+        code,
+        peer: call.peer,
+        requestId: call.requestId,
+        seconds: seconds(call),
+      };
       if (code === 'INTERNAL' || code === 'UNKNOWN') log.error('a call failed', { ...fields, error });
       else log.debug('a call was refused', { ...fields, reason: (error as Error).message });
     },

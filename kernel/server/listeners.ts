@@ -29,7 +29,8 @@ export class Listeners implements Exposure {
   readonly #grpc: Transport;
   #http: HttpListener | undefined;
   #metrics: HttpListener | undefined;
-  readonly #mounts: Map<string, { handler: FetchHandler; owner: string; close: (() => void) | undefined }> = new Map();
+  readonly #mounts: Map<string, { handler: FetchHandler; owner: string; close: (() => void) | undefined }> =
+    new Map();
 
   constructor(parts: ListenerParts) {
     this.#parts = parts;
@@ -74,7 +75,10 @@ export class Listeners implements Exposure {
     };
   }
 
-  #open(prefix: string, mount: { handler: FetchHandler; owner: string; close: (() => void) | undefined }): void {
+  #open(
+    prefix: string,
+    mount: { handler: FetchHandler; owner: string; close: (() => void) | undefined },
+  ): void {
     const opened = this.#http?.mount(prefix, mount.handler, mount.owner);
     if (opened !== undefined) mount.close = () => void opened.close();
   }

@@ -3,6 +3,7 @@ import { DataType, type Field, type Schema } from '../../proto/gen/lamella/data/
 import { type Column, type NumericValues, type RowBatch, widthOf } from './column.ts';
 import { ArrowInvalid } from './errors.ts';
 import { fieldFromArrow, schemaFromArrow } from './schema.ts';
+import { verifyArrow } from './verify.ts';
 
 /** A decoded Arrow IPC stream. */
 export interface DecodedArrow {
@@ -20,6 +21,7 @@ export interface DecodedArrow {
  */
 export function decodeArrow(bytes: Uint8Array): DecodedArrow {
   try {
+    verifyArrow(bytes);
     // Views need their alignment; bytes cut out of a message rarely have it.
     const aligned = bytes.byteOffset % 8 === 0 ? bytes : Uint8Array.from(bytes);
     let schema: Schema | undefined;
@@ -41,7 +43,8 @@ function sameSchema(first: Schema | undefined, next: Schema): Schema {
   if (first === undefined) return next;
   const describe = ({ fields }: Schema): string =>
     fields.map(({ name, type, shape }) => `${name} ${type} ${shape.join(',')}`).join('\n');
-  if (describe(first) !== describe(next)) throw new ArrowInvalid({ problem: 'its parts have different columns' });
+  if (describe(first) !== describe(next))
+    throw new ArrowInvalid({ problem: 'its parts have different columns' });
   return first;
 }
 
@@ -62,21 +65,26 @@ function toRowBatch(batch: arrow.RecordBatch): RowBatch {
 
 function toColumn(field: Field, data: arrow.Data, rowCount: number): Column {
   const shape = field.shape.map(Number);
-  const valid = data.nullCount > 0 ? unpackBits(data.nullBitmap, { offset: data.offset, length: rowCount }) : undefined;
+  const valid =
+    data.nullCount > 0 ? unpackBits(data.nullBitmap, { offset: data.offset, length: rowCount }) : undefined;
   return { name: field.name, type: field.type, shape, valid, values: valuesOf(field, data, rowCount) };
 }
 
 function valuesOf(field: Field, data: arrow.Data, rowCount: number): Column['values'] {
-  if (field.type === DataType.STRING || field.type === DataType.BINARY) return variable(field, data, rowCount);
+  if (field.type === DataType.STRING || field.type === DataType.BINARY)
+    return variable(field, data, rowCount);
   const width = widthOf(field.shape);
   const source = field.shape.length === 0 ? data : data.children[0];
   const length = rowCount * width;
   if (source === undefined) throw new ArrowInvalid({ problem: `column '${field.name}' has no values` });
   // Offsets of sliced lists are already applied to the buffers of their children by apache-arrow.
-  if (field.type === DataType.BOOL) return unpackBits(source.values as Uint8Array, { offset: source.offset, length });
+  if (field.type === DataType.BOOL)
+    return unpackBits(source.values as Uint8Array, { offset: source.offset, length });
   const values = source.values as NumericValues;
   if (values.length < length) {
-    throw new ArrowInvalid({ problem: `column '${field.name}' has ${values.length} values instead of ${length}` });
+    throw new ArrowInvalid({
+      problem: `column '${field.name}' has ${values.length} values instead of ${length}`,
+    });
   }
   return values.subarray(0, length);
 }
@@ -84,11 +92,15 @@ function valuesOf(field: Field, data: arrow.Data, rowCount: number): Column['val
 function variable(field: Field, data: arrow.Data, rowCount: number): Column['values'] {
   const { valueOffsets } = data;
   if (valueOffsets.length <= rowCount && rowCount > 0) {
-    throw new ArrowInvalid({ problem: `column '${field.name}' has ${valueOffsets.length} offsets for ${rowCount} rows` });
+    throw new ArrowInvalid({
+      problem: `column '${field.name}' has ${valueOffsets.length} offsets for ${rowCount} rows`,
+    });
   }
   const bytes = data.values as Uint8Array;
   const decoder = new TextDecoder('utf-8', { fatal: true });
-  const parts = Array.from({ length: rowCount }, (_, row) => bytes.subarray(valueOffsets[row], valueOffsets[row + 1]));
+  const parts = Array.from({ length: rowCount }, (_, row) =>
+    bytes.subarray(valueOffsets[row], valueOffsets[row + 1]),
+  );
   return field.type === DataType.BINARY ? parts : parts.map((part) => decoder.decode(part));
 }
 

@@ -67,7 +67,10 @@ function variable(values: Column['values']): { valueOffsets: Int32Array; data: U
 }
 
 function nulls(valid: Uint8Array): { nullBitmap: Uint8Array; nullCount: number } {
-  return { nullBitmap: packBits(valid), nullCount: valid.reduce((count, bit) => count + (bit === 0 ? 1 : 0), 0) };
+  return {
+    nullBitmap: packBits(valid),
+    nullCount: valid.reduce((count, bit) => count + (bit === 0 ? 1 : 0), 0),
+  };
 }
 
 /** One bit a value, least significant first. */

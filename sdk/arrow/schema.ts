@@ -31,7 +31,9 @@ const SCALARS: ReadonlyMap<DataType, () => arrow.DataType> = new Map<DataType, (
 ]);
 
 /** Arrow field of a field of ours; a shaped column becomes a fixed-size list with its shape in the metadata. */
-export function fieldToArrow(field: Pick<Field, 'name' | 'type' | 'shape' | 'nullable' | 'metadata'>): arrow.Field {
+export function fieldToArrow(
+  field: Pick<Field, 'name' | 'type' | 'shape' | 'nullable' | 'metadata'>,
+): arrow.Field {
   const make = SCALARS.get(field.type);
   if (make === undefined) throw new ArrowInvalid({ problem: `column '${field.name}' has no type` });
   const metadata = new Map(Object.entries(field.metadata));
@@ -74,7 +76,9 @@ function scalarType(name: string, type: arrow.DataType): DataType {
     // By name: the reader makes general classes (Int of 64 bits) where we make particular ones.
     if (nameOf(make()) === nameOf(type)) return known;
   }
-  throw new ArrowInvalid({ problem: `column '${name}' is of Arrow type ${nameOf(type)}, which is not supported` });
+  throw new ArrowInvalid({
+    problem: `column '${name}' is of Arrow type ${nameOf(type)}, which is not supported`,
+  });
 }
 
 /** Name of an Arrow type with its parameters, such as `Timestamp<MICROSECOND>`. */

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { startTestKernel, type TestKernel } from '../../sdk/testing/index.ts';
+import { EchoService } from '../../examples/echo/gen/echo/v1/echo_service_pb.ts';
+import { LinkClient } from '../../kernel/link/link-client.ts';
+import { LinkTransport } from '../../kernel/kernel-link.ts';
+import { createClient, EncodingTransport } from '../../kernel/client.ts';
+import type { Client } from '../../sdk/index.ts';
+import { copyEcho, type EchoPlugin } from '../support/echo-plugin.ts';
+
+/** A process takes about half a second to start, so the whole 200 are for a soak run: LAMELLA_SOAK=1. */
+const RELOADS = { INLINE: 200, PROCESS: process.env['LAMELLA_SOAK'] === '1' ? 200 : 40 } as const;
+const UNARY_CALLERS = 64;
+const STREAMS = 8;
+
+/** Streams end and begin anew, well within the time that a drain gives them, in milliseconds. */
+const STREAM_MS = 3_000;
+
+/** Callers outside the kernel that never pause; they stop when told. */
+class Load {
+  readonly #client: Client<typeof EchoService>;
+  readonly failures: unknown[] = [];
+  readonly versions: Set<string> = new Set();
+  calls = 0;
+  #isStopping = false;
+  readonly #work: Promise<unknown>;
+
+  constructor(client: Client<typeof EchoService>) {
+    this.#client = client;
+    const callers = Array.from({ length: UNARY_CALLERS }, () => this.#unary());
+    const streams = Array.from({ length: STREAMS }, () => this.#stream());
+    this.#work = Promise.all([...callers, ...streams]);
+  }
+
+  async #unary(): Promise<void> {
+    while (!this.#isStopping) {
+      try {
+        const { version } = await this.#client.say({ payload: Buffer.from('x') });
+        this.versions.add(version);
+        this.calls += 1;
+      } catch (error) {
+        this.failures.push(error);
+      }
+    }
+  }
+
+  async #stream(): Promise<void> {
+    while (!this.#isStopping) await this.#oneStream(Date.now() + STREAM_MS);
+  }
+
+  /** A stream must go on talking to the copy it began with, however often the plugin is replaced meanwhile. */
+  async #oneStream(untilMs: number): Promise<void> {
+    const isOver = (): boolean => this.#isStopping || Date.now() >= untilMs;
+    let answered: () => void = () => undefined;
+    async function* requests(): AsyncGenerator<{ payload: Uint8Array }> {
+      while (!isOver()) {
+        const next = new Promise<void>((resolve) => {
+          answered = resolve;
+        });
+        yield { payload: Buffer.from('x') };
+        await next;
+      }
+    }
+    try {
+      const versions = new Set<string>();
+      for await (const { version } of this.#client.chat(requests())) {
+        versions.add(version);
+        answered();
+      }
+      assert.equal(versions.size, 1);
+    } catch (error) {
+      this.failures.push(error);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await this.#work;
+  }
+}
+
+for (const isolation of ['INLINE', 'PROCESS'] as const) {
+  describe(`reloading a plugin at isolation ${isolation}`, function () {
+    this.timeout(400_000);
+    const reloads = RELOADS[isolation];
+    let kernel: TestKernel;
+    let plugin: EchoPlugin;
+    let link: LinkClient;
+    let client: Client<typeof EchoService>;
+
+    before(async () => {
+      plugin = await copyEcho();
+      // A large bundle, as a real plugin has: what is not released shows.
+      await plugin.replaceCode("import { setTimeout", `const ballast = '${'x'.repeat(1_000_000)}';\nimport { setTimeout`);
+      await plugin.replaceCode('return { payload, version };', 'return { payload, version: version.slice(0, ballast.length) };');
+      kernel = await startTestKernel({
+        plugins: [plugin.directory],
+        config: { plugins: { 'example.echo': { isolation } } },
+      });
+      const [host = '', port = ''] = kernel.addresses.grpc.split(':');
+      link = await LinkClient.connect({ host, port: Number(port) });
+      client = createClient(EchoService, new EncodingTransport(new LinkTransport(link)));
+    });
+
+    after(async () => {
+      await link.close();
+      await kernel.stop();
+      await plugin.remove();
+    });
+
+    it(`loses no call in ${reloads} reloads under load and keeps its memory`, async () => {
+      const load = new Load(client);
+      let afterTwentyBytes = 0;
+      for (let index = 1; index <= reloads; index += 1) {
+        await plugin.setVersion(`0.1.${index}`);
+        await kernel.reload('example.echo');
+        if (index === 20) afterTwentyBytes = await settledRssBytes();
+      }
+      const grownMib = ((await settledRssBytes()) - afterTwentyBytes) / 2 ** 20;
+      await load.stop();
+      assert.deepEqual(load.failures, []);
+      assert.ok(load.calls > reloads, `only ${load.calls} calls were made`);
+      assert.ok(load.versions.size > 10, `answers came from ${load.versions.size} versions only`);
+      console.log(`      ${load.calls} calls, ${load.versions.size} versions seen, memory ${grownMib.toFixed(1)} MiB up since reload 20`);
+      assert.ok(grownMib < 20, `resident memory grew by ${grownMib.toFixed(1)} MiB`);
+    });
+
+    it('keeps the old version in service when the new one does not start, and says why', async () => {
+      await plugin.setVersion('9.0.0');
+      await plugin.replaceCode('export function createEchoService', 'broken code here');
+      await assert.rejects(kernel.reload('example.echo'), /broken code|Expected|did not start|not healthy/);
+      const { version } = await client.say({ payload: Buffer.from('still there') });
+      assert.equal(version, `0.1.${reloads}`);
+      const { state, reason } = kernel.describe('example.echo');
+      assert.equal(state, 'ACTIVE');
+      assert.match(reason, /reload failed/);
+    });
+  });
+}
+
+/** Memory after garbage was collected, where the process allows to ask for it. */
+async function settledRssBytes(): Promise<number> {
+  for (let round = 0; round < 3; round += 1) {
+    globalThis.gc?.();
+    await new Promise<void>((resolve) => {
+      setImmediate(resolve);
+    });
+  }
+  return process.memoryUsage().rss;
+}

@@ -1,0 +1,32 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** Root of the checkout, seen from compiled tests in dist/test/support. */
+export const ROOT: string = fileURLToPath(new URL('../../../', import.meta.url));
+
+/** A copy of the echo example that a test may change. */
+export interface EchoPlugin {
+  readonly directory: string;
+  setVersion(version: string): Promise<void>;
+  replaceCode(from: string, to: string): Promise<void>;
+  remove(): Promise<void>;
+}
+
+/** Copies the echo example into a folder of its own, below the checkout's build so that packages are found. */
+export async function copyEcho(): Promise<EchoPlugin> {
+  const parent = await mkdtemp(path.join(tmpdir(), 'lamella-echo-'));
+  const directory = path.join(parent, 'echo');
+  await cp(path.join(ROOT, 'examples/echo'), directory, { recursive: true });
+  const edit = async (file: string, change: (text: string) => string): Promise<void> => {
+    const target = path.join(directory, file);
+    await writeFile(target, change(await readFile(target, 'utf8')));
+  };
+  return {
+    directory,
+    setVersion: (version) => edit('plugin.json', (text) => text.replace(/"version": "[^"]+"/, `"version": "${version}"`)),
+    replaceCode: (from, to) => edit('service.ts', (text) => text.replace(from, to)),
+    remove: () => rm(parent, { recursive: true, force: true }),
+  };
+}
