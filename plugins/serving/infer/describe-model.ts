@@ -9,7 +9,8 @@ import {
 import { datatypeOf } from './datatype.ts';
 import type { LoadedModel } from './loaded-model.ts';
 
-const PLATFORM = 'onnxruntime_onnx';
+/** Platform of every model here, as Triton calls it. */
+export const PLATFORM: string = 'onnxruntime_onnx';
 
 /** Extensions of the protocol that this server has, in Triton's order. */
 export const EXTENSIONS: readonly string[] = [

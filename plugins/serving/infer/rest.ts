@@ -1,11 +1,10 @@
 import { create, type DescMessage, type MessageInitShape, toJson } from '@bufbuild/protobuf';
+import type { OrtPort } from 'lamella/sdk/ort';
 import { codeName, type FetchHandler, type HttpContext, isDeclaredError } from 'lamella/sdk';
-import {
-  ModelMetadataResponseSchema,
-  ModelStatisticsResponseSchema,
-} from 'lamella/proto/inference/grpc_inference_service';
+import { ModelStatisticsResponseSchema } from 'lamella/proto/inference/grpc_inference_service';
 import { ModelConfigSchema } from 'lamella/proto/inference/model_config';
-import { describeConfig, describeMetadata, EXTENSIONS } from './describe-model.ts';
+import { datatypeOf } from './datatype.ts';
+import { describeConfig, EXTENSIONS, PLATFORM } from './describe-model.ts';
 import { RequestInvalid } from './errors.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import type { ModelRepository } from './repository.ts';
@@ -120,7 +119,7 @@ function restRoutes(repository: ModelRepository, server: ServerFacts): readonly 
     get(`${MODEL}/config`, (parts) => json(plain(ModelConfigSchema, describeConfig(model(parts))))),
     get(`${MODEL}/stats`, (parts) => json(statistics([model(parts)]))),
     post(`${MODEL}/infer`, (parts) => infer(model(parts), parts)),
-    get(MODEL, (parts) => json(plain(ModelMetadataResponseSchema, describeMetadata(model(parts))))),
+    get(MODEL, (parts) => json(metadata(model(parts)))),
     post('^/v2/repository/index', async ({ request }) => {
       const { ready } = await bodyObject(request);
       return json(await repositoryIndex(repository, ready === true));
@@ -185,15 +184,37 @@ function statistics(models: readonly LoadedModel[]): unknown {
   return plain(ModelStatisticsResponseSchema, { modelStats });
 }
 
+/** Fields of config and statistics that are text even where they hold a number. */
+const TEXT_FIELDS: ReadonlySet<string> = new Set(['name', 'version']);
+
 /** A message as JSON with the field names of the proto file and 64-bit integers as numbers, as Triton writes it. */
 function plain<Schema extends DescMessage>(schema: Schema, message: MessageInitShape<Schema>): unknown {
   const value = toJson(schema, create(schema, message), {
     useProtoFieldName: true,
     alwaysEmitImplicit: true,
   });
-  return JSON.parse(JSON.stringify(value), (_key, entry: unknown) =>
-    typeof entry === 'string' && /^-?[0-9]{1,15}$/.test(entry) ? Number(entry) : entry,
+  return JSON.parse(JSON.stringify(value), (key, entry: unknown) =>
+    typeof entry === 'string' && !TEXT_FIELDS.has(key) && /^-?[0-9]{1,15}$/.test(entry)
+      ? Number(entry)
+      : entry,
   );
+}
+
+/** Metadata in the protocol's JSON: versions are text, sizes are numbers. */
+function metadata(model: LoadedModel): unknown {
+  const { name, version, inputs, outputs } = model.shape;
+  const tensor = (port: OrtPort): object => ({
+    name: port.name,
+    datatype: datatypeOf(port.type).name,
+    shape: port.dims,
+  });
+  return {
+    name,
+    versions: [version],
+    platform: PLATFORM,
+    inputs: [...inputs.values()].map(tensor),
+    outputs: [...outputs.values()].map(tensor),
+  };
 }
 
 function json(

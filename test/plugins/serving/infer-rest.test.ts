@@ -116,14 +116,23 @@ describe('serving.infer over REST', function () {
     assert.equal((await subject.http('/v2/models/none')).status, 404);
     assert.equal((await subject.http('/v2/nothing')).status, 404);
     assert.equal((await subject.http('/v2/models/add/infer')).status, 405);
-    const metadata = (await (await subject.http('/v2/models/add/versions/1')).json()) as { inputs: object[] };
-    assert.deepEqual(metadata.inputs, [{ name: 'x', datatype: 'UINT8', shape: [-1, 2] }]);
+    assert.deepEqual(await (await subject.http('/v2/models/add/versions/1')).json(), {
+      name: 'add',
+      versions: ['1'],
+      platform: 'onnxruntime_onnx',
+      inputs: [{ name: 'x', datatype: 'UINT8', shape: [-1, 2] }],
+      outputs: [
+        { name: 'sum', datatype: 'FP32', shape: [-1, 2] },
+        { name: 'copy', datatype: 'UINT8', shape: [-1, 2] },
+      ],
+    });
     const config = (await (await subject.http('/v2/models/add/config')).json()) as { max_batch_size: number };
     assert.equal(config.max_batch_size, 64);
     const stats = (await (await subject.http('/v2/models/add/stats')).json()) as {
-      model_stats: { inference_count: number }[];
+      model_stats: { version: string; inference_count: number }[];
     };
     assert.equal(stats.model_stats[0]?.inference_count, 1);
+    assert.equal(stats.model_stats[0].version, '1');
   });
 
   it('loads and unloads models', async () => {
