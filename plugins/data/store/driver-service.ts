@@ -5,7 +5,9 @@ import { WriteInvalid } from './errors.ts';
 import { page } from './page.ts';
 
 /** A driver as the extension point other stores and tools call. */
-export function createStoreDriverService(driver: StoreDriver): ServiceImplementation<typeof StoreDriverService> {
+export function createStoreDriverService(
+  driver: StoreDriver,
+): ServiceImplementation<typeof StoreDriverService> {
   return {
     openWrite: async ({ writeId }) => {
       await driver.openWrite(writeId);
@@ -16,7 +18,8 @@ export function createStoreDriverService(driver: StoreDriver): ServiceImplementa
       let total: StoredRows = { rowCount: 0, sizeBytes: 0 };
       for await (const { part } of requests) {
         if (part.case === 'writeId') writeId = part.value;
-        else if (part.case === 'arrowIpc' && writeId !== undefined) total = await driver.append(writeId, part.value);
+        else if (part.case === 'arrowIpc' && writeId !== undefined)
+          total = await driver.append(writeId, part.value);
         else throw new WriteInvalid({ problem: 'the first message must be the write id, then arrow_ipc' });
       }
       return toProto(total);

@@ -3,7 +3,8 @@ import path from 'node:path';
 import type { Database } from 'lmdb';
 import { decodeArrow, encodeArrow, type RowBatch, selectColumns, sliceBatch } from 'lamella/sdk/arrow';
 import type { RowRange, StoredRows, StoreDriver } from './driver.ts';
-import { DatasetVersionNotFound, RowsNotStored, WriteInvalid } from './errors.ts';
+import { DatasetVersionNotFound, RowsNotStored, StoreUnavailable, WriteInvalid } from './errors.ts';
+import { isAbandoned, type WriterMark, writerMark } from './writer-mark.ts';
 
 interface VersionRecord extends StoredRows {
   readonly writeId: string;
@@ -21,8 +22,11 @@ interface OpenWrite {
 /** Sorts behind every string and number of a key. */
 const LAST = '\u{10FFFF}';
 
-/** Uncommitted writes of a process that is gone are removed after this time, in milliseconds. */
-const ABANDONED_AFTER_MS = 60 * 60 * 1_000;
+/** Rows are kept in pieces of about this size, in bytes, so that readers never wait for, or hold, much more. */
+const PIECE_BYTES = 4 * 1024 * 1024;
+
+/** Mark of rows whose version is gone: the next sweep takes them, whoever is alive. */
+const NOBODY: WriterMark = { processId: 0, timeMs: 0 };
 
 /** Rows in lmdb: a value for each Arrow batch as it came, and one record that makes a version of them. */
 export class LmdbDriver implements StoreDriver {
@@ -35,7 +39,9 @@ export class LmdbDriver implements StoreDriver {
 
   /** Opens the environment and removes what writes left behind that were never committed. */
   static async open(directory: string): Promise<LmdbDriver> {
-    const { open } = await import('lmdb');
+    const { open } = await import('lmdb').catch((cause: Error) => {
+      throw new StoreUnavailable({ cause: cause.message }, { cause });
+    });
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const driver = new LmdbDriver(open({ path: path.join(directory, 'rows.mdb'), encoding: 'msgpack' }));
     await driver.#sweep();
@@ -43,22 +49,24 @@ export class LmdbDriver implements StoreDriver {
   }
 
   async #sweep(): Promise<void> {
-    const database = this.#database;
-    for (const { key, value } of database.getRange({ start: ['open'], end: ['open', LAST], snapshot: false })) {
-      // A younger write may belong to the instance that this one is about to replace.
-      if (Date.now() - Number(value) < ABANDONED_AFTER_MS || !Array.isArray(key)) continue;
-      const writeId = String(key[1]);
-      for (const batch of database.getKeys({ start: ['batch', writeId], end: ['batch', writeId, LAST] })) {
-        await database.remove(batch);
-      }
-      await database.remove(key);
+    const left = [...this.#database.getRange({ start: ['open'], end: ['open', LAST] })];
+    for (const { key, value } of left) {
+      if (Array.isArray(key) && isAbandoned(value as WriterMark, Date.now()))
+        await this.#removeRows(String(key[1]));
     }
+  }
+
+  /** Removes the batches of a write, then its mark: a kill in between leaves the mark for the next sweep. */
+  async #removeRows(writeId: string): Promise<void> {
+    const keys = [...this.#database.getKeys({ start: ['batch', writeId], end: ['batch', writeId, LAST] })];
+    await Promise.all(keys.map(async (key) => this.#database.remove(key)));
+    await this.#database.remove(['open', writeId]);
   }
 
   async openWrite(writeId: string): Promise<void> {
     if (this.#writes.has(writeId)) throw new WriteInvalid({ problem: `write '${writeId}' is open already` });
     this.#writes.set(writeId, { rowCount: 0, sizeBytes: 0, starts: [] });
-    await stored(this.#database.put(['open', writeId], Date.now()));
+    await stored(this.#database.put(['open', writeId], writerMark(Date.now())));
   }
 
   #write(writeId: string): OpenWrite {
@@ -69,8 +77,8 @@ export class LmdbDriver implements StoreDriver {
 
   async append(writeId: string, arrowIpc: Uint8Array): Promise<StoredRows> {
     const write = this.#write(writeId);
-    for (const batch of decodeArrow(arrowIpc).batches) {
-      if (batch.rowCount === 0) continue;
+    const pieces = decodeArrow(arrowIpc).batches.flatMap((batch) => inPieces(batch, arrowIpc.byteLength));
+    for (const batch of pieces) {
       const bytes = encodeArrow(batch);
       await stored(this.#database.put(['batch', writeId, write.starts.length], bytes));
       write.starts.push(write.rowCount);
@@ -86,6 +94,8 @@ export class LmdbDriver implements StoreDriver {
     // One transaction: the rows become a version and stop being an open write.
     await stored(
       this.#database.transaction(() => {
+        const replaced = this.#database.get(['version', versionId]) as VersionRecord | undefined;
+        if (replaced !== undefined) void this.#database.put(['open', replaced.writeId], NOBODY);
         void this.#database.put(['version', versionId], record);
         void this.#database.remove(['open', writeId]);
       }),
@@ -96,12 +106,7 @@ export class LmdbDriver implements StoreDriver {
   }
 
   async abort(writeId: string): Promise<void> {
-    const write = this.#writes.get(writeId);
-    this.#writes.delete(writeId);
-    for (let index = 0; index < (write?.starts.length ?? 0); index += 1) {
-      await this.#database.remove(['batch', writeId, index]);
-    }
-    await this.#database.remove(['open', writeId]);
+    if (this.#writes.delete(writeId)) await this.#removeRows(writeId);
   }
 
   #record(versionId: string): VersionRecord {
@@ -116,7 +121,9 @@ export class LmdbDriver implements StoreDriver {
     for (const [index, start] of record.starts.entries()) {
       const next = record.starts[index + 1] ?? record.rowCount;
       if (next <= offset || start >= end) continue;
-      const bytes = this.#database.get(['batch', record.writeId, index]) as Uint8Array;
+      const bytes = this.#database.get(['batch', record.writeId, index]) as Uint8Array | undefined;
+      // Somebody deleted the version while it was read.
+      if (bytes === undefined) throw new DatasetVersionNotFound({ name: versionId });
       const isWhole = start >= offset && next <= end && columns.length === 0;
       if (isWhole) yield bytes;
       else yield* cut(bytes, { columns, from: offset - start, to: end - start });
@@ -125,11 +132,12 @@ export class LmdbDriver implements StoreDriver {
 
   async delete(versionId: string): Promise<void> {
     const record = this.#record(versionId);
-    // The record goes first: a kill in between leaves batches that the next start sweeps, never half a version.
-    await this.#database.remove(['version', versionId]);
-    for (let index = 0; index < record.batchCount; index += 1) {
-      await this.#database.remove(['batch', record.writeId, index]);
-    }
+    // The rows are marked in the transaction that makes them invisible: a kill after it leaves them to the next sweep.
+    await this.#database.transaction(() => {
+      void this.#database.remove(['version', versionId]);
+      void this.#database.put(['open', record.writeId], NOBODY);
+    });
+    await this.#removeRows(record.writeId);
     await this.#database.flushed;
   }
 
@@ -139,9 +147,22 @@ export class LmdbDriver implements StoreDriver {
     }
   }
 
+  /** Entries of all kinds, so that what is left behind can be seen. */
+  keyCount(): number {
+    return this.#database.getKeysCount();
+  }
+
   async close(): Promise<void> {
     await this.#database.close();
   }
+}
+
+/** Parts of a batch of about the size of a piece; none of an empty batch. */
+function inPieces(batch: RowBatch, sizeBytes: number): RowBatch[] {
+  const count = Math.max(1, Math.ceil(sizeBytes / PIECE_BYTES));
+  const rows = Math.max(1, Math.ceil(batch.rowCount / count));
+  const starts = Array.from({ length: Math.ceil(batch.rowCount / rows) }, (_, index) => index * rows);
+  return starts.map((start) => sliceBatch(batch, start, start + rows));
 }
 
 function* cut(

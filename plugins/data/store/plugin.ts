@@ -14,7 +14,9 @@ const plugin: Plugin<StoreConfig> = definePlugin({
     const { storage, clock } = host;
     const { maxBatchBytes } = host.config as StoreConfig;
     const driver = host.own(await LmdbDriver.open(path.join(storage.directory, 'rows')));
-    host.serve(StoreService, createStoreService(new Store({ storage, clock, driver, maxBatchBytes })));
+    const store = new Store({ storage, clock, driver, maxBatchBytes });
+    await store.sweep();
+    host.serve(StoreService, createStoreService(store));
     host.serve(StoreDriverService, createStoreDriverService(driver));
   },
 });
