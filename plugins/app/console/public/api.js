@@ -19,7 +19,10 @@ export async function request(path, { body, signal } = {}) {
     response = await fetch(path, {
       signal,
       method: body === undefined ? 'GET' : 'POST',
-      ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+      ...(body !== undefined && {
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      }),
     });
   } catch (error) {
     if (error.name === 'AbortError') throw error;

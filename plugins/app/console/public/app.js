@@ -63,7 +63,9 @@ async function ask(liftedMs) {
 
 /** `crypto.randomUUID` is missing on a page over plain HTTP from another machine, such as a phone's. */
 function randomId() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) =>
+    byte.toString(16).padStart(2, '0'),
+  ).join('');
 }
 
 async function showService() {

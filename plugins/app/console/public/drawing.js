@@ -51,8 +51,8 @@ export class Drawing {
     canvas.addEventListener('pointercancel', (event) => this.#up(event));
     canvas.addEventListener('keydown', (event) => this.#key(event));
     canvas.addEventListener('focus', () => this.#showCursor());
-    canvas.addEventListener('blur', () => {
-      if (this.#pen !== undefined) this.#liftKeyboardPen(performance.now());
+    canvas.addEventListener('blur', (event) => {
+      if (this.#pen !== undefined) this.#liftKeyboardPen(event.timeStamp);
       this.#showCursor();
     });
   }
@@ -75,13 +75,13 @@ export class Drawing {
   #up(event) {
     if (event.pointerId !== this.#pointer) return;
     this.#pointer = undefined;
-    this.#tell.lift(performance.now());
+    this.#tell.lift(event.timeStamp);
   }
 
   #key(event) {
     const arrow = ARROWS[event.key];
     if (arrow !== undefined) this.#moveCursor(arrow, event.shiftKey ? 2 : 1);
-    else if (event.key === ' ' && !event.repeat) this.#togglePen();
+    else if (event.key === ' ' && !event.repeat) this.#togglePen(event.timeStamp);
     else if (event.key === 'Escape') this.clear();
     if (arrow !== undefined || event.key === ' ') event.preventDefault();
   }
@@ -94,10 +94,10 @@ export class Drawing {
     this.#showCursor();
   }
 
-  #togglePen() {
+  #togglePen(timeMs) {
     if (this.#pointer !== undefined) return;
     if (this.#pen === undefined) this.#pen = this.#begin(this.#at);
-    else this.#liftKeyboardPen(performance.now());
+    else this.#liftKeyboardPen(timeMs);
     this.#showCursor();
   }
 

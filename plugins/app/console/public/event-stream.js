@@ -18,6 +18,8 @@ export async function* readEvents(response) {
 }
 
 function parse(block) {
-  const fields = new Map(block.split('\n').map((line) => [line.slice(0, line.indexOf(': ')), line.slice(line.indexOf(': ') + 2)]));
+  const fields = new Map(
+    block.split('\n').map((line) => [line.slice(0, line.indexOf(': ')), line.slice(line.indexOf(': ') + 2)]),
+  );
   return { event: fields.get('event'), data: JSON.parse(fields.get('data') ?? '{}') };
 }

@@ -109,11 +109,19 @@ function example({ predicted, correct, pixels }) {
     image,
     Uint8Array.from(atob(pixels), (letter) => letter.charCodeAt(0)),
   );
-  const words = document.createElement('span');
-  words.className = 'words';
-  words.textContent = text(predicted === '' ? 'exampleUnanswered' : 'example', { predicted, correct });
-  item.append(image, words);
+  const sentence = text(predicted === '' ? 'exampleUnanswered' : 'example', { predicted, correct });
+  const arrow = span('arrow', predicted === '' ? correct : `${predicted} → ${correct}`);
+  arrow.setAttribute('aria-hidden', 'true');
+  item.title = sentence;
+  item.append(image, arrow, span('hidden', sentence));
   return item;
+}
+
+function span(className, words) {
+  const made = document.createElement('span');
+  made.className = className;
+  made.textContent = words;
+  return made;
 }
 
 /** Paints 784 bytes as the model sees them: light ink on dark paper. */

@@ -4,7 +4,17 @@ import { ApiError, failure, MODEL, request } from './api.js';
 import { readEvents } from './event-stream.js';
 import { number, onLanguage, percent, text } from './text.js';
 
-const STAGES = ['COLLECT', 'CLEAN', 'PREPROCESS', 'QUALITY', 'TRAIN', 'EVALUATE', 'COMPARE', 'REGISTER', 'DEPLOY'];
+const STAGES = [
+  'COLLECT',
+  'CLEAN',
+  'PREPROCESS',
+  'QUALITY',
+  'TRAIN',
+  'EVALUATE',
+  'COMPARE',
+  'REGISTER',
+  'DEPLOY',
+];
 const OVER = new Set(['DONE', 'SKIPPED']);
 
 /** Figures a stage line shows, in this order. */
@@ -32,7 +42,7 @@ export class RetrainView {
     this.#onEnd = onEnd;
     parts.retrain.addEventListener('click', () => void this.#run());
     parts.stop.addEventListener('click', () => this.#abort?.abort());
-    onLanguage(() => this.#show());
+    onLanguage(() => this.#outcome(this.#showOutcome));
   }
 
   async #run() {
@@ -45,7 +55,9 @@ export class RetrainView {
     } catch (error) {
       const isStopped = this.#abort.signal.aborted;
       this.#endRunning();
-      this.#outcome(() => [paragraph(isStopped ? text('stopped') : failure(error), isStopped ? '' : 'problem')]);
+      this.#outcome(() => [
+        paragraph(isStopped ? text('stopped') : failure(error), isStopped ? '' : 'problem'),
+      ]);
     } finally {
       this.#abort = undefined;
       this.#show();
@@ -90,7 +102,6 @@ export class RetrainView {
     retrain.disabled = isRunning;
     stop.hidden = !isRunning;
     stages.replaceChildren(...[...this.#stages].map(([name, stage]) => stageLine(name, stage)));
-    if (!isRunning) this.#parts.outcome.replaceChildren(...this.#showOutcome());
   }
 }
 
@@ -121,12 +132,19 @@ function progressBar(label, done, total) {
 
 function outcome(result) {
   const version = result.version.split('/').at(-1);
-  const verdict = paragraph(text(result.promoted ? 'promoted' : 'kept', { version }), result.promoted ? 'good' : 'kept');
+  const verdict = paragraph(
+    text(result.promoted ? 'promoted' : 'kept', { version }),
+    result.promoted ? 'good' : 'kept',
+  );
   const figures = document.createElement('dl');
   const old = result.incumbentVersion === '' ? text('none') : percent(result.incumbentAccuracy, 2);
   figures.append(...figure('accuracyOld', old), ...figure('accuracyNew', percent(result.accuracy, 2)));
   const rows = number(result.holdoutRows);
-  return [verdict, figures, paragraph(text('measured', { rows, feedback: number(result.feedbackRows) }), 'small')];
+  return [
+    verdict,
+    figures,
+    paragraph(text('measured', { rows, feedback: number(result.feedbackRows) }), 'small'),
+  ];
 }
 
 function figure(key, value) {

@@ -8,7 +8,7 @@ const PEN = 2.4;
 /** A dot is not blown up to a blot: at most this many image pixels for one of the drawing. */
 const MAX_SCALE = 0.4;
 /** Each image pixel is the mean of this many in both directions. */
-const FINE = 8;
+const FINE = 4;
 
 /** Draws strokes, each a list of `{x, y}`, as polylines with round ends. */
 export function drawStrokes(context, strokes, width) {
@@ -44,7 +44,12 @@ function bounds(points) {
   const ys = points.map(({ y }) => y);
   const [left, right] = [Math.min(...xs), Math.max(...xs)];
   const [top, bottom] = [Math.min(...ys), Math.max(...ys)];
-  return { width: right - left, height: bottom - top, centreX: (left + right) / 2, centreY: (top + bottom) / 2 };
+  return {
+    width: right - left,
+    height: bottom - top,
+    centreX: (left + right) / 2,
+    centreY: (top + bottom) / 2,
+  };
 }
 
 /** Opacity of each fine pixel. */

@@ -44,7 +44,7 @@ const TEXTS = {
     accuracyOld: 'Before',
     accuracyNew: 'New',
     none: 'none',
-    measured: 'Accuracy on {rows} rows held out, {feedback} rows of feedback used',
+    measured: 'Accuracy on {rows} rows held out; feedback used: {feedback}',
     COLLECT: 'Collect',
     CLEAN: 'Clean',
     PREPROCESS: 'Preprocess',
@@ -179,7 +179,8 @@ export function switchLanguage() {
 export function showTexts() {
   document.documentElement.lang = tag();
   document.title = text('pageTitle');
-  for (const element of document.querySelectorAll('[data-text]')) element.textContent = text(element.dataset.text);
+  for (const element of document.querySelectorAll('[data-text]'))
+    element.textContent = text(element.dataset.text);
   for (const element of document.querySelectorAll('[data-label]')) {
     element.setAttribute('aria-label', text(element.dataset.label));
   }
