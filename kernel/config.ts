@@ -48,6 +48,21 @@ export const KernelConfigSchema: TSchema = defineConfig({
     minimum: 1024,
     description: 'Largest gRPC message taken from a client, in bytes; 64 MiB holds a batch of images.',
   }),
+  maxHttpBodyBytes: Type.Integer({
+    default: 64 * 1024 * 1024,
+    minimum: 1024,
+    description: 'Largest HTTP request body, in bytes.',
+  }),
+  allowedHosts: Type.Optional(
+    Type.Array(Type.String(), {
+      description:
+        'Host names that HTTP requests may carry beside those of the loopback; `*` takes all. Without it: all, or none when only the loopback is served.',
+    }),
+  ),
+  allowedOrigins: Type.Array(Type.String(), {
+    default: [],
+    description: 'Origins of web pages that may send more than GET; `*` takes all.',
+  }),
   plugins: Type.Record(Type.String(), PluginSettingsSchema, {
     default: {},
     description: 'Settings of plugins by id.',
@@ -66,6 +81,9 @@ export interface KernelConfig {
   readonly drainMs: number;
   readonly prestopMs: number;
   readonly maxMessageBytes: number;
+  readonly maxHttpBodyBytes: number;
+  readonly allowedHosts?: readonly string[];
+  readonly allowedOrigins: readonly string[];
   readonly plugins: Readonly<Record<string, PluginSettings>>;
 }
 

@@ -148,7 +148,7 @@ class RunningKernel {
       ...parts,
       host,
       kernelSocket,
-      maxMessageBytes: config.maxMessageBytes,
+      config,
     });
     const routes = new Routes(router, this.#listeners);
     const lifecycle = new Lifecycle({

@@ -1,6 +1,7 @@
 import type { Metadata } from '@grpc/grpc-js';
 import type { DescMethod } from '@bufbuild/protobuf';
 import type { FetchHandler } from '../../sdk/index.ts';
+import type { KernelConfig } from '../config.ts';
 import type { KernelParts } from '../container.ts';
 import { TOKEN_HEADER } from '../kernel-link.ts';
 import type { Exposure } from '../loader/routes.ts';
@@ -13,7 +14,7 @@ export interface ListenerParts extends KernelParts {
   readonly host: string;
   /** Socket for plugin processes. */
   readonly kernelSocket: string;
-  readonly maxMessageBytes: number;
+  readonly config: Omit<KernelConfig, 'plugins'>;
 }
 
 /** Ports of the three listeners; 0 takes a free one. */
@@ -34,10 +35,10 @@ export class Listeners implements Exposure {
 
   constructor(parts: ListenerParts) {
     this.#parts = parts;
-    const { dispatcher, registrations, maxMessageBytes } = parts;
+    const { dispatcher, registrations, config } = parts;
     this.#grpc = new GrpcServer({
       target: dispatcher,
-      maxMessageBytes,
+      maxMessageBytes: config.maxMessageBytes,
       identify: (metadata: Metadata) => {
         const [token] = metadata.get(TOKEN_HEADER);
         return typeof token === 'string' ? registrations.find(token)?.manifest.id : undefined;
@@ -46,13 +47,17 @@ export class Listeners implements Exposure {
   }
 
   async listen(ports: ListenerPorts): Promise<{ grpc: string; http: string; metrics: string }> {
-    const { host, kernelSocket, log, metrics } = this.#parts;
+    const { host, kernelSocket, log, metrics, config } = this.#parts;
     await this.#grpc.listenUnix(kernelSocket);
     const grpc = await this.#grpc.listen(host, ports.grpc);
-    this.#http = new HttpListener({ name: 'http', host, port: ports.http, log });
+    const { allowedHosts, allowedOrigins, maxHttpBodyBytes: maxBodyBytes } = config;
+    const hosts = allowedHosts === undefined ? {} : { allowedHosts };
+    const common = { host, log, ...hosts };
+    const limits = { maxBodyBytes };
+    this.#http = new HttpListener({ ...common, name: 'http', port: ports.http, limits, allowedOrigins });
     for (const [prefix, mount] of this.#mounts) this.#open(prefix, mount);
     const http = await this.#http.listen();
-    this.#metrics = createMetricsListener({ host, port: ports.metrics, log, metrics });
+    this.#metrics = createMetricsListener({ ...common, port: ports.metrics, metrics });
     const metricsAddress = await this.#metrics.listen();
     return { grpc, http: join(http), metrics: join(metricsAddress) };
   }
