@@ -16,14 +16,16 @@ export interface ColumnData {
   readonly values: Int32Array | Uint8Array;
   /** Bytes a row of a byte column has. */
   readonly width?: number;
+  /** Sizes of the dimensions of a byte row, kept as the store expects them: the batch must fit the version's schema. */
+  readonly shape?: readonly bigint[];
 }
 
 /** Encodes columns as an Arrow IPC stream with one batch. */
 export function encodeBatch(columns: readonly ColumnData[], rows: number): Uint8Array {
-  const fields = columns.map(({ name, values, width = 1 }) =>
+  const fields = columns.map(({ name, values, width = 1, shape = [] }) =>
     values instanceof Int32Array
       ? new Field(name, new Int32(), false)
-      : new Field(name, listType(width), false),
+      : new Field(name, listType(width), false, new Map([['shape', shape.join(',')]])),
   );
   const children = columns.map(({ values, width = 1 }) =>
     values instanceof Int32Array

@@ -49,7 +49,7 @@ export function feedbackRows(
       name: split.keyColumn,
       values: Int32Array.from(usable, (item) => keyOutsideHoldout(feedbackNumber(item), checked)),
     },
-    { name: recipe.featureColumn, values: features, width },
+    { name: recipe.featureColumn, values: features, width, shape: feature.shape },
     { name: recipe.labelColumn, values: Int32Array.from(usable, ({ correct }) => labels.indexOf(correct)) },
   ];
   return { rows: usable.length, arrowIpc: encodeBatch(columns, usable.length) };
