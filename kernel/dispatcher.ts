@@ -1,3 +1,4 @@
+import { isDeclaredError } from '../sdk/index.ts';
 import type { Call } from './call.ts';
 import type { Instance } from './loader/instance.ts';
 import { EXTENSION_HEADER, type Router } from './router.ts';
@@ -39,22 +40,38 @@ export class Dispatcher implements Target {
     call: Call,
     run: (instance: Instance) => Promise<Result>,
   ): Promise<Result> {
-    let instance: Instance | undefined;
     let failure: unknown;
     try {
       this.#before(call, path);
-      const found = this.instance(path, call);
-      instance = found instanceof Promise ? await found : found;
-      instance.load.enter(call);
-      return await run(instance);
+      return await this.#attempt(path, call, run);
     } catch (error) {
       failure = call.explain(error);
       throw failure;
     } finally {
-      instance?.load.leave(call);
       // What the call started for itself ends with it.
       call.end();
       this.#after(call, path, failure);
+    }
+  }
+
+  async #attempt<Result>(
+    path: string,
+    call: Call,
+    run: (instance: Instance) => Promise<Result>,
+  ): Promise<Result> {
+    const found = this.instance(path, call);
+    const instance = found instanceof Promise ? await found : found;
+    instance.load.enter(call);
+    try {
+      return await run(instance);
+    } catch (error) {
+      if (!wasNeverSent(error)) throw error;
+      instance.load.leave(call);
+      // The process is going down and the slot does not know yet; this call has touched nothing of it.
+      await instance.crashed;
+      return await this.#attempt(path, call, run);
+    } finally {
+      instance.load.leave(call);
     }
   }
 
@@ -80,7 +97,6 @@ export class Dispatcher implements Target {
       throw failure;
     } finally {
       instance?.load.leave(call);
-      // What the call started for itself ends with it.
       call.end();
       this.#after(call, path, failure);
     }
@@ -93,6 +109,13 @@ export class Dispatcher implements Target {
   #after(call: Call, path: string, error: unknown): void {
     for (const { after } of this.#interceptors) after?.(call, path, error);
   }
+}
+
+/** Reasons of a link that is gone before a call was written to it. */
+const NEVER_SENT: ReadonlySet<string> = new Set(['LINK_CLOSED', 'PLUGIN_EXITED']);
+
+function wasNeverSent(error: unknown): boolean {
+  return isDeclaredError(error) && NEVER_SENT.has(error.reason);
 }
 
 /** `/package.Service/Method` to `package.Service`. */

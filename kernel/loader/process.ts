@@ -165,6 +165,10 @@ class ProcessInstance implements Instance {
   attach(client: LinkClient): void {
     this.#client = client;
     this.target.attach(client);
+    // A process that can no longer be called is as good as gone; its exit then takes the ordinary way.
+    void client.closed.then(() => {
+      if (this.#stopping === undefined) signalGroup(this.#child, 'SIGKILL');
+    });
   }
 
   async stop(): Promise<void> {
