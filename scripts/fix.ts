@@ -1,6 +1,6 @@
 import { runCommand } from './run-command.ts';
 
-/** Repairs what a tool can repair: generated code and image, format, lint. */
+/** Repairs what a tool can repair: generated code, image and pages, format, lint. */
 async function fix(acceptBreaking: boolean): Promise<number> {
   const breaking = await runCommand('buf', 'breaking', '--against', 'proto/api.txtpb');
   if (breaking.status !== 0 && !acceptBreaking) {
@@ -15,6 +15,8 @@ async function fix(acceptBreaking: boolean): Promise<number> {
     ['buf', 'build', '-o', 'proto/api.txtpb', '--exclude-source-info'],
     ['oxlint', '--type-aware', '--fix'],
     ['oxfmt', '.'],
+    ['node', 'dist/scripts/docs-errors.js'],
+    ['node', 'dist/scripts/docs-configuration.js'],
   ];
   let failed = 0;
   for (const step of steps) {

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { configurationCatalogue, renderConfiguration } from '../scripts/configuration-catalogue.ts';
+import { errorCatalogue, renderErrors } from '../scripts/error-catalogue.ts';
+import { ROOT } from '../scripts/run-command.ts';
+
+const REPAIR = "the page is not what the sources say; run 'npm run fix'";
+
+function page(name: string): Promise<string> {
+  return readFile(path.join(ROOT, 'docs', name), 'utf8');
+}
+
+describe('architecture', () => {
+  it('documents every error that is declared, and none that is not', async () => {
+    assert.equal(await page('errors.md'), renderErrors(await errorCatalogue()), REPAIR);
+  });
+
+  it('documents every option that there is, and none that there is not', async () => {
+    assert.equal(await page('configuration.md'), renderConfiguration(await configurationCatalogue()), REPAIR);
+  });
+
+  it('gives a reason one meaning within a domain', async () => {
+    const names = (await errorCatalogue()).map(({ domain, reason }) => `${domain} ${reason}`);
+    const twice = names.filter((name, index) => names.indexOf(name) !== index);
+    assert.deepEqual(twice, []);
+  });
+
+  it('describes every option', async () => {
+    const bare = (await configurationCatalogue()).flatMap(({ owner, options }) =>
+      Object.entries(options)
+        .filter(([, { description }]) => description === undefined || description === '')
+        .map(([option]) => `${owner} ${option}`),
+    );
+    assert.deepEqual(bare, []);
+  });
+});
