@@ -76,8 +76,10 @@ export class RetrainView {
   }
 
   #change(change) {
-    const metrics = { ...this.#stages.get(change.stage)?.metrics, ...change.metrics };
-    this.#stages.set(change.stage, { ...change, metrics });
+    const before = this.#stages.get(change.stage);
+    // A stage that was not needed stays so, also when the last message names it.
+    const state = before?.state === 'SKIPPED' ? 'SKIPPED' : change.state;
+    this.#stages.set(change.stage, { ...change, state, metrics: { ...before?.metrics, ...change.metrics } });
     if (change.result === undefined) this.#show();
     else this.#outcome(() => outcome(change.result));
   }
