@@ -54,11 +54,3 @@ export async function trainBenchmark(): Promise<object> {
     },
   };
 }
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const result = await trainBenchmark();
-  const folder = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..', 'benchmarks', 'results');
-  await mkdir(folder, { recursive: true });
-  await writeFile(path.join(folder, 'train.json'), `${JSON.stringify(result, undefined, 2)}\n`);
-  console.log(JSON.stringify(result, undefined, 2));
-}

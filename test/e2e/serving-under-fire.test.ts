@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { GRPCInferenceService } from 'lamella/proto/inference/grpc_inference_service';
 import { PluginService } from 'lamella/proto/lamella/kernel/v1/plugin_service';
-import { processTree } from '../../benchmarks/infer/process-cpu.ts';
+import { processTree } from '../../benchmarks/harness/process-cpu.ts';
 import { parseAddress, withService } from '../../kernel/cli/connect.ts';
 import { ServingKernel } from './serving-kernel.ts';
 
