@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import path from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import {
   FeedbackSchema,
@@ -12,9 +11,7 @@ import { ModelSchema, ModelVersionSchema } from 'lamella/proto/lamella/model/v1/
 import type { RegistryService } from 'lamella/proto/lamella/model/v1/registry_service';
 import { type Client, Code, defineError, type FetchHandler, type Logger } from 'lamella/sdk';
 import { consoleHandler } from '../../../plugins/app/console/console-handler.ts';
-import { readStaticFiles, type StaticFiles } from '../../../plugins/app/console/static-files.ts';
 
-const PUBLIC = path.resolve('plugins/app/console/public');
 const RetrainRunning = defineError({
   reason: 'RETRAIN_RUNNING',
   code: Code.FAILED_PRECONDITION,
@@ -29,17 +26,12 @@ const log: Logger = { debug: silent, info: silent, warn: silent, error: silent }
 type Feedback = Client<typeof FeedbackService>;
 
 describe('app.console', () => {
-  let files: StaticFiles;
-  before(async () => {
-    files = await readStaticFiles(PUBLIC);
-  });
-
   function handler(
     feedback: Partial<Feedback> = {},
     registry: Partial<Client<typeof RegistryService>> = {},
   ): FetchHandler {
     return consoleHandler({
-      files,
+      files: new Map(),
       log,
       feedback: feedback as Feedback,
       registry: registry as Client<typeof RegistryService>,
@@ -67,70 +59,6 @@ describe('app.console', () => {
   async function errorOf(response: Response): Promise<string> {
     return ((await response.json()) as { error: string }).error;
   }
-
-  describe('files', () => {
-    it('serves the page with a policy that allows no inline script', async () => {
-      const response = await get('/');
-      assert.equal(response.status, 200);
-      assert.match(response.headers.get('content-type') ?? '', /^text\/html/);
-      const policy = response.headers.get('content-security-policy') ?? '';
-      assert.match(policy, /default-src 'none'/);
-      assert.doesNotMatch(policy, /unsafe/);
-      const page = await response.text();
-      assert.doesNotMatch(page, /<script(?![^>]*\ssrc=)|\sstyle=|\son\w+=/);
-    });
-
-    it('serves every file that the page and its scripts name', async () => {
-      for (const [name, { body }] of files) {
-        const html = [...body.matchAll(/(?:src|href)="(\/[^"]+)"/g)];
-        const imports = [...body.matchAll(/from '\.(\/[^']+)'/g)];
-        for (const [, target] of [...html, ...imports]) {
-          assert.ok(files.has(target ?? ''), `${name} names ${target}`);
-        }
-      }
-    });
-
-    it('has each text in both languages, with the same parts', () => {
-      const [, english = '', chinese = ''] =
-        /\n {2}en: \{([^]*?)\n {2}\},\n {2}zh: \{([^]*?)\n {2}\},/.exec(files.get('/text.js')?.body ?? '') ??
-        [];
-      const texts = (source: string): Map<string, string> =>
-        new Map(
-          [...source.matchAll(/^ {4}(\w+):\s+'([^']*)'/gm)].map(([, key = '', words = '']) => [key, words]),
-        );
-      const parts = (words: string): string => (words.match(/\{\w+\}/g) ?? []).toSorted().join();
-      assert.ok(texts(english).size > 40);
-      assert.deepEqual([...texts(chinese).keys()], [...texts(english).keys()]);
-      for (const [key, words] of texts(english))
-        assert.equal(parts(texts(chinese).get(key) ?? ''), parts(words), key);
-      const used = [...(files.get('/')?.body ?? '').matchAll(/data-(?:text|label)="(\w+)"/g)];
-      for (const [, key = ''] of used) assert.ok(texts(english).has(key), key);
-    });
-
-    it('answers 304 to a browser that has the file', async () => {
-      const etag = (await get('/app.js')).headers.get('etag') ?? '';
-      const again = await get('/app.js', handler(), { headers: { 'if-none-match': `"other", W/${etag}` } });
-      assert.equal(again.status, 304);
-      assert.equal(await again.text(), '');
-    });
-
-    it('sends no body to HEAD and refuses other methods', async () => {
-      const head = await get('/', handler(), { method: 'HEAD' });
-      assert.equal(head.status, 200);
-      assert.equal(await head.text(), '');
-      const refused = await get('/', handler(), { method: 'DELETE' });
-      assert.equal(refused.status, 405);
-      assert.equal(refused.headers.get('allow'), 'GET');
-    });
-
-    it('answers 404 to every other path, also one that climbs', async () => {
-      for (const target of ['/nothing', '/%2e%2e/plugin.json', '/..%2fplugin.ts', '/console/api/other']) {
-        const response = await get(target);
-        assert.equal(response.status, 404, target);
-        assert.match(await errorOf(response), /There is nothing at/);
-      }
-    });
-  });
 
   describe('feedback', () => {
     const pixels = Buffer.alloc(784, 7);
