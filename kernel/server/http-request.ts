@@ -60,11 +60,7 @@ export function toRequest({ incoming, url, requestId, signal, limits }: RequestP
   if (FORBIDDEN_METHODS.has(method))
     throw new HttpRequestInvalid({ problem: `method ${method} is not served` });
   checkLength(incoming, limits);
-  const headers = new Headers();
-  for (let index = 0; index + 1 < incoming.rawHeaders.length; index += 2) {
-    headers.append(incoming.rawHeaders[index] ?? '', incoming.rawHeaders[index + 1] ?? '');
-  }
-  headers.set('x-request-id', requestId);
+  const headers = headersOf(incoming, requestId);
   const hasBody = method !== 'GET' && method !== 'HEAD' && carriesBody(incoming);
   const source = hasBody ? new BodySource(incoming, limits) : undefined;
   const request = new Request(url, {
@@ -74,6 +70,15 @@ export function toRequest({ incoming, url, requestId, signal, limits }: RequestP
     ...(source !== undefined && { body: new ReadableStream(source, { highWaterMark: 0 }), duplex: 'half' }),
   });
   return { request, endBody: () => source?.end() };
+}
+
+function headersOf({ rawHeaders }: IncomingMessage, requestId: string): Headers {
+  const headers = new Headers();
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    headers.append(rawHeaders[index] ?? '', rawHeaders[index + 1] ?? '');
+  }
+  headers.set('x-request-id', requestId);
+  return headers;
 }
 
 function carriesBody(incoming: IncomingMessage): boolean {

@@ -7,6 +7,7 @@ import { TOKEN_HEADER } from '../kernel-link.ts';
 import type { Exposure } from '../loader/routes.ts';
 import { GrpcServer, type Transport } from './grpc-server.ts';
 import { HttpListener } from './http-listener.ts';
+import { createHttpCounter } from './http-metrics.ts';
 import { createMetricsListener } from './metrics-listener.ts';
 
 /** What the listeners need of the kernel. */
@@ -54,7 +55,9 @@ export class Listeners implements Exposure {
     const hosts = allowedHosts === undefined ? {} : { allowedHosts };
     const common = { host, log, ...hosts };
     const limits = { maxBodyBytes };
-    this.#http = new HttpListener({ ...common, name: 'http', port: ports.http, limits, allowedOrigins });
+    const observe = createHttpCounter(metrics.kernel);
+    const own = { name: 'http', port: ports.http, limits, allowedOrigins, observe };
+    this.#http = new HttpListener({ ...common, ...own });
     for (const [prefix, mount] of this.#mounts) this.#open(prefix, mount);
     const http = await this.#http.listen();
     this.#metrics = createMetricsListener({ ...common, port: ports.metrics, metrics });
