@@ -2,16 +2,21 @@ import type * as duckdb from '@duckdb/node-api';
 import type { Schema } from 'lamella/proto/lamella/data/v1/dataset';
 import type { RowBatch } from 'lamella/sdk/arrow';
 import type { EngineConfig } from './config.ts';
-import { EngineUnavailable, QueryTimedOut, SqlInvalid } from './errors.ts';
+import { EngineOutOfMemory, EngineUnavailable, QueryTimedOut, SqlInvalid } from './errors.ts';
 import { type ResultColumn, readChunk, resultColumns } from './result-reader.ts';
 import { createTableSql, quoted, TableLoader } from './table-loader.ts';
 
 /** Rows gathered from DuckDB's small chunks before a batch is given out. */
 const BATCH_ROWS = 8_192;
 
+/** How often a plan that must stop is told so, in milliseconds. */
+const INTERRUPT_EVERY_MS = 20;
+
 /** A plan and the tables it may read. */
 export interface Plan {
   readonly sql: string;
+  /** Most rows of the result; all of them without it. */
+  readonly maxRows?: number | undefined;
   /** Name in the plan to loaded table. */
   readonly tables: ReadonlyMap<string, string>;
   /** Shapes of the input columns by name. */
@@ -23,6 +28,8 @@ export interface Plan {
 export interface PlanResult {
   readonly columns: readonly ResultColumn[];
   readonly batches: AsyncIterable<readonly RowBatch[]>;
+  /** Ends the plan; also when not all batches were taken. */
+  close(): Promise<void>;
 }
 
 /** One DuckDB database in memory; the only file that loads the native package. */
@@ -31,6 +38,7 @@ export class DuckDbEngine {
   readonly #instance: duckdb.DuckDBInstance;
   readonly #loader: duckdb.DuckDBConnection;
   readonly #config: EngineConfig;
+  #dropping: Promise<unknown> = Promise.resolve();
 
   private constructor(parts: {
     readonly api: typeof duckdb;
@@ -44,8 +52,11 @@ export class DuckDbEngine {
     this.#config = parts.config;
   }
 
-  /** @throws ENGINE_UNAVAILABLE */
-  static async open(config: EngineConfig): Promise<DuckDbEngine> {
+  /**
+   * @param spillDirectory - Where DuckDB puts what does not fit its memory.
+   * @throws ENGINE_UNAVAILABLE
+   */
+  static async open(config: EngineConfig, spillDirectory: string): Promise<DuckDbEngine> {
     let api: typeof duckdb;
     try {
       api = await import('@duckdb/node-api');
@@ -55,6 +66,8 @@ export class DuckDbEngine {
     const instance = await api.DuckDBInstance.create(':memory:', {
       max_memory: `${config.memoryMib}MiB`,
       threads: String(config.threads),
+      // Before access is switched off, which also locks this option.
+      temp_directory: spillDirectory,
       // Plans come from outside: no files, no network, no extensions, and no way to switch that back on.
       enable_external_access: 'false',
       autoinstall_known_extensions: 'false',
@@ -74,12 +87,14 @@ export class DuckDbEngine {
       appender.closeSync();
     } catch (error) {
       await this.drop(table);
-      throw error;
+      throw isOutOfMemory(error) ? new EngineOutOfMemory({ problem: error.message }, { cause: error }) : error;
     }
   }
 
   async drop(table: string): Promise<void> {
-    await this.#loader.run(`DROP TABLE IF EXISTS ${quoted(table)}`);
+    const dropping = this.#loader.run(`DROP TABLE IF EXISTS ${quoted(table)}`);
+    this.#dropping = Promise.allSettled([this.#dropping, dropping]);
+    await dropping;
   }
 
   /**
@@ -94,7 +109,7 @@ export class DuckDbEngine {
       const sql = await this.#select(connection, plan);
       const result = await connection.stream(sql);
       const columns = resultColumns(result.columnNames(), result.columnTypes(), plan.shapes);
-      return { columns, batches: this.#batches(result, columns, guard) };
+      return { columns, batches: this.#batches(result, columns, guard), close: async () => guard.finish(result) };
     } catch (error) {
       guard.close();
       throw guard.explain(error);
@@ -102,12 +117,18 @@ export class DuckDbEngine {
   }
 
   /** The plan with its tables in front, checked to be one statement that only reads. */
-  async #select(connection: duckdb.DuckDBConnection, { sql, tables }: Plan): Promise<string> {
+  async #select(connection: duckdb.DuckDBConnection, { sql, maxRows, tables }: Plan): Promise<string> {
+    // The caller's text alone comes first: put into a frame, several statements could look like one.
     const statements = await connection.extractStatements(sql);
     if (statements.count !== 1) throw new SqlInvalid({ problem: 'it must be exactly one statement.' });
     const prepared = [...tables].map(([alias, table]) => `${quoted(alias)} AS (SELECT * FROM ${quoted(table)})`);
-    const body = sql.trim().replace(/;\s*$/, '');
-    const text = prepared.length === 0 ? body : `WITH ${prepared.join(', ')} SELECT * FROM (${body})`;
+    const frame = prepared.length === 0 ? '' : `WITH ${prepared.join(', ')} `;
+    const limit = maxRows === undefined ? '' : ` LIMIT ${maxRows}`;
+    // On lines of its own, so that a comment at its end does not take the bracket with it.
+    const text = `${frame}SELECT * FROM (\n${sql.trim().replace(/;\s*$/, '')}\n)${limit}`;
+    if ((await connection.extractStatements(text)).count !== 1) {
+      throw new SqlInvalid({ problem: 'its brackets do not match.' });
+    }
     const statement = await connection.prepare(text);
     if (statement.statementType !== this.#api.StatementType.SELECT) {
       throw new SqlInvalid({ problem: 'only SELECT is allowed; the engine stores the result itself.' });
@@ -124,8 +145,8 @@ export class DuckDbEngine {
       let group: RowBatch[] = [];
       let rows = 0;
       for (;;) {
-        const chunk = await result.fetchChunk();
-        if (chunk === null || chunk.rowCount === 0) break;
+        const chunk = await guard.fetch(result);
+        if (chunk === undefined) break;
         group.push(readChunk(this.#api, chunk, columns));
         rows += chunk.rowCount;
         if (rows < BATCH_ROWS) continue;
@@ -136,12 +157,12 @@ export class DuckDbEngine {
       if (group.length > 0) yield group;
     } catch (error) {
       throw guard.explain(error);
-    } finally {
-      guard.close();
     }
   }
 
   async close(): Promise<void> {
+    // A connection closed under a running statement takes the process with it.
+    await this.#dropping;
     this.#loader.closeSync();
     this.#instance.closeSync();
   }
@@ -154,7 +175,15 @@ class QueryGuard {
   readonly #limitMs: number;
   readonly #timer: NodeJS.Timeout;
   #isLate = false;
-  readonly #interrupt = (): void => this.#connection.interrupt();
+  #isClosed = false;
+  #isEnded = false;
+  #repeat: NodeJS.Timeout | undefined;
+  #fetching: Promise<unknown> = Promise.resolve();
+  readonly #interrupt = (): void => {
+    // DuckDB forgets an interrupt that comes before the query runs, so it is repeated until the plan has ended.
+    this.#repeat ??= setInterval(() => this.#connection.interrupt(), INTERRUPT_EVERY_MS);
+    this.#connection.interrupt();
+  };
 
   constructor(connection: duckdb.DuckDBConnection, signal: AbortSignal, limitMs: number) {
     this.#connection = connection;
@@ -162,21 +191,59 @@ class QueryGuard {
     this.#limitMs = limitMs;
     this.#timer = setTimeout(() => {
       this.#isLate = true;
-      connection.interrupt();
+      this.#interrupt();
     }, limitMs);
+    if (signal.aborted) this.#interrupt();
     signal.addEventListener('abort', this.#interrupt, { once: true });
+  }
+
+  /** Next chunk, `undefined` at the end; remembered while under way, because it must not lose its connection. */
+  async fetch(result: duckdb.DuckDBResult): Promise<duckdb.DuckDBDataChunk | undefined> {
+    const fetching = result.fetchChunk();
+    this.#fetching = fetching.catch(() => undefined);
+    try {
+      const chunk = await fetching;
+      if (chunk !== null && chunk.rowCount > 0) return chunk;
+    } catch (error) {
+      this.#isEnded = true;
+      throw error;
+    }
+    this.#isEnded = true;
+    return undefined;
+  }
+
+  /** Ends the plan wherever it is: a result with rows left must not outlive its connection. */
+  async finish(result: duckdb.DuckDBResult): Promise<void> {
+    if (this.#isClosed) return;
+    await this.#fetching;
+    if (!this.#isEnded) this.#interrupt();
+    try {
+      while (!this.#isEnded) await this.fetch(result);
+    } catch {
+      // Interrupted, as intended.
+    }
+    this.close();
   }
 
   explain(error: unknown): unknown {
     if (this.#isLate) return new QueryTimedOut({ limitMs: String(this.#limitMs) }, { cause: error });
     if (this.#signal.aborted) return this.#signal.reason;
     if (error instanceof Error && 'reason' in error) return error;
+    if (isOutOfMemory(error)) return new EngineOutOfMemory({ problem: error.message }, { cause: error });
     return new SqlInvalid({ problem: (error as Error).message }, { cause: error });
   }
 
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     clearTimeout(this.#timer);
+    clearInterval(this.#repeat);
     this.#signal.removeEventListener('abort', this.#interrupt);
     this.#connection.closeSync();
   }
+}
+
+/** DuckDB's own wording is all there is to tell the kinds of its errors apart. */
+function isOutOfMemory(error: unknown): error is Error {
+  return error instanceof Error && /out of memory/i.test(error.message);
 }

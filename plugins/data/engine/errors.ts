@@ -30,3 +30,10 @@ export const EngineUnavailable: ErrorType<'cause'> = defineError({
   message: ({ cause }) =>
     `DuckDB could not be loaded (${cause}); install it with 'npm install @duckdb/node-api' and reload data.engine.`,
 });
+
+/** A plan, or what it reads, does not fit. */
+export const EngineOutOfMemory: ErrorType<'problem'> = defineError({
+  reason: 'ENGINE_OUT_OF_MEMORY',
+  code: Code.RESOURCE_EXHAUSTED,
+  message: ({ problem }) => `${problem} Raise memoryMib of data.engine, or read fewer rows or columns.`,
+});

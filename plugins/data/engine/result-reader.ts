@@ -1,6 +1,12 @@
 import type * as duckdb from '@duckdb/node-api';
 import { DataType } from 'lamella/proto/lamella/data/v1/dataset';
-import { type Column, type ColumnValues, type NumericValues, numericArray, type RowBatch } from 'lamella/sdk/arrow';
+import {
+  type Column,
+  type ColumnValues,
+  type NumericValues,
+  numericArray,
+  type RowBatch,
+} from 'lamella/sdk/arrow';
 import { type ResultType, resultType } from './duckdb-types.ts';
 
 /** A column of a result. */
@@ -31,7 +37,11 @@ interface RawVector {
 }
 
 /** Copies a chunk out of DuckDB's memory as columns. */
-export function readChunk(api: typeof duckdb, chunk: duckdb.DuckDBDataChunk, columns: readonly ResultColumn[]): RowBatch {
+export function readChunk(
+  api: typeof duckdb,
+  chunk: duckdb.DuckDBDataChunk,
+  columns: readonly ResultColumn[],
+): RowBatch {
   const rowCount = chunk.rowCount;
   return {
     rowCount,
@@ -55,9 +65,15 @@ interface Wanted {
   readonly rowCount: number;
 }
 
-function readValues(api: typeof duckdb, vector: duckdb.DuckDBVector, { column, rowCount }: Wanted): ColumnValues {
+function readValues(
+  api: typeof duckdb,
+  vector: duckdb.DuckDBVector,
+  { column, rowCount }: Wanted,
+): ColumnValues {
   const length = rowCount * (column.width ?? 1);
-  const raw = (vector instanceof api.DuckDBArrayVector ? Reflect.get(vector, 'childData') : vector) as RawVector;
+  const raw = (
+    vector instanceof api.DuckDBArrayVector ? Reflect.get(vector, 'childData') : vector
+  ) as RawVector;
   const numbers = numericArray(column.type, length);
   if (numbers !== undefined && raw.items !== undefined && raw.items.constructor === numbers.constructor) {
     numbers.set(raw.items.subarray(0, length) as never);

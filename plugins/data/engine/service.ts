@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { type Field, type Schema, SchemaSchema } from 'lamella/proto/lamella/data/v1/dataset';
+import type { SchemaSchema } from 'lamella/proto/lamella/data/v1/dataset';
+import { type Field, type Schema } from 'lamella/proto/lamella/data/v1/dataset';
 import type {
   EngineInput,
   EngineService,
@@ -30,22 +31,18 @@ export function createEngineService(parts: EngineServiceParts): ServiceImplement
     async *query({ inputs, sql, maxRows }, context) {
       const limit = maxRows > 0n ? Number(maxRows) : DEFAULT_MAX_ROWS;
       yield* withTables(parts.tables, { inputs, context }, async function* (tables) {
-        const result = await start(parts.engine, { inputs, sql: limited(sql, limit), tables, context });
-        let isEmpty = true;
-        for await (const group of result.batches) {
-          for (const batch of group) {
-            isEmpty = false;
-            yield { arrowIpc: encodeArrow(batch) };
-          }
+        const result = await start(parts.engine, { inputs, sql, maxRows: limit, tables, context });
+        try {
+          yield* answersOf(result);
+        } finally {
+          await result.close();
         }
-        // Even an empty result has columns.
-        if (isEmpty) yield { arrowIpc: encodeArrow(emptyBatch(result.columns)) };
       });
     },
     describe: async ({ inputs, sql }, context) => {
       const schemas = withTables(parts.tables, { inputs, context }, async function* (tables) {
-        const result = await start(parts.engine, { inputs, sql: limited(sql, 0), tables, context });
-        for await (const _group of result.batches);
+        const result = await start(parts.engine, { inputs, sql, maxRows: 0, tables, context });
+        await result.close();
         yield { schema: schemaOf(result.columns) };
       });
       for await (const answer of schemas) return answer;
@@ -78,14 +75,26 @@ async function* run(
         }
       }
     }
-    const { version } = await store.writeVersion(messages(), { context });
-    yield { rows: BigInt(rows), ...(version === undefined ? {} : { version }) };
+    try {
+      const { version } = await store.writeVersion(messages(), { context });
+      yield { rows: BigInt(rows), ...(version === undefined ? {} : { version }) };
+    } finally {
+      // The store may have refused before it took all rows.
+      await result.close();
+    }
   });
 }
 
-/** A plan cut to a number of rows. */
-function limited(sql: string, rows: number): string {
-  return `SELECT * FROM (${sql.trim().replace(/;\s*$/, '')}) LIMIT ${rows}`;
+async function* answersOf(result: PlanResult): AsyncGenerator<{ arrowIpc: Uint8Array }> {
+  let isEmpty = true;
+  for await (const group of result.batches) {
+    for (const batch of group) {
+      isEmpty = false;
+      yield { arrowIpc: encodeArrow(batch) };
+    }
+  }
+  // Even an empty result has columns.
+  if (isEmpty) yield { arrowIpc: encodeArrow(emptyBatch(result.columns)) };
 }
 
 /** Loads the inputs, lets the work read them, and releases them however it ends. */
@@ -120,14 +129,16 @@ async function openAll(
 interface Start {
   readonly inputs: readonly EngineInput[];
   readonly sql: string;
+  readonly maxRows?: number;
   readonly tables: readonly OpenTable[];
   readonly context: CallContext;
 }
 
-function start(engine: DuckDbEngine, { inputs, sql, tables, context }: Start): Promise<PlanResult> {
+function start(engine: DuckDbEngine, { inputs, sql, maxRows, tables, context }: Start): Promise<PlanResult> {
   const fields = tables.flatMap(({ version }) => version.schema?.fields ?? []);
   return engine.run({
     sql,
+    maxRows,
     tables: new Map(inputs.map(({ alias }, index) => [alias, tables[index]?.table ?? ''])),
     shapes: new Map(fields.map((field: Field) => [field.name, field.shape.map(Number)])),
     signal: context.signal,

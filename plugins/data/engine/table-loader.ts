@@ -63,7 +63,9 @@ function fill(api: typeof duckdb, chunk: duckdb.DuckDBDataChunk, { column, index
   }
   const width = column.shape.length === 0 ? 1 : widthOf(column.shape);
   const vector = chunk.getColumnVector(index);
-  const raw = (vector instanceof api.DuckDBArrayVector ? Reflect.get(vector, 'childData') : vector) as RawVector;
+  const raw = (
+    vector instanceof api.DuckDBArrayVector ? Reflect.get(vector, 'childData') : vector
+  ) as RawVector;
   const values = (column.values as NumericValues).subarray(start * width, (start + rows) * width);
   raw.items.set(values as never);
   (vector as unknown as RawVector).flush();

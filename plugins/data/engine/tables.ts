@@ -37,18 +37,22 @@ export class Tables {
   async open(name: string, context: CallContext): Promise<OpenTable> {
     const { version } = await this.#store.getVersion({ name }, { context });
     if (version === undefined) throw new Error(`the store knows '${name}' without a version`);
-    const cached = this.#tables.get(version.name) ?? this.#load(version, context);
-    this.#tables.delete(version.name);
-    this.#tables.set(version.name, cached);
-    cached.users += 1;
-    try {
-      await cached.loaded;
-    } catch (error) {
-      // What failed to load must not answer the next plan.
+    for (;;) {
+      const found = this.#tables.get(version.name);
+      const cached = found ?? this.#load(version, context);
       this.#tables.delete(version.name);
-      throw error;
+      this.#tables.set(version.name, cached);
+      cached.users += 1;
+      try {
+        await cached.loaded;
+        return { table: cached.table, version, release: () => this.#release(cached) };
+      } catch (error) {
+        // What failed to load must not answer the next plan.
+        if (this.#tables.get(version.name) === cached) this.#tables.delete(version.name);
+        // Another plan's load was cancelled with that plan, which is no reason to fail this one.
+        if (found === undefined || context.signal.aborted) throw error;
+      }
     }
-    return { table: cached.table, version, release: () => this.#release(cached) };
   }
 
   #load(version: DatasetVersion, context: CallContext): CachedTable {
@@ -56,7 +60,8 @@ export class Tables {
     const table = `version_${this.#count}`;
     const rows = this.#read(version.name, context);
     const schema = version.schema;
-    const loaded = schema === undefined ? Promise.reject(new Error('no schema')) : this.#engine.load(table, schema, rows);
+    const loaded =
+      schema === undefined ? Promise.reject(new Error('no schema')) : this.#engine.load(table, schema, rows);
     return { table, loaded, users: 0 };
   }
 
@@ -72,7 +77,8 @@ export class Tables {
       if (this.#tables.size <= this.#limit) return;
       if (table.users > 0) continue;
       this.#tables.delete(name);
-      void this.#engine.drop(table.table);
+      // A table that cannot be dropped now is only memory, and DuckDB may spill it.
+      this.#engine.drop(table.table).catch(() => undefined);
     }
   }
 }

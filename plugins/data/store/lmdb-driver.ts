@@ -125,7 +125,8 @@ export class LmdbDriver implements StoreDriver {
       // Somebody deleted the version while it was read.
       if (bytes === undefined) throw new DatasetVersionNotFound({ name: versionId });
       const isWhole = start >= offset && next <= end && columns.length === 0;
-      if (isWhole) yield bytes;
+      // A copy: the value may lie in lmdb's memory, which is only good until the next read.
+      if (isWhole) yield Uint8Array.from(bytes);
       else yield* cut(bytes, { columns, from: offset - start, to: end - start });
     }
   }
