@@ -1,7 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { readDigits } from './train/digits.ts';
 import { type LamellaResult, trainWithLamella } from './train/lamella.ts';
 import { trainWithTensorFlow } from './train/tfjs.ts';

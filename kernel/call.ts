@@ -7,7 +7,8 @@ export interface CallInit {
   /** Metadata as the transport holds it; converted on first use only, because most methods never look. */
   readonly readHeaders: () => CallHeaders;
   readonly deadlineMs?: number | undefined;
-  readonly peer: string;
+  /** Address of the caller; asked for on first use, since reading it from a socket is not free. */
+  readonly readPeer: () => string;
   /** Id of the plugin that calls, when the caller is one. */
   readonly caller?: string | undefined;
   /** Tells the transport's cancellation; called at most once, when somebody first asks for the signal. */
@@ -21,7 +22,6 @@ export interface CallInit {
  */
 export class Call implements CallContext {
   readonly deadlineMs: number | undefined;
-  readonly peer: string;
   readonly caller: string | undefined;
   readonly startedNs: bigint = process.hrtime.bigint();
   readonly #init: CallInit;
@@ -37,8 +37,11 @@ export class Call implements CallContext {
   constructor(init: CallInit) {
     this.#init = init;
     this.deadlineMs = init.deadlineMs;
-    this.peer = init.peer;
     this.caller = init.caller;
+  }
+
+  get peer(): string {
+    return this.caller ?? this.#init.readPeer();
   }
 
   get headers(): CallHeaders {

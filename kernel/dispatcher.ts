@@ -25,8 +25,10 @@ export class Dispatcher implements Target {
 
   /** The instance for a call, now or when its plugin is ready. */
   instance(path: string, call: Call): Instance | Promise<Instance> {
-    const extension = call.headers.get(EXTENSION_HEADER);
-    const slot = this.#router.slot(serviceOf(path), typeof extension === 'string' ? extension : '');
+    const slot = this.#router.slot(serviceOf(path), () => {
+      const extension = call.headers.get(EXTENSION_HEADER);
+      return typeof extension === 'string' ? extension : '';
+    });
     return slot.acquire(call);
   }
 

@@ -4,6 +4,7 @@ import type { ClientTransport, OutgoingCall } from './client.ts';
 import { deadlineTimer } from './deadline.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Instance } from './loader/instance.ts';
+import { fromStatus } from './server/status.ts';
 import { type BoundMethod, LocalTarget, methodPath, only, streamOf } from './target.ts';
 
 /**
@@ -31,6 +32,9 @@ export class LocalTransport implements ClientTransport {
         }
         return create(method.output, (await local.invoke(request, call)) as Message);
       });
+    } catch (error) {
+      // What another process declared is a declared error here too.
+      throw fromStatus(error);
     } finally {
       release();
     }
@@ -50,6 +54,8 @@ export class LocalTransport implements ClientTransport {
           ? remote(method, instance, { requests, call })
           : invoke(method, local, { requests, call });
       });
+    } catch (error) {
+      throw fromStatus(error);
     } finally {
       // The reader may have stopped early; what still runs for it must know.
       release();
@@ -62,7 +68,7 @@ export class LocalTransport implements ClientTransport {
     const call = new Call({
       readHeaders: () => outgoing.headers,
       deadlineMs: outgoing.deadlineMs,
-      peer: this.#caller,
+      readPeer: () => this.#caller,
       caller: this.#caller,
       onCancelled: (listener) => {
         cancel = listener;

@@ -30,22 +30,11 @@ interface Position {
 }
 
 function convert(value: unknown, position: Position): unknown {
-  switch (typeof value) {
-    case 'string':
-      return redactText(value);
-    case 'bigint':
-      return value.toString();
-    case 'number':
-      return Number.isFinite(value) ? value : String(value);
-    case 'symbol':
-    case 'function':
-      return `[${typeof value}]`;
-    case 'object':
-      return value === null ? value : convertObject(value, position);
-    case 'boolean':
-    case 'undefined':
-      return value;
-  }
+  if (typeof value === 'object' && value !== null) return convertObject(value, position);
+  if (typeof value === 'string') return redactText(value);
+  if (typeof value === 'bigint') return value.toString();
+  if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
+  return typeof value === 'symbol' || typeof value === 'function' ? `[${typeof value}]` : value;
 }
 
 function convertObject(value: object, { depth, parents }: Position): unknown {
@@ -53,15 +42,19 @@ function convertObject(value: object, { depth, parents }: Position): unknown {
   if (depth >= MAX_DEPTH) return '[too deep]';
   const inside = { depth: depth + 1, parents: [...parents, value] };
   try {
-    if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
-    if (value instanceof Date) return Number.isNaN(value.getTime()) ? '[invalid date]' : value.toISOString();
-    if (isError(value)) return convertError(value, inside);
-    if (Array.isArray(value) || value instanceof Set) return convertList(value, inside);
-    return convertEntries(value instanceof Map ? value : Object.entries(value), inside);
+    return convertKnown(value, inside);
   } catch {
     // A getter or proxy of the logged object threw.
     return '[unreadable]';
   }
+}
+
+function convertKnown(value: object, inside: Position): unknown {
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? '[invalid date]' : value.toISOString();
+  if (isError(value)) return convertError(value, inside);
+  if (Array.isArray(value) || value instanceof Set) return convertList(value, inside);
+  return convertEntries(value instanceof Map ? value : Object.entries(value), inside);
 }
 
 /** `instanceof` misses errors of another realm, which is where `vm` runs inline plugins. */

@@ -8,6 +8,8 @@ export const EXTENSION_HEADER = 'lamella-extension';
 class ServiceRoute {
   readonly #slots: Map<string, Slot> = new Map();
   #only: Slot | undefined;
+  /** The provider of a service that is no extension point. */
+  #plain: Slot | undefined;
 
   readonly service: string;
 
@@ -17,12 +19,17 @@ class ServiceRoute {
 
   set(extension: string, slot: Slot): void {
     this.#slots.set(extension, slot);
-    this.#only = this.#first();
+    this.#settle();
   }
 
   remove(extension: string, slot: Slot): void {
     if (this.#slots.get(extension) === slot) this.#slots.delete(extension);
+    this.#settle();
+  }
+
+  #settle(): void {
     this.#only = this.#first();
+    this.#plain = this.#slots.size === 1 ? this.#slots.get('') : undefined;
   }
 
   get isEmpty(): boolean {
@@ -39,7 +46,10 @@ class ServiceRoute {
     return name === undefined ? undefined : this.#slots.get(name);
   }
 
-  slot(extension: string): Slot {
+  /** @param readExtension - Asked only where there is something to choose from. */
+  slot(readExtension: () => string): Slot {
+    if (this.#plain !== undefined) return this.#plain;
+    const extension = readExtension();
     const found = extension === '' ? this.#only : this.#slots.get(extension);
     if (found !== undefined) return found;
     const known = [...this.#slots.keys()].filter((name) => name !== '').join(', ');
@@ -84,9 +94,9 @@ export class Router {
   }
 
   /** @throws SERVICE_NOT_FOUND, EXTENSION_NOT_FOUND */
-  slot(service: string, extension: string): Slot {
+  slot(service: string, readExtension: () => string): Slot {
     const route = this.#services.get(service);
     if (route === undefined) throw new ServiceNotFound({ service });
-    return route.slot(extension);
+    return route.slot(readExtension);
   }
 }

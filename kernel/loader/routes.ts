@@ -83,7 +83,7 @@ function httpHandler(record: PluginRecord): FetchHandler {
   return async (request, context) => {
     const call = new Call({
       readHeaders: () => new Map(request.headers),
-      peer: context.peer,
+      readPeer: () => context.peer,
       onCancelled: (listener) => context.signal.addEventListener('abort', listener, { once: true }),
     });
     const instance = await record.slot.acquire(call);

@@ -87,12 +87,11 @@ export class Starter {
   }
 
   #level(manifest: Manifest): 'INLINE' | 'PROCESS' {
-    const preferred = manifest.isolation?.preferred ?? IsolationLevel.PROCESS;
-    const allowed = manifest.isolation?.allowed ?? [];
+    const { preferred, allowed } = levelsOf(manifest);
     const wanted = this.#settings(manifest)?.isolation;
     const level = wanted === undefined ? preferred : IsolationLevel[wanted];
     const name = SUPPORTED.get(level);
-    if (name !== undefined && (level === preferred || allowed.includes(level))) return name;
+    if (name !== undefined && allowed.has(level)) return name;
     throw new IsolationUnsupported({
       plugin: manifest.id,
       level: wanted ?? nameOf(level),
@@ -126,6 +125,14 @@ export class Starter {
   async close(): Promise<void> {
     for (const storage of this.#storages.values()) await storage.close();
   }
+}
+
+function levelsOf({ isolation }: Manifest): {
+  preferred: IsolationLevel;
+  allowed: ReadonlySet<IsolationLevel>;
+} {
+  const preferred = isolation?.preferred ?? IsolationLevel.PROCESS;
+  return { preferred, allowed: new Set([preferred, ...(isolation?.allowed ?? [])]) };
 }
 
 interface Placement {

@@ -107,7 +107,7 @@ function toCall(source: AnyCall, identify: Identify): Call {
   return new Call({
     readHeaders: () => toHeaders(source.metadata),
     deadlineMs: deadlineMs < Date.now() + DEADLINE_LIMIT_MS ? deadlineMs : undefined,
-    peer: caller ?? source.getPeer(),
+    readPeer: () => source.getPeer(),
     caller,
     onCancelled: (listener) => {
       if (source.cancelled) listener();

@@ -28,10 +28,18 @@ function rawCall(
   });
   return new Promise((resolve) => {
     const deadline = options.deadlineMs === undefined ? {} : { deadline: Date.now() + options.deadlineMs };
-    client.makeUnaryRequest(SAY, identity, identity, bytes, new grpc.Metadata(), deadline, (error, answer) => {
-      client.close();
-      resolve(error ?? answer ?? Buffer.alloc(0));
-    });
+    client.makeUnaryRequest(
+      SAY,
+      identity,
+      identity,
+      bytes,
+      new grpc.Metadata(),
+      deadline,
+      (error, answer) => {
+        client.close();
+        resolve(error ?? answer ?? Buffer.alloc(0));
+      },
+    );
   });
 }
 
@@ -87,7 +95,9 @@ describe('a kernel that is fed broken input', function () {
   it('answers an unknown method with UNIMPLEMENTED', async () => {
     const client = new grpc.Client(kernel.addresses.grpc, grpc.credentials.createInsecure());
     const code = await new Promise((resolve) => {
-      client.makeUnaryRequest('/no.Such/Method', identity, identity, Buffer.alloc(0), (error) => resolve(error?.code));
+      client.makeUnaryRequest('/no.Such/Method', identity, identity, Buffer.alloc(0), (error) =>
+        resolve(error?.code),
+      );
     });
     client.close();
     assert.equal(code, grpc.status.UNIMPLEMENTED);
@@ -112,7 +122,12 @@ describe('a kernel that is fed broken input', function () {
     await writeFile(file, text.slice(0, 40));
     await assert.rejects(kernel.load(other.directory), /not a valid plugin manifest/);
     const manifest = JSON.parse(text) as Record<string, unknown>;
-    const lonely = { ...manifest, id: 'example.lonely', provides: [], requires: [{ service: 'no.such.v1.Service' }] };
+    const lonely = {
+      ...manifest,
+      id: 'example.lonely',
+      provides: [],
+      requires: [{ service: 'no.such.v1.Service' }],
+    };
     await writeFile(file, JSON.stringify(lonely));
     await assert.rejects(kernel.load(other.directory), /example\.lonely.*no\.such\.v1\.Service/s);
     await other.remove();
@@ -144,7 +159,7 @@ describe('a plugin process that is killed', function () {
     const { version } = await client.say({ payload: Buffer.from('x') });
     const backMs = Date.now() - killedMs;
     assert.equal(version, '0.1.0');
-    console.log(`      back after ${backMs} ms`);
+    process.stdout.write(`      back after ${backMs} ms\n`);
     assert.equal(kernel.describe('example.echo').restarts, 1);
     await kernel.stop();
     await plugin.remove();
@@ -165,8 +180,20 @@ describe('a kernel that is killed', function () {
     const child = spawn(
       process.execPath,
       [
-        path.join(ROOT, 'dist/kernel/cli/main.js'), 'start', '--home', home, '--plugins', plugin.directory,
-        '--grpc-port', '0', '--http-port', '0', '--metrics-port', '0', '--ready-file', ready,
+        path.join(ROOT, 'dist/kernel/cli/main.js'),
+        'start',
+        '--home',
+        home,
+        '--plugins',
+        plugin.directory,
+        '--grpc-port',
+        '0',
+        '--http-port',
+        '0',
+        '--metrics-port',
+        '0',
+        '--ready-file',
+        ready,
       ],
       { stdio: 'ignore' },
     );

@@ -38,7 +38,9 @@ for (const isolation of ['INLINE', 'PROCESS'] as const) {
 
     it('answers with a stream', async () => {
       let count = 0;
-      for await (const { payload } of kernel.call(EchoService).repeat({ payload: Buffer.from('x'), count: 100 })) {
+      for await (const { payload } of kernel
+        .call(EchoService)
+        .repeat({ payload: Buffer.from('x'), count: 100 })) {
         assert.equal(Buffer.from(payload).toString(), 'x');
         count += 1;
       }

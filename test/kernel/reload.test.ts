@@ -90,8 +90,14 @@ for (const isolation of ['INLINE', 'PROCESS'] as const) {
     before(async () => {
       plugin = await copyEcho();
       // A large bundle, as a real plugin has: what is not released shows.
-      await plugin.replaceCode("import { setTimeout", `const ballast = '${'x'.repeat(1_000_000)}';\nimport { setTimeout`);
-      await plugin.replaceCode('return { payload, version };', 'return { payload, version: version.slice(0, ballast.length) };');
+      await plugin.replaceCode(
+        'import { setTimeout',
+        `const ballast = '${'x'.repeat(1_000_000)}';\nimport { setTimeout`,
+      );
+      await plugin.replaceCode(
+        'return { payload, version };',
+        'return { payload, version: version.slice(0, ballast.length) };',
+      );
       kernel = await startTestKernel({
         plugins: [plugin.directory],
         config: { plugins: { 'example.echo': { isolation } } },
@@ -120,7 +126,9 @@ for (const isolation of ['INLINE', 'PROCESS'] as const) {
       assert.deepEqual(load.failures, []);
       assert.ok(load.calls > reloads, `only ${load.calls} calls were made`);
       assert.ok(load.versions.size > 10, `answers came from ${load.versions.size} versions only`);
-      console.log(`      ${load.calls} calls, ${load.versions.size} versions seen, memory ${grownMib.toFixed(1)} MiB up since reload 20`);
+      console.log(
+        `      ${load.calls} calls, ${load.versions.size} versions seen, memory ${grownMib.toFixed(1)} MiB up since reload 20`,
+      );
       assert.ok(grownMib < 20, `resident memory grew by ${grownMib.toFixed(1)} MiB`);
     });
 
