@@ -5,13 +5,15 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { StageContext } from './data-stages.ts';
 import { StageIncomplete } from './errors.ts';
 import { feedbackRows } from './feedback-rows.ts';
-import type { FeedbackStore } from './feedback-store.ts';
+import { feedbackNumber, type FeedbackStore } from './feedback-store.ts';
 import type { StageWork } from './stages.ts';
 
 /** The data of a training with its feedback. */
 export interface TrainingData {
   readonly version: DatasetVersion;
   readonly feedbackRows: number;
+  /** Number of the newest feedback that was looked at; 0 without any. */
+  readonly lastFeedback: number;
 }
 
 /** Puts all usable feedback of a model behind the rows of its dataset, as a new version. */
@@ -26,14 +28,20 @@ export async function* addFeedback(
   if (base === undefined) throw new StageIncomplete({ stage: 'collect' });
   const feedback: Feedback[] = [];
   for await (const item of store.list(model)) feedback.push(item);
+  const lastFeedback = feedback.reduce((last, item) => Math.max(last, feedbackNumber(item)), 0);
+  if (feedback.length === 0) {
+    const result = { version: base, feedbackRows: 0, lastFeedback };
+    return { result, message: `${base.rowCount} rows, no feedback` };
+  }
   const { rows, arrowIpc } = feedbackRows(feedback, base.schema?.fields ?? [], checked);
   if (rows === 0) {
-    return { result: { version: base, feedbackRows: 0 }, message: `${base.rowCount} rows, no feedback` };
+    const result = { version: base, feedbackRows: 0, lastFeedback };
+    return { result, message: `${base.rowCount} rows, none of ${feedback.length} feedback fits them` };
   }
   const added = await write(stage, base, arrowIpc);
   const version = await append(stage, base, added);
   return {
-    result: { version, feedbackRows: rows },
+    result: { version, feedbackRows: rows, lastFeedback },
     message: `${base.rowCount} rows and ${rows} of feedback`,
     metrics: { rows: Number(version.rowCount), feedbackRows: rows },
   };

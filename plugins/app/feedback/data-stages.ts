@@ -2,6 +2,7 @@ import type { DatasetVersion } from 'lamella/proto/lamella/data/v1/dataset';
 import type { FittedPipeline } from 'lamella/proto/lamella/data/v1/pipeline';
 import type { CallOptions } from 'lamella/sdk';
 import { QualityGateFailed, StageIncomplete } from './errors.ts';
+import { holdoutSql } from './holdout-sql.ts';
 import type { CheckedRecipe } from './recipe.ts';
 import type { Services } from './services.ts';
 import type { StageWork } from './stages.ts';
@@ -33,15 +34,16 @@ export async function* clean(
   return { result: cleaned, message: `${rows} rows kept, ${removed} removed`, metrics: { rows, removed } };
 }
 
-/** Fits the preparation on the training rows; the same fitted steps go into the served graph. */
+/** Fits the preparation on the rows outside the hold-out; the same fitted steps go into the served graph. */
 export async function* preprocess(
   { services, checked, options }: StageContext,
   version: string,
 ): StageWork<FittedPipeline> {
-  const { recipe } = checked;
+  const { recipe, split } = checked;
+  const rowFilter = `NOT (${holdoutSql(split.keyColumn, split.holdoutShare, split.seed)})`;
   yield { done: 0, total: recipe.preprocessSteps.length, unit: 'steps' };
   const { pipeline } = await services.preprocess.fit(
-    { version, steps: recipe.preprocessSteps, featureColumns: [recipe.featureColumn] },
+    { version, steps: recipe.preprocessSteps, featureColumns: [recipe.featureColumn], rowFilter },
     options,
   );
   if (pipeline === undefined) throw new StageIncomplete({ stage: 'preprocess' });

@@ -13,6 +13,9 @@ const FIRST_KEY = 1_000_000_000;
 /** Room for each feedback to find a key outside the hold-out. */
 const KEYS_EACH = 64;
 
+/** Above the largest key a 32-bit column holds. */
+const KEY_LIMIT = 2 ** 31;
+
 /** Feedback as rows of the dataset that a recipe trains on. */
 export interface FeedbackRows {
   readonly rows: number;
@@ -39,15 +42,18 @@ export function feedbackRows(
       problem: `feedback can only be added to a feature column of bytes, and '${recipe.featureColumn}' is none`,
     });
   }
+  checkColumns(fields, checked);
+  const keys = new Map(feedback.map((item) => [item, keyOutsideHoldout(feedbackNumber(item), checked)]));
   const usable = feedback.filter(
-    ({ input, correct }) => input?.data.byteLength === width && labels.includes(correct),
+    (item) =>
+      item.input?.data.byteLength === width && labels.includes(item.correct) && keys.get(item) !== undefined,
   );
   const features = new Uint8Array(usable.length * width);
   usable.forEach(({ input }, row) => features.set(input?.data ?? [], row * width));
   const columns: ColumnData[] = [
     {
       name: split.keyColumn,
-      values: Int32Array.from(usable, (item) => keyOutsideHoldout(feedbackNumber(item), checked)),
+      values: Int32Array.from(usable, (item) => keys.get(item) ?? 0),
     },
     { name: recipe.featureColumn, values: features, width, shape: feature.shape },
     { name: recipe.labelColumn, values: Int32Array.from(usable, ({ correct }) => labels.indexOf(correct)) },
@@ -55,10 +61,22 @@ export function feedbackRows(
   return { rows: usable.length, arrowIpc: encodeBatch(columns, usable.length) };
 }
 
-function keyOutsideHoldout(number: number, { split }: CheckedRecipe): number {
+/** The batch below holds whole numbers of 32 bits; the store refuses any other column under the dataset's schema. */
+function checkColumns(fields: readonly Field[], { recipe, split }: CheckedRecipe): void {
+  for (const name of [split.keyColumn, recipe.labelColumn]) {
+    const field = fields.find((candidate) => candidate.name === name);
+    if (field?.type === DataType.INT32) continue;
+    throw new RecipeInvalid({
+      problem: `feedback can only be added if column '${name}' has type INT32; cast it when the data is collected`,
+    });
+  }
+}
+
+/** A key of its own for a feedback; nothing if the share held out leaves none, or keys have no room left. */
+function keyOutsideHoldout(number: number, { split }: CheckedRecipe): number | undefined {
   const first = FIRST_KEY + number * KEYS_EACH;
-  for (let key = first; key < first + KEYS_EACH; key += 1) {
+  for (let key = first; key < Math.min(first + KEYS_EACH, KEY_LIMIT); key += 1) {
     if (!isHoldout(key, split.holdoutShare, split.seed)) return key;
   }
-  return first;
+  return undefined;
 }

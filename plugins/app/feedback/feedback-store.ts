@@ -12,7 +12,19 @@ import { FeedbackInvalid, FeedbackNotFound } from './errors.ts';
 const NUMBER_DIGITS = 12;
 
 const NAME = /^models\/([\w.-]{1,128})\/feedback\/(\d{1,12})$/;
-const MODEL = /^[\w.-]{1,128}$/;
+const MODEL = /^(?!-$)[\w.-]{1,128}$/;
+
+/** Characters of a request id, which becomes part of a storage key. */
+const MAX_REQUEST_ID = 128;
+
+/** @throws FEEDBACK_INVALID */
+export function checkModel(model: string): void {
+  if (!MODEL.test(model)) {
+    throw new FeedbackInvalid({
+      problem: `'${model.slice(0, 128)}' is not a model name; one has 1 to 128 letters, digits, '_', '.' and '-'`,
+    });
+  }
+}
 
 /** Feedback in the plugin's storage, one entry each; nothing is ever changed in place. */
 export class FeedbackStore {
@@ -35,7 +47,10 @@ export class FeedbackStore {
 
   async #record(request: RecordFeedbackRequest): Promise<Feedback> {
     const { model, requestId } = request;
-    if (!MODEL.test(model)) throw new FeedbackInvalid({ problem: `'${model}' is not a model name` });
+    checkModel(model);
+    if (requestId.length > MAX_REQUEST_ID) {
+      throw new FeedbackInvalid({ problem: `request_id is longer than ${MAX_REQUEST_ID} characters` });
+    }
     const requestKey = `request/${model}/${requestId}`;
     const known = requestId === '' ? undefined : await this.#storage.get<string>(requestKey);
     if (known !== undefined) return this.get(known);
@@ -68,9 +83,28 @@ export class FeedbackStore {
     if (!(await this.#storage.delete(keyOf(name)))) throw new FeedbackNotFound({ name });
   }
 
-  /** All feedback of a model, oldest first. */
-  async *list(model: string): AsyncGenerator<Feedback> {
-    for await (const { value } of this.#storage.range(`feedback/${model}/`)) {
+  /** Remembers that a training has looked at all feedback up to this number. */
+  async markUsed(model: string, number: number): Promise<void> {
+    if (number > (await this.#used(model))) await this.#storage.put(`used/${model}`, number);
+  }
+
+  /** Counts the feedback that came after the last training. */
+  async countPending(model: string): Promise<bigint> {
+    const used = await this.#used(model);
+    let pending = 0n;
+    for await (const feedback of this.list(model)) if (feedbackNumber(feedback) > used) pending += 1n;
+    return pending;
+  }
+
+  async #used(model: string): Promise<number> {
+    return (await this.#storage.get<number>(`used/${model}`)) ?? 0;
+  }
+
+  /** All feedback of a model, or of every model without one, oldest first within a model. */
+  async *list(model?: string): AsyncGenerator<Feedback> {
+    for await (const { value } of this.#storage.range(
+      model === undefined ? 'feedback/' : `feedback/${model}/`,
+    )) {
       yield fromBinary(FeedbackSchema, value as Uint8Array);
     }
   }

@@ -102,9 +102,7 @@ export async function* register(
   const { onnx, signature } = completed;
   yield { done: 0, total: onnx.byteLength, unit: 'bytes' };
   async function* parts(): AsyncGenerator<{
-    part:
-      | { case: 'header'; value: object }
-      | { case: 'chunk'; value: Uint8Array };
+    part: { case: 'header'; value: object } | { case: 'chunk'; value: Uint8Array };
   }> {
     yield {
       part: {

@@ -33,12 +33,21 @@ export function checkRecipe(recipe: Recipe): CheckedRecipe {
   if (recipe.classLabels.length > 0 && recipe.classLabels.length !== recipe.classes) {
     throw new RecipeInvalid({ problem: 'class_labels must be as many as classes, or none' });
   }
-  const split = recipe.split ?? create(SplitSchema, { keyColumn: 'id', holdoutShare: HOLDOUT_SHARE });
+  const split = checkSplit(recipe.split);
   const labels =
     recipe.classLabels.length > 0
       ? recipe.classLabels
       : Array.from({ length: recipe.classes }, (_, index) => String(index));
   return { recipe, split, labels, dataset };
+}
+
+/** Fills in what training and evaluation take for fields left out, so that all of them hold out the same rows. */
+function checkSplit(given: Split | undefined): Split {
+  const holdoutShare = given?.holdoutShare || HOLDOUT_SHARE;
+  if (!(holdoutShare > 0 && holdoutShare < 1)) {
+    throw new RecipeInvalid({ problem: `split.holdout_share ${holdoutShare} is not between 0 and 1` });
+  }
+  return create(SplitSchema, { keyColumn: given?.keyColumn || 'id', holdoutShare, seed: given?.seed ?? 0 });
 }
 
 /** A recipe as it is kept with the model version. */
@@ -51,6 +60,9 @@ export function recipeFromStruct(struct: JsonObject): Recipe {
   try {
     return fromJson(RecipeSchema, struct, { ignoreUnknownFields: true });
   } catch (cause) {
-    throw new RecipeInvalid({ problem: `the stored recipe cannot be read (${(cause as Error).message})` }, { cause });
+    throw new RecipeInvalid(
+      { problem: `the stored recipe cannot be read (${(cause as Error).message})` },
+      { cause },
+    );
   }
 }

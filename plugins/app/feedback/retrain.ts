@@ -1,5 +1,9 @@
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
-import { type RetrainRequest, RetrainStage, RetrainState } from 'lamella/proto/lamella/app/v1/feedback_service';
+import {
+  type RetrainRequest,
+  RetrainStage,
+  RetrainState,
+} from 'lamella/proto/lamella/app/v1/feedback_service';
 import type { EvaluateResponse } from 'lamella/proto/lamella/model/v1/evaluate_service';
 import type { ModelVersion } from 'lamella/proto/lamella/model/v1/model';
 import { type CallContext, Code, isDeclaredError, type Logger } from 'lamella/sdk';
@@ -51,13 +55,17 @@ export async function* retrain(
   const pipeline = yield* runStage(RetrainStage.PREPROCESS, preprocess(stage, version));
   yield* runStage(RetrainStage.QUALITY, qualityGate(stage, version));
   const completed = yield* runStage(RetrainStage.TRAIN, train(stage, { version, pipeline }));
-  const evaluation = yield* runStage(RetrainStage.EVALUATE, evaluate(stage, { onnx: completed.onnx, version }));
+  const evaluation = yield* runStage(
+    RetrainStage.EVALUATE,
+    evaluate(stage, { onnx: completed.onnx, version }),
+  );
   const incumbent = yield* compare(stage, { inService, version });
   const isBetter = isNotWorse(evaluation, incumbent, checked);
   const registered = yield* runStage(
     RetrainStage.REGISTER,
     register(stage, { model: request.model, completed, evaluation, datasetVersion: version }),
   );
+  await parts.feedback.markUsed(request.model, data.lastFeedback);
   const promoted = isBetter && !request.registerOnly;
   const reason = verdict(evaluation, incumbent, { isBetter, registerOnly: request.registerOnly });
   if (promoted) yield* runStage(RetrainStage.DEPLOY, deploy(stage, { version: registered, alias }));
@@ -80,9 +88,10 @@ export async function* retrain(
   yield { stage: RetrainStage.DEPLOY, state: RetrainState.DONE, message: reason, result };
 }
 
-function incumbentFigures(
-  incumbent: Incumbent | undefined,
-): { incumbentAccuracy?: number; incumbentVersion?: string } {
+function incumbentFigures(incumbent: Incumbent | undefined): {
+  incumbentAccuracy?: number;
+  incumbentVersion?: string;
+} {
   if (incumbent === undefined) return {};
   return { incumbentAccuracy: incumbent.evaluation.accuracy, incumbentVersion: incumbent.version.name };
 }
@@ -94,7 +103,10 @@ async function serving(
   context: CallContext,
 ): Promise<ModelVersion | undefined> {
   try {
-    const { version } = await services.registry.getVersion({ name: `models/${model}/aliases/${alias}` }, { context });
+    const { version } = await services.registry.getVersion(
+      { name: `models/${model}/aliases/${alias}` },
+      { context },
+    );
     return version;
   } catch (error) {
     // A model that was never trained: there is nothing to compare with.
@@ -141,6 +153,7 @@ function verdict(
   if (registerOnly) return 'registered only, as asked';
   if (incumbent === undefined) return 'first version of the model';
   const figures = `${percent(evaluation.accuracy)} against ${percent(incumbent.evaluation.accuracy)}`;
-  return isBetter ? `not worse than the version in service: ${figures}` : `worse than the version in service: ${figures}`;
+  return isBetter
+    ? `not worse than the version in service: ${figures}`
+    : `worse than the version in service: ${figures}`;
 }
-

@@ -3,7 +3,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { GetRetrainStatusResponseSchema } from 'lamella/proto/lamella/app/v1/feedback_service';
 import type { Clock } from 'lamella/sdk';
 import { RetrainRunning } from './errors.ts';
-import type { StageEvent } from './stages.ts';
+import { failureText, type StageEvent } from './stages.ts';
 
 interface Progress {
   isRunning: boolean;
@@ -28,7 +28,12 @@ export class RunningRetrains {
    */
   async *track(model: string, events: AsyncIterable<StageEvent>): AsyncGenerator<StageEvent> {
     if (this.#byModel.get(model)?.isRunning === true) throw new RetrainRunning({ model });
-    const progress: Progress = { isRunning: true, startedMs: this.#clock.now(), last: undefined, failure: '' };
+    const progress: Progress = {
+      isRunning: true,
+      startedMs: this.#clock.now(),
+      last: undefined,
+      failure: '',
+    };
     this.#byModel.set(model, progress);
     try {
       for await (const event of events) {
@@ -36,7 +41,7 @@ export class RunningRetrains {
         yield event;
       }
     } catch (error) {
-      progress.failure = (error as Error).message;
+      progress.failure = failureText(error);
       throw error;
     } finally {
       progress.isRunning = false;

@@ -1,10 +1,8 @@
-import type {
-  FeedbackService,
-  RecordFeedbackRequest,
-} from 'lamella/proto/lamella/app/v1/feedback_service';
+import type { FeedbackService, RecordFeedbackRequest } from 'lamella/proto/lamella/app/v1/feedback_service';
 import type { ServiceImplementation } from 'lamella/sdk';
 import { FeedbackInvalid } from './errors.ts';
-import type { FeedbackStore } from './feedback-store.ts';
+import { checkModel, type FeedbackStore } from './feedback-store.ts';
+import { newestFirst } from './newest-first.ts';
 import { retrain, type RetrainParts } from './retrain.ts';
 import type { RunningRetrains } from './running.ts';
 
@@ -16,11 +14,10 @@ export interface FeedbackServiceParts extends RetrainParts {
   readonly maxFeedbackBytes: number;
 }
 
-const DEFAULT_PAGE_SIZE = 100;
-const MAX_PAGE_SIZE = 1_000;
-
 /** FeedbackService: record, list, retrain. */
-export function createFeedbackService(parts: FeedbackServiceParts): ServiceImplementation<typeof FeedbackService> {
+export function createFeedbackService(
+  parts: FeedbackServiceParts,
+): ServiceImplementation<typeof FeedbackService> {
   const { feedback, running } = parts;
   return {
     recordFeedback: async (request) => {
@@ -28,26 +25,21 @@ export function createFeedbackService(parts: FeedbackServiceParts): ServiceImple
       return { feedback: await feedback.record(request) };
     },
     listFeedback: async ({ parent, pageSize, pageToken }) => {
-      const size = pageSize <= 0 ? DEFAULT_PAGE_SIZE : Math.min(pageSize, MAX_PAGE_SIZE);
-      const page = [];
-      let isPast = pageToken === '';
-      for await (const item of feedback.list(parent.replace(/^models\//, ''))) {
-        if (isPast) page.push(item);
-        if (item.name === pageToken) isPast = true;
-        if (page.length > size) break;
-      }
-      const items = page.slice(0, size);
-      return { feedback: items, nextPageToken: page.length > size ? (items.at(-1)?.name ?? '') : '' };
+      const model = parent.replace(/^models\//, '');
+      if (model !== '-') checkModel(model);
+      return newestFirst(feedback.list(model === '-' ? undefined : model), { pageSize, pageToken });
     },
     deleteFeedback: async ({ name }) => {
       await feedback.delete(name);
       return {};
     },
-    retrain: (request, context) => running.track(request.model, retrain(parts, request, context)),
+    retrain: (request, context) => {
+      checkModel(request.model);
+      return running.track(request.model, retrain(parts, request, context));
+    },
     getRetrainStatus: async ({ model }) => {
-      let pending = 0n;
-      for await (const _item of feedback.list(model)) pending += 1n;
-      return { ...running.status(model), pendingFeedback: pending };
+      checkModel(model);
+      return { ...running.status(model), pendingFeedback: await feedback.countPending(model) };
     },
   };
 }
@@ -59,10 +51,17 @@ function checkInput({ input, correct }: RecordFeedbackRequest, maxBytes: number)
     throw new FeedbackInvalid({ problem: 'input must hold the tensor that was predicted on' });
   }
   if (input.data.byteLength > maxBytes) {
-    throw new FeedbackInvalid({ problem: `input has ${input.data.byteLength} bytes, the limit is ${maxBytes}` });
+    throw new FeedbackInvalid({
+      problem: `input has ${input.data.byteLength} bytes, the limit is ${maxBytes}`,
+    });
+  }
+  if (input.shape.some((size) => size < 1n)) {
+    throw new FeedbackInvalid({ problem: `input of shape [${input.shape.join(', ')}] has a size below 1` });
   }
   if (input.datatype !== 'UINT8') {
-    throw new FeedbackInvalid({ problem: `input has datatype '${input.datatype}', only UINT8 can be stored so far` });
+    throw new FeedbackInvalid({
+      problem: `input has datatype '${input.datatype}', only UINT8 can be stored so far`,
+    });
   }
   const elements = input.shape.reduce((product, size) => product * size, 1n);
   if (elements !== BigInt(input.data.byteLength)) {

@@ -1,10 +1,8 @@
-import { durationFromMs } from '@bufbuild/protobuf/wkt';
+import { type Duration, durationFromMs } from '@bufbuild/protobuf/wkt';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import {
-  type RetrainResponseSchema,
-  RetrainStage,
-  RetrainState,
-} from 'lamella/proto/lamella/app/v1/feedback_service';
+import type { RetrainStage } from 'lamella/proto/lamella/app/v1/feedback_service';
+import { type RetrainResponseSchema, RetrainState } from 'lamella/proto/lamella/app/v1/feedback_service';
+import { isDeclaredError } from 'lamella/sdk';
 
 /** One message of a Retrain stream. */
 export type StageEvent = MessageInitShape<typeof RetrainResponseSchema>;
@@ -33,24 +31,46 @@ export async function* runStage<Result>(
   work: StageWork<Result>,
 ): AsyncGenerator<StageEvent, Result> {
   const startedMs = performance.now();
+  const duration = (): Duration => durationFromMs(Math.round(performance.now() - startedMs));
   yield { stage, state: RetrainState.STARTED };
-  for (;;) {
-    const step = await work.next();
-    if (step.done === true) {
-      const { result, message, metrics = {} } = step.value;
-      const duration = durationFromMs(Math.round(performance.now() - startedMs));
-      yield { stage, state: RetrainState.DONE, message, metrics: { ...metrics }, duration };
-      return result;
+  let outcome: StageOutcome<Result>;
+  try {
+    outcome = yield* reported(stage, work);
+  } catch (error) {
+    yield { stage, state: RetrainState.FAILED, message: failureText(error), duration: duration() };
+    throw error;
+  }
+  const { result, message, metrics = {} } = outcome;
+  yield { stage, state: RetrainState.DONE, message, metrics: { ...metrics }, duration: duration() };
+  return result;
+}
+
+/** What people are told of a failure: only declared errors are written for them. */
+export function failureText(error: unknown): string {
+  return isDeclaredError(error)
+    ? error.message
+    : 'failed for a reason that only the log of app.feedback shows';
+}
+
+async function* reported<Result>(
+  stage: RetrainStage,
+  work: StageWork<Result>,
+): AsyncGenerator<StageEvent, StageOutcome<Result>> {
+  let isDone = false;
+  try {
+    for (;;) {
+      const step = await work.next();
+      if (step.done === true) {
+        isDone = true;
+        return step.value;
+      }
+      const { done, total, unit, metrics = {} } = step.value;
+      const amounts = { done: BigInt(done), total: BigInt(total), unit };
+      yield { stage, state: RetrainState.PROGRESS, ...amounts, metrics: { ...metrics } };
     }
-    const { done, total, unit, metrics = {} } = step.value;
-    yield {
-      stage,
-      state: RetrainState.PROGRESS,
-      done: BigInt(done),
-      total: BigInt(total),
-      unit,
-      metrics: { ...metrics },
-    };
+  } finally {
+    // A caller that goes away between two messages ends the work too.
+    if (!isDone) await work.return(undefined as never);
   }
 }
 
