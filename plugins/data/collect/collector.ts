@@ -1,8 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type {
-  CollectRequest,
-  CollectResponseSchema,
-} from 'lamella/proto/lamella/data/v1/collect_service';
+import type { CollectRequest, CollectResponseSchema } from 'lamella/proto/lamella/data/v1/collect_service';
 import type { DatasetVersion } from 'lamella/proto/lamella/data/v1/dataset';
 import type { StoreService, WriteVersionRequestSchema } from 'lamella/proto/lamella/data/v1/store_service';
 import type { CallContext, Client } from 'lamella/sdk';
@@ -30,7 +27,8 @@ class Progress {
     throw new TooManyRejectedRows({
       rejected: String(this.rejected),
       limit: String(limit),
-      first: first === undefined ? '' : `row ${first.row} ${first.column} ${first.reason}`.replaceAll('  ', ' '),
+      first:
+        first === undefined ? '' : `row ${first.row} ${first.column} ${first.reason}`.replaceAll('  ', ' '),
     });
   }
 
@@ -57,7 +55,9 @@ export async function* collect(
   const progress = new Progress();
   const totalRows = request.limit > 0n ? Math.min(Number(request.limit), source.totalRows) : source.totalRows;
   const events = new Relay();
-  const written = store.writeVersion(parts({ request, source, progress, events }, context.signal), { context });
+  const written = store.writeVersion(parts({ request, source, progress, events }, context.signal), {
+    context,
+  });
   const done = written.then(
     () => events.end(),
     () => events.end(),
@@ -87,7 +87,10 @@ interface Writing {
   readonly events: Relay;
 }
 
-async function* parts({ request, source, progress, events }: Writing, signal: AbortSignal): AsyncGenerator<WritePart> {
+async function* parts(
+  { request, source, progress, events }: Writing,
+  signal: AbortSignal,
+): AsyncGenerator<WritePart> {
   const limit = request.limit > 0n ? Number(request.limit) : Number.POSITIVE_INFINITY;
   yield {
     part: {

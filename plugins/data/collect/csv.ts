@@ -30,8 +30,8 @@ export function openCsv(options: CsvOptions): Source {
         const texts = rows.map((row): TextRow => {
           return new Map([...row].map(([name, value]) => [name, missing.has(value) ? undefined : value]));
         });
-        fields ??= columnsOf(options.schema, texts);
-        const batch = toBatch(fields, texts, first);
+        if (texts.length > 0) fields ??= columnsOf(options.schema, texts);
+        const batch = toBatch(fields ?? [], texts, first);
         yield { ...batch, rejections: [...broken, ...batch.rejections] };
       }
     },
@@ -55,7 +55,8 @@ async function* groups(options: CsvOptions, signal: AbortSignal): AsyncGenerator
     }
     take(group, { header, record, row });
     row += 1;
-    if (group.rows.length < options.batchRows) continue;
+    // Broken rows count too, so that a file of nothing else does not pile up.
+    if (group.rows.length + group.broken.length < options.batchRows) continue;
     yield group;
     group = { rows: [], first: row, broken: [] };
   }
@@ -65,10 +66,19 @@ async function* groups(options: CsvOptions, signal: AbortSignal): AsyncGenerator
 /** Puts a record with its group, as a row or as a broken one. */
 function take(
   group: Group,
-  { header, record, row }: { readonly header: readonly string[]; readonly record: readonly string[]; readonly row: number },
+  {
+    header,
+    record,
+    row,
+  }: { readonly header: readonly string[]; readonly record: readonly string[]; readonly row: number },
 ): void {
   if (record.length === header.length) group.rows.push(zip(header, record));
-  else group.broken.push({ row, column: '', reason: `it has ${record.length} fields instead of ${header.length}` });
+  else
+    group.broken.push({
+      row,
+      column: '',
+      reason: `it has ${record.length} fields instead of ${header.length}`,
+    });
 }
 
 /** Records of the file as lists of fields. @throws SOURCE_UNREADABLE */

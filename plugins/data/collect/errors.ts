@@ -19,7 +19,8 @@ export const TooManyRejectedRows: ErrorType<'rejected' | 'limit' | 'first'> = de
 export const SourceUnsupported: ErrorType<'kind' | 'supported'> = defineError({
   reason: 'SOURCE_UNSUPPORTED',
   code: Code.UNIMPLEMENTED,
-  message: ({ kind, supported }) => `Sources of kind '${kind}' cannot be collected yet; there is: ${supported}.`,
+  message: ({ kind, supported }) =>
+    `Sources of kind '${kind}' cannot be collected yet; there is: ${supported}.`,
 });
 
 /** A request that names no source. */

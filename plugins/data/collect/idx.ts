@@ -35,7 +35,10 @@ export async function openIdx({ imagesPath, labelsPath, batchRows }: IdxOptions)
   if (problem !== undefined) throw new SourceUnreadable({ source: imagesPath, problem });
   const needed = IMAGES_HEADER_BYTES + count * height * width;
   if (images.sizeBytes < needed) {
-    throw new SourceUnreadable({ source: imagesPath, problem: `it has ${images.sizeBytes} bytes instead of ${needed}` });
+    throw new SourceUnreadable({
+      source: imagesPath,
+      problem: `it has ${images.sizeBytes} bytes instead of ${needed}`,
+    });
   }
   return {
     totalRows: count,
@@ -43,13 +46,22 @@ export async function openIdx({ imagesPath, labelsPath, batchRows }: IdxOptions)
       for (let first = 0; first < count; first += batchRows) {
         signal.throwIfAborted();
         const rows = Math.min(batchRows, count - first);
-        const pixels = await read(imagesPath, IMAGES_HEADER_BYTES + first * height * width, rows * height * width);
+        const pixels = await read(
+          imagesPath,
+          IMAGES_HEADER_BYTES + first * height * width,
+          rows * height * width,
+        );
         const classes = await read(labelsPath, LABELS_HEADER_BYTES + first, rows);
         yield {
           rowCount: rows,
           rejections: [],
           columns: [
-            { name: 'id', type: DataType.INT32, shape: [], values: Int32Array.from({ length: rows }, (_, row) => first + row) },
+            {
+              name: 'id',
+              type: DataType.INT32,
+              shape: [],
+              values: Int32Array.from({ length: rows }, (_, row) => first + row),
+            },
             { name: 'image', type: DataType.UINT8, shape: [height, width], values: pixels },
             { name: 'label', type: DataType.INT32, shape: [], values: Int32Array.from(classes) },
           ],
@@ -59,9 +71,15 @@ export async function openIdx({ imagesPath, labelsPath, batchRows }: IdxOptions)
   };
 }
 
-function problemOf(sizes: { count: number; height: number; width: number; labels: number }): string | undefined {
+function problemOf(sizes: {
+  count: number;
+  height: number;
+  width: number;
+  labels: number;
+}): string | undefined {
   const { count, height, width, labels } = sizes;
-  if (height < 1 || width < 1 || height > MAX_SIDE || width > MAX_SIDE) return `its images claim to be ${height} x ${width}`;
+  if (height < 1 || width < 1 || height > MAX_SIDE || width > MAX_SIDE)
+    return `its images claim to be ${height} x ${width}`;
   if (labels !== count) return `it has ${count} images but its labels file has ${labels}`;
   return undefined;
 }
@@ -73,7 +91,10 @@ async function header(
   const start = await read(path, 0, bytes);
   const view = new DataView(start.buffer, start.byteOffset, start.byteLength);
   if (view.getUint32(0) !== magic) {
-    throw new SourceUnreadable({ source: path, problem: 'it does not begin like an idx file of bytes (is it compressed?)' });
+    throw new SourceUnreadable({
+      source: path,
+      problem: 'it does not begin like an idx file of bytes (is it compressed?)',
+    });
   }
   const dimensions = Array.from({ length: bytes / 4 - 1 }, (_, index) => view.getUint32(4 + index * 4));
   const file = await open(path);

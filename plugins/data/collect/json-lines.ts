@@ -22,8 +22,8 @@ export function openJsonLines(options: JsonLinesOptions): Source {
       let broken: Rejection[] = [];
       let row = 0;
       const flush = (): SourceBatch => {
-        fields ??= columnsOf(options.schema, rows);
-        const batch = toBatch(fields, rows, row - rows.length);
+        if (rows.length > 0) fields ??= columnsOf(options.schema, rows);
+        const batch = toBatch(fields ?? [], rows, row - rows.length);
         return { ...batch, rejections: [...broken, ...batch.rejections] };
       };
       for await (const line of lines(options, signal)) {
@@ -31,7 +31,7 @@ export function openJsonLines(options: JsonLinesOptions): Source {
         if (parsed instanceof Error) broken.push({ row, column: '', reason: parsed.message });
         else rows.push(parsed);
         row += 1;
-        if (rows.length < options.batchRows) continue;
+        if (rows.length + broken.length < options.batchRows) continue;
         yield flush();
         rows = [];
         broken = [];
@@ -57,7 +57,8 @@ async function* lines({ path, maxLineBytes }: JsonLinesOptions, signal: AbortSig
 function parseLine(line: string): TextRow | Error {
   try {
     const value: unknown = JSON.parse(line);
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return new Error('it is not a JSON object');
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      return new Error('it is not a JSON object');
     return new Map(Object.entries(value).map(([name, item]) => [name, flat(item)]));
   } catch (error) {
     return new Error(`it is not JSON (${(error as Error).message})`);

@@ -23,7 +23,9 @@ const PACKAGE = 'mnist';
 export async function openNpmDigits(batchRows: number, from: string): Promise<Source> {
   const directory = locate(from);
   const files = await Promise.all(
-    Array.from({ length: CLASSES }, (_, digit) => readDigits(path.join(directory, 'src', 'digits', `${digit}.json`))),
+    Array.from({ length: CLASSES }, (_, digit) =>
+      readDigits(path.join(directory, 'src', 'digits', `${digit}.json`)),
+    ),
   );
   const order = interleave(files.map((pixels) => Math.floor(pixels.length / PIXELS)));
   return {
@@ -58,15 +60,19 @@ function batch(files: readonly Uint8Array[], rows: readonly Position[], first: n
   };
 }
 
+/** Looks from the working directory, where people install packages, then from the plugin. */
 function locate(from: string): string {
-  try {
-    return path.dirname(createRequire(path.join(from, 'package.json')).resolve(`${PACKAGE}/package.json`));
-  } catch (cause) {
-    throw new SourceUnreadable(
-      { source: `npm package '${PACKAGE}'`, problem: `it is not installed; run 'npm install ${PACKAGE}' and try again` },
-      { cause },
-    );
+  for (const directory of [process.cwd(), from]) {
+    try {
+      return path.dirname(createRequire(path.join(directory, 'package.json')).resolve(`${PACKAGE}/package.json`));
+    } catch {
+      // The next place may have it.
+    }
   }
+  throw new SourceUnreadable({
+    source: `npm package '${PACKAGE}'`,
+    problem: `it is not installed; run 'npm install ${PACKAGE}' and try again`,
+  });
 }
 
 async function readDigits(file: string): Promise<Uint8Array> {

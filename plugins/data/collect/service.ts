@@ -7,7 +7,7 @@ import { CollectInvalid, SourceUnsupported } from './errors.ts';
 import { openIdx } from './idx.ts';
 import { openJsonLines } from './json-lines.ts';
 import { openNpmDigits } from './npm-digits.ts';
-import { DEFAULT_BATCH_ROWS, type Source } from './source.ts';
+import { DEFAULT_BATCH_ROWS, MAX_BATCH_ROWS, type Source } from './source.ts';
 
 /** Parts of the service. */
 export interface CollectServiceParts {
@@ -26,7 +26,9 @@ const SOURCES = [
 ] as const;
 
 /** CollectService. */
-export function createCollectService(parts: CollectServiceParts): ServiceImplementation<typeof CollectService> {
+export function createCollectService(
+  parts: CollectServiceParts,
+): ServiceImplementation<typeof CollectService> {
   return {
     listSources: () => ({ sources: SOURCES.map((source) => ({ ...source, available: true })) }),
     async *collect(request, context) {
@@ -41,7 +43,7 @@ async function openSource(
   { source, batchRows: wanted }: CollectRequest,
   { maxLineBytes, packagesFrom }: CollectServiceParts,
 ): Promise<Source> {
-  const batchRows = wanted > 0 ? wanted : DEFAULT_BATCH_ROWS;
+  const batchRows = wanted > 0 ? Math.min(wanted, MAX_BATCH_ROWS) : DEFAULT_BATCH_ROWS;
   switch (source.case) {
     case 'idx':
       return openIdx({ ...source.value, batchRows });
@@ -54,6 +56,9 @@ async function openSource(
     case undefined:
       throw new CollectInvalid({ problem: 'source must be set' });
     default:
-      throw new SourceUnsupported({ kind: source.case, supported: SOURCES.map(({ name }) => name).join(', ') });
+      throw new SourceUnsupported({
+        kind: source.case,
+        supported: SOURCES.map(({ name }) => name).join(', '),
+      });
   }
 }

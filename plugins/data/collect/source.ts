@@ -22,5 +22,8 @@ export interface Source {
   batches(signal: AbortSignal): AsyncIterable<SourceBatch>;
 }
 
+/** Most rows of a batch, whatever the request says: digits then have 12 MiB, below the store's limit. */
+export const MAX_BATCH_ROWS = 16_384;
+
 /** Rows gathered into one batch when the request does not say. */
 export const DEFAULT_BATCH_ROWS = 4_096;

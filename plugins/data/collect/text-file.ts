@@ -23,7 +23,9 @@ export async function* readText(path: string, signal: AbortSignal): AsyncGenerat
     yield decoder.decode();
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
-    throw new SourceUnreadable({ source: path, problem: `its text is not valid ${encoding}` }, { cause });
+    const problem =
+      cause instanceof TypeError ? `its text is not valid ${encoding}` : (cause as Error).message;
+    throw new SourceUnreadable({ source: path, problem }, { cause });
   }
 }
 
@@ -32,7 +34,11 @@ async function detect(path: string): Promise<string> {
     throw new SourceUnreadable({ source: path, problem: cause.message }, { cause });
   });
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(SAMPLE_BYTES), 0, SAMPLE_BYTES, 0);
+    const { buffer, bytesRead } = await file
+      .read(Buffer.alloc(SAMPLE_BYTES), 0, SAMPLE_BYTES, 0)
+      .catch((cause: Error) => {
+        throw new SourceUnreadable({ source: path, problem: cause.message }, { cause });
+      });
     const sample = buffer.subarray(0, bytesRead);
     if (sample[0] === 0xff && sample[1] === 0xfe) return 'utf-16le';
     if (sample[0] === 0xfe && sample[1] === 0xff) return 'utf-16be';
