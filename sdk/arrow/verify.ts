@@ -41,7 +41,8 @@ export function verifyArrow(bytes: Uint8Array): void {
     }
     const bodyLength = verifyMessage(new DataView(bytes.buffer, bytes.byteOffset + position, length));
     position += length + bodyLength;
-    if (position > bytes.byteLength) throw new ArrowInvalid({ problem: `a body of ${bodyLength} bytes is cut off` });
+    if (position > bytes.byteLength)
+      throw new ArrowInvalid({ problem: `a body of ${bodyLength} bytes is cut off` });
   }
 }
 
@@ -60,7 +61,9 @@ function verifyMessage(view: DataView): number {
   } else if (kind === RECORD_BATCH) {
     verifyBatch(header, bodyLength);
   } else {
-    throw new ArrowInvalid({ problem: `it has a message of kind ${kind}, not only a schema and record batches` });
+    throw new ArrowInvalid({
+      problem: `it has a message of kind ${kind}, not only a schema and record batches`,
+    });
   }
   return bodyLength;
 }
@@ -72,7 +75,9 @@ function verifyField(field: FlatTable, depth: number): void {
     throw new ArrowInvalid({ problem: `column '${name}' is dictionary-encoded, which is not supported` });
   }
   if (!TYPES.has(type) || depth > MAX_DEPTH) {
-    throw new ArrowInvalid({ problem: `column '${name}' is of Arrow type number ${type} at depth ${depth}, which is not supported` });
+    throw new ArrowInvalid({
+      problem: `column '${name}' is of Arrow type number ${type} at depth ${depth}, which is not supported`,
+    });
   }
   // Only Timestamp has a vector in its type: the name of its time zone.
   if (type === 10) field.table(3)?.text(1);
@@ -92,11 +97,14 @@ function verifyBatch(batch: FlatTable, bodyLength: number): void {
   batch.vector(4, 8);
   for (const [length, nulls] of batch.pairs(1, PAIR_BYTES)) {
     rows(length);
-    if (nulls < 0n || nulls > length) throw new ArrowInvalid({ problem: `a column of ${length} rows claims ${nulls} gaps` });
+    if (nulls < 0n || nulls > length)
+      throw new ArrowInvalid({ problem: `a column of ${length} rows claims ${nulls} gaps` });
   }
   for (const [offset, length] of batch.pairs(2, PAIR_BYTES)) {
     if (size(offset, 'buffer') + size(length, 'buffer') > bodyLength) {
-      throw new ArrowInvalid({ problem: `a buffer of ${length} bytes lies outside its body of ${bodyLength}` });
+      throw new ArrowInvalid({
+        problem: `a buffer of ${length} bytes lies outside its body of ${bodyLength}`,
+      });
     }
   }
 }
@@ -109,6 +117,7 @@ function verifyMetadata(table: FlatTable, field: number): void {
 }
 
 function size(value: bigint, what: string): number {
-  if (value < 0n || value > BigInt(2 ** 31 - 1)) throw new ArrowInvalid({ problem: `a ${what} claims the size ${value}` });
+  if (value < 0n || value > BigInt(2 ** 31 - 1))
+    throw new ArrowInvalid({ problem: `a ${what} claims the size ${value}` });
   return Number(value);
 }

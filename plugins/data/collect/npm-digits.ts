@@ -64,7 +64,9 @@ function batch(files: readonly Uint8Array[], rows: readonly Position[], first: n
 function locate(from: string): string {
   for (const directory of [process.cwd(), from]) {
     try {
-      return path.dirname(createRequire(path.join(directory, 'package.json')).resolve(`${PACKAGE}/package.json`));
+      return path.dirname(
+        createRequire(path.join(directory, 'package.json')).resolve(`${PACKAGE}/package.json`),
+      );
     } catch {
       // The next place may have it.
     }

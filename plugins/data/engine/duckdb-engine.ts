@@ -87,7 +87,9 @@ export class DuckDbEngine {
       appender.closeSync();
     } catch (error) {
       await this.drop(table);
-      throw isOutOfMemory(error) ? new EngineOutOfMemory({ problem: error.message }, { cause: error }) : error;
+      throw isOutOfMemory(error)
+        ? new EngineOutOfMemory({ problem: error.message }, { cause: error })
+        : error;
     }
   }
 
@@ -109,7 +111,11 @@ export class DuckDbEngine {
       const sql = await this.#select(connection, plan);
       const result = await connection.stream(sql);
       const columns = resultColumns(result.columnNames(), result.columnTypes(), plan.shapes);
-      return { columns, batches: this.#batches(result, columns, guard), close: async () => guard.finish(result) };
+      return {
+        columns,
+        batches: this.#batches(result, columns, guard),
+        close: async () => guard.finish(result),
+      };
     } catch (error) {
       guard.close();
       throw guard.explain(error);
@@ -121,7 +127,9 @@ export class DuckDbEngine {
     // The caller's text alone comes first: put into a frame, several statements could look like one.
     const statements = await connection.extractStatements(sql);
     if (statements.count !== 1) throw new SqlInvalid({ problem: 'it must be exactly one statement.' });
-    const prepared = [...tables].map(([alias, table]) => `${quoted(alias)} AS (SELECT * FROM ${quoted(table)})`);
+    const prepared = [...tables].map(
+      ([alias, table]) => `${quoted(alias)} AS (SELECT * FROM ${quoted(table)})`,
+    );
     const frame = prepared.length === 0 ? '' : `WITH ${prepared.join(', ')} `;
     const limit = maxRows === undefined ? '' : ` LIMIT ${maxRows}`;
     // On lines of its own, so that a comment at its end does not take the bracket with it.

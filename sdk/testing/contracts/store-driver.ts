@@ -145,7 +145,11 @@ async function idsOf(
   const ids: number[] = [];
   for await (const { arrowIpc } of driver.readRows({ versionId, ...range })) {
     for (const { columns } of decodeArrow(arrowIpc).batches) {
-      if (range.columns !== undefined) assert.deepEqual(columns.map(({ name }) => name), range.columns);
+      if (range.columns !== undefined)
+        assert.deepEqual(
+          columns.map(({ name }) => name),
+          range.columns,
+        );
       ids.push(...(columns.find(({ name }) => name === 'id')?.values as Int32Array));
     }
   }

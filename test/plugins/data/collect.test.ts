@@ -66,7 +66,9 @@ describe('collecting', () => {
     for await (const { arrowIpc } of store.readVersion({ name: version?.name ?? '' })) {
       for (const { columns } of decodeArrow(arrowIpc).batches) {
         for (const { name, values, valid } of columns) {
-          const items = Array.from(values as Iterable<unknown>, (value, row) => (valid?.[row] === 0 ? null : value));
+          const items = Array.from(values as Iterable<unknown>, (value, row) =>
+            valid?.[row] === 0 ? null : value,
+          );
           found[name] = [...(found[name] ?? []), ...items];
         }
       }
@@ -94,10 +96,13 @@ describe('collecting', () => {
   it('counts broken rows, shows them, and takes the others', async () => {
     const answer = await csv('id,x\n1,1\n2\n3,3,3\n4,4\n', { maxRejectedRows: 2n });
     assert.equal(answer.rowsRejected, 2n);
-    assert.deepEqual(answer.samples.map(({ row, reason: why }) => [row, why]), [
-      [1n, 'it has 1 fields instead of 2'],
-      [2n, 'it has 3 fields instead of 2'],
-    ]);
+    assert.deepEqual(
+      answer.samples.map(({ row, reason: why }) => [row, why]),
+      [
+        [1n, 'it has 1 fields instead of 2'],
+        [2n, 'it has 3 fields instead of 2'],
+      ],
+    );
     assert.deepEqual((await rows(answer))['id'], [1n, 4n]);
   });
 
@@ -108,7 +113,12 @@ describe('collecting', () => {
   });
 
   it('reads values by a given schema and rejects what does not fit', async () => {
-    const schema = { fields: [{ name: 't', type: DataType.TIMESTAMP }, { name: 'n', type: DataType.UINT8 }] };
+    const schema = {
+      fields: [
+        { name: 't', type: DataType.TIMESTAMP },
+        { name: 'n', type: DataType.UINT8 },
+      ],
+    };
     const value = { path: await file('a.csv', 't,n\n2026-01-01T00:00:00Z,255\nsoon,1\n1,256\n'), schema };
     const answer = await collect({ source: { case: 'csv', value }, maxRejectedRows: 5n });
     assert.deepEqual(await rows(answer), { t: [1_767_225_600_000_000n], n: [255] });
@@ -130,7 +140,10 @@ describe('collecting', () => {
     };
     const imagesPath = await file('i', Buffer.concat([header(0x803, 2, 1, 2), Buffer.of(1, 2, 3, 4)]));
     const labelsPath = await file('l', Buffer.concat([header(0x801, 2), Buffer.of(7, 8)]));
-    const answer = await collect({ source: { case: 'idx', value: { imagesPath, labelsPath } }, batchRows: 1 });
+    const answer = await collect({
+      source: { case: 'idx', value: { imagesPath, labelsPath } },
+      batchRows: 1,
+    });
     assert.deepEqual(await rows(answer), { id: [0, 1], image: [1, 2, 3, 4], label: [7, 8] });
     const cut = await file('c', Buffer.concat([header(0x803, 2, 1, 2), Buffer.of(1)]));
     const request: Request = { source: { case: 'idx', value: { imagesPath: cut, labelsPath } } };

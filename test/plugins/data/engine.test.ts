@@ -70,7 +70,9 @@ describe('the engine', () => {
     for await (const { arrowIpc } of engine.query({ inputs, sql, maxRows })) {
       for (const batch of decodeArrow(arrowIpc).batches) {
         for (const { name, values, valid } of batch.columns) {
-          const items = Array.from(values as Iterable<unknown>, (value, row) => (valid?.[row] === 0 ? null : value));
+          const items = Array.from(values as Iterable<unknown>, (value, row) =>
+            valid?.[row] === 0 ? null : value,
+          );
           columns.set(name, [...(columns.get(name) ?? []), ...items]);
         }
       }
@@ -95,7 +97,10 @@ describe('the engine', () => {
     assert.deepEqual(answer.get('real'), [0.5, null]);
     assert.deepEqual(answer.get('flag'), [1, 0]);
     assert.deepEqual(answer.get('word'), ["it's", '数字']);
-    assert.deepEqual(answer.get('raw')?.map((bytes) => [...(bytes as Uint8Array)]), [[1, 2], []]);
+    assert.deepEqual(
+      answer.get('raw')?.map((bytes) => [...(bytes as Uint8Array)]),
+      [[1, 2], []],
+    );
     assert.deepEqual(answer.get('time'), [1_700_000_000_000_000n, 0n]);
     assert.deepEqual(answer.get('image'), [1, 2, 3, 4, 5, 6, 7, 8]);
   });
@@ -121,9 +126,15 @@ describe('the engine', () => {
     const name = await write('d', [image], 1);
     const sql = 'SELECT list_transform(image, x -> x / 255)::FLOAT[4] AS image FROM input';
     const answer = await query(sql, name);
-    assert.deepEqual(answer.get('image')?.map((value) => Math.round(Number(value) * 5)), [0, 1, 2, 5]);
+    assert.deepEqual(
+      answer.get('image')?.map((value) => Math.round(Number(value) * 5)),
+      [0, 1, 2, 5],
+    );
     const { schema } = await engine.describe({ inputs: [{ alias: 'input', version: name }], sql });
-    assert.deepEqual(schema?.fields.map(({ type, shape }) => [type, shape]), [[DataType.FLOAT32, [2n, 2n]]]);
+    assert.deepEqual(
+      schema?.fields.map(({ type, shape }) => [type, shape]),
+      [[DataType.FLOAT32, [2n, 2n]]],
+    );
   });
 
   it('answers with the columns even when there are no rows', async () => {
@@ -148,7 +159,7 @@ describe('the engine', () => {
       `COPY (SELECT 1) TO '${written}'`,
       `ATTACH '${written}' AS other`,
       'INSTALL httpfs',
-      "SET enable_external_access = true",
+      'SET enable_external_access = true',
       'CREATE TABLE t (a INTEGER)',
       'SELECT 1; SELECT 2',
       'SELECT 1) ; DROP TABLE version_1; SELECT * FROM (SELECT 1',
@@ -163,7 +174,10 @@ describe('the engine', () => {
 
   it("passes on DuckDB's sentence", async () => {
     await assert.rejects(query('SELECT nope FROM (SELECT 1 AS a)'), /cannot be run: Binder Error: .*nope/);
-    await assert.rejects(query('SELECT 1::DECIMAL(9, 2) AS price'), /'price' has type DECIMAL\(9,2\).*cast it/);
+    await assert.rejects(
+      query('SELECT 1::DECIMAL(9, 2) AS price'),
+      /'price' has type DECIMAL\(9,2\).*cast it/,
+    );
   });
 
   it('stops a plan that takes too long, and goes on with the next', async () => {
@@ -189,15 +203,23 @@ describe('the engine', () => {
 
   it('keeps few tables loaded and loads a version again when it is needed', async () => {
     const names = [];
-    for (let id = 0; id < 4; id += 1) names.push(await write('d', [column('id', DataType.INT32, Int32Array.of(id))], 1));
+    for (let id = 0; id < 4; id += 1)
+      names.push(await write('d', [column('id', DataType.INT32, Int32Array.of(id))], 1));
     for (const [id, name] of [...names.entries(), ...names.entries()]) {
       assert.deepEqual((await query('SELECT id FROM input', name)).get('id'), [id]);
     }
-    await assert.rejects(query('SELECT id FROM input', 'datasets/d/versions/none'), reason('DATASET_VERSION_NOT_FOUND'));
+    await assert.rejects(
+      query('SELECT id FROM input', 'datasets/d/versions/none'),
+      reason('DATASET_VERSION_NOT_FOUND'),
+    );
   });
 
   it('keeps rows and leaves the plan open for nobody when the result cannot be stored', async () => {
-    const run = engine.run({ inputs: [], sql: 'SELECT 1 AS a FROM range(100000)', outputDataset: 'not a name' });
+    const run = engine.run({
+      inputs: [],
+      sql: 'SELECT 1 AS a FROM range(100000)',
+      outputDataset: 'not a name',
+    });
     await assert.rejects(collected(run), reason('WRITE_INVALID'));
     assert.deepEqual((await query('SELECT 1 AS a')).get('a'), [1]);
   });

@@ -57,10 +57,14 @@ describe('the store', () => {
     return version?.name ?? '';
   }
 
-  async function read(name: string, range: { offset?: bigint; limit?: bigint; columns?: string[] } = {}): Promise<number[]> {
+  async function read(
+    name: string,
+    range: { offset?: bigint; limit?: bigint; columns?: string[] } = {},
+  ): Promise<number[]> {
     const ids: number[] = [];
     for await (const { arrowIpc } of store.readVersion({ name, ...range })) {
-      for (const { columns } of decodeArrow(arrowIpc).batches) ids.push(...(columns[0]?.values as Int32Array));
+      for (const { columns } of decodeArrow(arrowIpc).batches)
+        ids.push(...(columns[0]?.values as Int32Array));
     }
     return ids;
   }
@@ -69,14 +73,28 @@ describe('the store', () => {
     const name = await write({ dataset: 'd', step: { name: 'collect.csv' } }, rows([1, 2]), rows([3]));
     const { version } = await store.getVersion({ name });
     assert.equal(version?.rowCount, 3n);
-    assert.deepEqual(version?.schema?.fields.map((field) => field.name), ['id']);
+    assert.deepEqual(
+      version?.schema?.fields.map((field) => field.name),
+      ['id'],
+    );
     assert.deepEqual(await read(name), [1, 2, 3]);
     assert.deepEqual(await read(name, { offset: 1n, limit: 1n }), [2]);
   });
 
   it('cuts a large batch into pieces of a few megabytes', async () => {
-    const image = { name: 'image', type: DataType.UINT8, shape: [1_000_000], values: new Uint8Array(12_000_000) };
-    const name = await write({ dataset: 'd' }, rows(Array.from({ length: 12 }, (_, row) => row), [image]));
+    const image = {
+      name: 'image',
+      type: DataType.UINT8,
+      shape: [1_000_000],
+      values: new Uint8Array(12_000_000),
+    };
+    const name = await write(
+      { dataset: 'd' },
+      rows(
+        Array.from({ length: 12 }, (_, row) => row),
+        [image],
+      ),
+    );
     const sizes: number[] = [];
     for await (const { arrowIpc } of store.readVersion({ name })) sizes.push(arrowIpc.byteLength);
     assert.equal(sizes.length, 3);
@@ -102,11 +120,17 @@ describe('the store', () => {
     assert.equal(await write(step({ high: 9, low: 0 }), rows([1])), name);
     assert.notEqual(await write(step({ high: 8, low: 0 }), rows([1])), name);
     const { versions } = await store.getLineage({ name });
-    assert.deepEqual(versions.map((version) => version.name), [name, parent]);
+    assert.deepEqual(
+      versions.map((version) => version.name),
+      [name, parent],
+    );
   });
 
   it('makes one version of two equal writes that run side by side', async () => {
-    const [first, second] = await Promise.all([write({ dataset: 'd' }, rows([1])), write({ dataset: 'd' }, rows([1]))]);
+    const [first, second] = await Promise.all([
+      write({ dataset: 'd' }, rows([1])),
+      write({ dataset: 'd' }, rows([1])),
+    ]);
     assert.equal(first, second);
     assert.deepEqual(await read(first ?? ''), [1]);
     assert.equal((await store.listVersions({ parent: 'datasets/d' })).versions.length, 1);
@@ -123,11 +147,10 @@ describe('the store', () => {
     for (let id = 0; id < 3; id += 1) await write({ dataset: `d${id}` }, rows([id]));
     const first = await store.listDatasets({ pageSize: 2 });
     const second = await store.listDatasets({ pageSize: 2, pageToken: first.nextPageToken });
-    assert.deepEqual([...first.datasets, ...second.datasets].map(({ name }) => name), [
-      'datasets/d0',
-      'datasets/d1',
-      'datasets/d2',
-    ]);
+    assert.deepEqual(
+      [...first.datasets, ...second.datasets].map(({ name }) => name),
+      ['datasets/d0', 'datasets/d1', 'datasets/d2'],
+    );
     await assert.rejects(store.listDatasets({ pageToken: 'elsewhere' }), reason('STORE_PAGE_TOKEN_INVALID'));
   });
 
@@ -137,7 +160,10 @@ describe('the store', () => {
     await assert.rejects(store.deleteVersion({ name: parent }), reason('DATASET_VERSION_IN_USE'));
     await store.deleteVersion({ name: parent, force: true });
     await assert.rejects(read(parent), reason('DATASET_VERSION_NOT_FOUND'));
-    assert.deepEqual((await store.getLineage({ name: child })).versions.map(({ name }) => name), [child]);
+    assert.deepEqual(
+      (await store.getLineage({ name: child })).versions.map(({ name }) => name),
+      [child],
+    );
     // The request id leads nowhere now, so that the same request writes again.
     assert.deepEqual(await read(await write({ dataset: 'd', requestId: 'r' }, rows([1]))), [1]);
   });
@@ -154,7 +180,8 @@ describe('the store', () => {
       [parts({ dataset: 'd', driver: 'tape' }, [rows([1])]), 'DRIVER_UNKNOWN'],
       [parts({ dataset: 'd', parents: ['datasets/x/versions/y'] }, [rows([1])]), 'DATASET_VERSION_NOT_FOUND'],
     ];
-    for (const [requests, expected] of cases) await assert.rejects(store.writeVersion(requests), reason(expected));
+    for (const [requests, expected] of cases)
+      await assert.rejects(store.writeVersion(requests), reason(expected));
     assert.deepEqual((await store.listDatasets({})).datasets, []);
     const driver = host.client(StoreDriverService);
     assert.deepEqual((await driver.listStored({})).versionIds, []);
@@ -212,7 +239,9 @@ describe('the lmdb driver', () => {
 
   async function killWriter(until: string): Promise<void> {
     const script = fileURLToPath(new URL('store-writer.js', import.meta.url));
-    const child = spawn(process.execPath, [script, directory, until], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [script, directory, until], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     await once(child.stdout, 'data');
     child.kill('SIGKILL');
     await once(child, 'exit');

@@ -6,11 +6,35 @@ import { type Column, decodeArrow, encodeArrow, selectColumns, sliceBatch } from
 
 const COLUMNS: readonly Column[] = [
   { name: 'id', type: DataType.INT64, shape: [], values: BigInt64Array.of(1n, -2n, 3n), valid: undefined },
-  { name: 'image', type: DataType.UINT8, shape: [2, 2], values: Uint8Array.from({ length: 12 }, (_, i) => i), valid: undefined },
+  {
+    name: 'image',
+    type: DataType.UINT8,
+    shape: [2, 2],
+    values: Uint8Array.from({ length: 12 }, (_, i) => i),
+    valid: undefined,
+  },
   { name: 'ok', type: DataType.BOOL, shape: [], values: Uint8Array.of(1, 0, 1), valid: undefined },
-  { name: 'word', type: DataType.STRING, shape: [], values: ['a', '', '数字'], valid: Uint8Array.of(1, 0, 1) },
-  { name: 'raw', type: DataType.BINARY, shape: [], values: [Uint8Array.of(0), new Uint8Array(), Uint8Array.of(9, 8)], valid: undefined },
-  { name: 'time', type: DataType.TIMESTAMP, shape: [], values: BigInt64Array.of(0n, 1n, -1n), valid: undefined },
+  {
+    name: 'word',
+    type: DataType.STRING,
+    shape: [],
+    values: ['a', '', '数字'],
+    valid: Uint8Array.of(1, 0, 1),
+  },
+  {
+    name: 'raw',
+    type: DataType.BINARY,
+    shape: [],
+    values: [Uint8Array.of(0), new Uint8Array(), Uint8Array.of(9, 8)],
+    valid: undefined,
+  },
+  {
+    name: 'time',
+    type: DataType.TIMESTAMP,
+    shape: [],
+    values: BigInt64Array.of(0n, 1n, -1n),
+    valid: undefined,
+  },
 ];
 
 function isArrowInvalid(error: unknown): boolean {
@@ -21,7 +45,9 @@ function isArrowInvalid(error: unknown): boolean {
 function plain(columns: readonly Column[] | undefined): unknown {
   return columns?.map(({ values, valid, ...rest }) => ({
     ...rest,
-    values: Array.from(values as Iterable<unknown>, (value) => (value instanceof Uint8Array ? [...value] : value)),
+    values: Array.from(values as Iterable<unknown>, (value) =>
+      value instanceof Uint8Array ? [...value] : value,
+    ),
     valid: valid === undefined ? undefined : [...valid],
   }));
 }
@@ -31,7 +57,10 @@ describe('Arrow batches', () => {
     const { schema, batches } = decodeArrow(encodeArrow({ rowCount: 3, columns: COLUMNS }));
     assert.equal(batches.length, 1);
     assert.deepEqual(plain(batches[0]?.columns), plain(COLUMNS));
-    assert.deepEqual(schema.fields.map(({ name, shape }) => [name, shape]).slice(0, 2), [['id', []], ['image', [2n, 2n]]]);
+    assert.deepEqual(schema.fields.map(({ name, shape }) => [name, shape]).slice(0, 2), [
+      ['id', []],
+      ['image', [2n, 2n]],
+    ]);
   });
 
   it('are read wherever they lie in a message', () => {
@@ -68,7 +97,10 @@ describe('Arrow batches', () => {
   it('are cut by rows and columns', () => {
     const part = sliceBatch(selectColumns({ rowCount: 3, columns: COLUMNS }, ['image', 'word']), 1, 9);
     assert.equal(part.rowCount, 2);
-    assert.deepEqual(part.columns.map(({ name }) => name), ['image', 'word']);
+    assert.deepEqual(
+      part.columns.map(({ name }) => name),
+      ['image', 'word'],
+    );
     const read = decodeArrow(encodeArrow(part)).batches[0];
     assert.deepEqual([...(read?.columns[0]?.values as Uint8Array)], [4, 5, 6, 7, 8, 9, 10, 11]);
     assert.deepEqual(read?.columns[1]?.values, ['', '数字']);
@@ -102,7 +134,9 @@ describe('Arrow batches', () => {
   });
 
   it('of a type that datasets do not have are refused by name', () => {
-    const table = new arrow.Table({ d: arrow.vectorFromArray(['a', 'b'], new arrow.Dictionary(new arrow.Utf8(), new arrow.Int32())) });
+    const table = new arrow.Table({
+      d: arrow.vectorFromArray(['a', 'b'], new arrow.Dictionary(new arrow.Utf8(), new arrow.Int32())),
+    });
     assert.throws(() => decodeArrow(arrow.tableToIPC(table)), /column 'd'/);
   });
 });
