@@ -21,17 +21,15 @@ export interface EngineServiceParts {
   readonly store: Client<typeof StoreService>;
 }
 
-/** Rows a query returns when the caller does not say. */
-const DEFAULT_MAX_ROWS = 100_000;
-
 /** EngineService: runs plans, keeps results as versions. */
 export function createEngineService(parts: EngineServiceParts): ServiceImplementation<typeof EngineService> {
   return {
     run: (request, context) => run(parts, request, context),
     async *query({ inputs, sql, maxRows }, context) {
-      const limit = maxRows > 0n ? Number(maxRows) : DEFAULT_MAX_ROWS;
+      // 0 means all rows; they are streamed, so nothing has to hold them.
+      const limit = maxRows > 0n ? { maxRows: Math.min(Number(maxRows), Number.MAX_SAFE_INTEGER) } : {};
       yield* withTables(parts.tables, { inputs, context }, async function* (tables) {
-        const result = await start(parts.engine, { inputs, sql, maxRows: limit, tables, context });
+        const result = await start(parts.engine, { inputs, sql, ...limit, tables, context });
         try {
           yield* answersOf(result);
         } finally {
@@ -53,11 +51,12 @@ export function createEngineService(parts: EngineServiceParts): ServiceImplement
 
 async function* run(
   { engine, tables: loaded, store }: EngineServiceParts,
-  { inputs, sql, outputDataset, step, requestId }: RunRequest,
+  { inputs, sql, outputDataset, step, requestId, outputSchema }: RunRequest,
   context: CallContext,
 ): AsyncGenerator<MessageInitShape<typeof RunResponseSchema>> {
   yield* withTables(loaded, { inputs, context }, async function* (tables) {
-    const result = await start(engine, { inputs, sql, tables, context });
+    const wanted = outputSchema?.fields.filter(({ shape }) => shape.length > 0) ?? [];
+    const result = await start(engine, { inputs, sql, wanted, tables, context });
     let rows = 0;
     async function* messages(): AsyncGenerator<MessageInitShape<typeof WriteVersionRequestSchema>> {
       const header = {
@@ -130,12 +129,18 @@ interface Start {
   readonly inputs: readonly EngineInput[];
   readonly sql: string;
   readonly maxRows?: number;
+  /** Fields whose shapes the result takes, before those of the inputs. */
+  readonly wanted?: readonly Field[];
   readonly tables: readonly OpenTable[];
   readonly context: CallContext;
 }
 
-function start(engine: DuckDbEngine, { inputs, sql, maxRows, tables, context }: Start): Promise<PlanResult> {
-  const fields = tables.flatMap(({ version }) => version.schema?.fields ?? []);
+function start(
+  engine: DuckDbEngine,
+  { inputs, sql, maxRows, wanted = [], tables, context }: Start,
+): Promise<PlanResult> {
+  // A shape that SQL cannot carry: the later entry of a name wins.
+  const fields = [...tables.flatMap(({ version }) => version.schema?.fields ?? []), ...wanted];
   return engine.run({
     sql,
     maxRows,
