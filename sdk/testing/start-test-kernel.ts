@@ -33,7 +33,12 @@ export interface TestKernel {
   /** Unloads a plugin. */
   unload(id: string): Promise<void>;
   /** State, reason, process and counts of a plugin, as `lamella plugin list` shows them. */
-  describe(id: string): { readonly state: string; readonly reason: string; readonly pid: number | undefined; readonly restarts: number };
+  describe(id: string): {
+    readonly state: string;
+    readonly reason: string;
+    readonly pid: number | undefined;
+    readonly restarts: number;
+  };
   /** Stops everything and removes a temporary home. */
   stop(): Promise<void>;
 }

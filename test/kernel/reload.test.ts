@@ -126,8 +126,8 @@ for (const isolation of ['INLINE', 'PROCESS'] as const) {
       assert.deepEqual(load.failures, []);
       assert.ok(load.calls > reloads, `only ${load.calls} calls were made`);
       assert.ok(load.versions.size > 10, `answers came from ${load.versions.size} versions only`);
-      console.log(
-        `      ${load.calls} calls, ${load.versions.size} versions seen, memory ${grownMib.toFixed(1)} MiB up since reload 20`,
+      process.stdout.write(
+        `      ${load.calls} calls, ${load.versions.size} versions seen, memory ${grownMib.toFixed(1)} MiB up since reload 20\n`,
       );
       assert.ok(grownMib < 20, `resident memory grew by ${grownMib.toFixed(1)} MiB`);
     });

@@ -13,15 +13,26 @@ async function ownServices(): Promise<DescService[]> {
   const options = { encoding: 'buffer', maxBuffer: 64 * 1024 * 1024 } as const;
   const { stdout } = await run(command, ['build', '--output', '-#format=binpb'], options);
   const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, stdout));
-  return [...registry].filter((type) => type.kind === 'service').filter((type) => type.typeName.startsWith('lamella.'));
+  return [...registry]
+    .filter((type) => type.kind === 'service')
+    .filter((type) => type.typeName.startsWith('lamella.'));
 }
 
 /** What a method that lists things lacks. */
 function pagingFaults(method: DescMethod): string[] {
-  const request = ['page_size', 'page_token'].filter((name) => !method.input.fields.some((field) => field.name === name));
-  const response = method.output.fields.some((field) => field.name === 'next_page_token') ? [] : ['next_page_token'];
-  const items = method.output.fields.find((field) => field.number === 1)?.fieldKind === 'list' ? [] : ['items in field 1'];
-  return [...request, ...response, ...items].map((what) => `${method.parent.typeName}.${method.name} lacks ${what}`);
+  const request = ['page_size', 'page_token'].filter(
+    (name) => !method.input.fields.some((field) => field.name === name),
+  );
+  const response = method.output.fields.some((field) => field.name === 'next_page_token')
+    ? []
+    : ['next_page_token'];
+  const items =
+    method.output.fields.find((field) => field.number === 1)?.fieldKind === 'list'
+      ? []
+      : ['items in field 1'];
+  return [...request, ...response, ...items].map(
+    (what) => `${method.parent.typeName}.${method.name} lacks ${what}`,
+  );
 }
 
 describe('services of the proto files', function () {
@@ -51,7 +62,9 @@ describe('services of the proto files', function () {
 
   it('mark methods that only read, so that clients may repeat them', () => {
     const readers = methods.filter((method) => /^(?:Get|List|Read|Watch|Describe)[A-Z]/.test(method.name));
-    const unmarked = readers.filter((method) => method.idempotency !== MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS);
+    const unmarked = readers.filter(
+      (method) => method.idempotency !== MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS,
+    );
     assert.ok(readers.length > 20);
     assert.deepEqual(unmarked.map(String), []);
   });

@@ -25,7 +25,8 @@ export async function copyEcho(): Promise<EchoPlugin> {
   };
   return {
     directory,
-    setVersion: (version) => edit('plugin.json', (text) => text.replace(/"version": "[^"]+"/, `"version": "${version}"`)),
+    setVersion: (version) =>
+      edit('plugin.json', (text) => text.replace(/"version": "[^"]+"/, `"version": "${version}"`)),
     replaceCode: (from, to) => edit('service.ts', (text) => text.replace(from, to)),
     remove: () => rm(parent, { recursive: true, force: true }),
   };

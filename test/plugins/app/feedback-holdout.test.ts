@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { DataType } from 'lamella/proto/lamella/data/v1/dataset';
 import { isHoldout } from 'lamella/sdk';
 import { holdoutSql } from '../../../plugins/app/feedback/holdout-sql.ts';
+import type { Column } from '../../../plugins/data/preprocess/column.ts';
+import { fitPipeline } from '../../../plugins/data/preprocess/pipeline.ts';
 import { checkCondition } from '../../../plugins/data/preprocess/sql.ts';
 import { DuckDbTable } from '../data/duckdb-table.ts';
 
@@ -53,6 +56,36 @@ describe('the hold-out in SQL', () => {
         found,
         Array.from({ length: 100 }, (_, row) => BigInt(row)).filter((key) => !isHoldout(key, 0.5, 0)),
       );
+    }
+  });
+
+  it('keeps the held-out rows out of what a step learns', async () => {
+    const table = await DuckDbTable.of(
+      'SELECT range::INTEGER AS id, CASE WHEN range % 10 = 0 THEN NULL ELSE range::DOUBLE END AS x FROM range(400)',
+    );
+    try {
+      const columns = ['id', 'x'].map((name): [string, Column] => {
+        const type = name === 'id' ? DataType.INT32 : DataType.FLOAT64;
+        return [name, { name, type, shape: [], nullable: true, metadata: {} }];
+      });
+      const { learned } = await fitPipeline(
+        [{ name: 'impute', arguments: { column: 'x', strategy: 'mean' } }],
+        new Map(columns),
+        { query: (sql) => table.rows(sql), condition: `NOT (${holdoutSql('id', 0.5, 0)})` },
+      );
+      const seen = Array.from({ length: 400 }, (_, row) => row).filter(
+        (row) => row % 10 !== 0 && !isHoldout(row, 0.5, 0),
+      );
+      const mean = seen.reduce((sum, value) => sum + value, 0) / seen.length;
+      const numbers = Object.values(learned[0]?.state ?? {})
+        .flat()
+        .map(Number);
+      assert.ok(
+        numbers.some((value) => Math.abs(value - mean) < 1e-3),
+        `${mean} is not among ${numbers.join(', ')}`,
+      );
+    } finally {
+      table.close();
     }
   });
 });
