@@ -15,7 +15,7 @@ const NAME = /^models\/([\w.-]{1,128})\/feedback\/(\d{1,12})$/;
 const MODEL = /^(?!-$)[\w.-]{1,128}$/;
 
 /** Characters of a request id, which becomes part of a storage key. */
-const MAX_REQUEST_ID = 128;
+const MAX_REQUEST_ID = 200;
 
 /** @throws FEEDBACK_INVALID */
 export function checkModel(model: string): void {

@@ -120,7 +120,7 @@ describe('feedback', () => {
     ['sizes below zero', { input: { ...input, shape: [-2n, -2n] } }, /below 1/],
     ['a model name with a slash', { model: 'a/b' }, /'a\/b' is not a model name/],
     ['the name that means all models', { model: '-' }, /not a model name/],
-    ['an endless request id', { requestId: 'x'.repeat(129) }, /request_id/],
+    ['an endless request id', { requestId: 'x'.repeat(201) }, /request_id/],
   ];
   for (const [what, more, problem] of wrong) {
     it(`refuses ${what} and stores nothing`, async () => {
