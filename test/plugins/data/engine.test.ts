@@ -24,8 +24,8 @@ function reason(expected: string): (error: unknown) => boolean {
   };
 }
 
-function column(name: string, type: DataType, values: Column['values'], more: Partial<Column> = {}): Column {
-  return { name, type, shape: [], values, ...more };
+function column(name: string, type: DataType, values: Column['values']): Column {
+  return { name, type, shape: [], values };
 }
 
 async function collected<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
@@ -84,12 +84,12 @@ describe('the engine', () => {
     const columns = [
       column('big', DataType.INT64, BigInt64Array.of(2n ** 62n, -1n)),
       column('byte', DataType.UINT8, Uint8Array.of(255, 0)),
-      column('real', DataType.FLOAT32, Float32Array.of(0.5, -2), { valid: Uint8Array.of(1, 0) }),
+      { ...column('real', DataType.FLOAT32, Float32Array.of(0.5, -2)), valid: Uint8Array.of(1, 0) },
       column('flag', DataType.BOOL, Uint8Array.of(1, 0)),
-      column('word', DataType.STRING, ["it's", '数字'], { valid: Uint8Array.of(1, 1) }),
+      { ...column('word', DataType.STRING, ["it's", '数字']), valid: Uint8Array.of(1, 1) },
       column('raw', DataType.BINARY, [Uint8Array.of(1, 2), new Uint8Array()]),
       column('time', DataType.TIMESTAMP, BigInt64Array.of(1_700_000_000_000_000n, 0n)),
-      column('image', DataType.UINT8, Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8), { shape: [2, 2] }),
+      { ...column('image', DataType.UINT8, Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)), shape: [2, 2] },
     ];
     const answer = await query('SELECT * FROM input', await write('d', columns, 2));
     assert.deepEqual(answer.get('big'), [2n ** 62n, -1n]);
@@ -122,7 +122,7 @@ describe('the engine', () => {
   });
 
   it('turns pixels into numbers of the same shape', async () => {
-    const image = column('image', DataType.UINT8, Uint8Array.of(0, 51, 102, 255), { shape: [2, 2] });
+    const image = { ...column('image', DataType.UINT8, Uint8Array.of(0, 51, 102, 255)), shape: [2, 2] };
     const name = await write('d', [image], 1);
     const sql = 'SELECT list_transform(image, x -> x / 255)::FLOAT[4] AS image FROM input';
     const answer = await query(sql, name);

@@ -79,7 +79,7 @@ describe('Arrow batches', () => {
   it('are read by apache-arrow as fixed-size lists', () => {
     const table = arrow.tableFromIPC(encodeArrow({ rowCount: 3, columns: COLUMNS }));
     assert.equal(String(table.schema.fields[1]?.type), 'FixedSizeList[4]<Uint8>');
-    assert.deepEqual([...(table.getChild('image')?.get(1) as Iterable<number>)], [4, 5, 6, 7]);
+    assert.deepEqual(Array.from((table.getChild('image')?.get(1) ?? []) as Iterable<number>), [4, 5, 6, 7]);
     assert.equal(table.getChild('word')?.get(1), null);
   });
 
@@ -102,7 +102,7 @@ describe('Arrow batches', () => {
       ['image', 'word'],
     );
     const read = decodeArrow(encodeArrow(part)).batches[0];
-    assert.deepEqual([...(read?.columns[0]?.values as Uint8Array)], [4, 5, 6, 7, 8, 9, 10, 11]);
+    assert.deepEqual(Array.from((read?.columns[0]?.values ?? []) as Uint8Array), [4, 5, 6, 7, 8, 9, 10, 11]);
     assert.deepEqual(read?.columns[1]?.values, ['', '数字']);
     assert.deepEqual([...(read?.columns[1]?.valid ?? [])], [0, 1]);
   });
