@@ -2,7 +2,7 @@ import { DataType } from 'lamella/proto/lamella/data/v1/dataset';
 import type { Feedback } from 'lamella/proto/lamella/app/v1/feedback_service';
 import type { Field } from 'lamella/proto/lamella/data/v1/dataset';
 import { isHoldout } from 'lamella/sdk';
-import { type ColumnData, encodeBatch } from './feedback-batch.ts';
+import { type Column, encodeArrow } from 'lamella/sdk/arrow';
 import { RecipeInvalid } from './errors.ts';
 import { feedbackNumber } from './feedback-store.ts';
 import type { CheckedRecipe } from './recipe.ts';
@@ -50,15 +50,22 @@ export function feedbackRows(
   );
   const features = new Uint8Array(usable.length * width);
   usable.forEach(({ input }, row) => features.set(input?.data ?? [], row * width));
-  const columns: ColumnData[] = [
+  const columns: Column[] = [
     {
       name: split.keyColumn,
+      type: DataType.INT32,
+      shape: [],
       values: Int32Array.from(usable, (item) => keys.get(item) ?? 0),
     },
-    { name: recipe.featureColumn, values: features, width, shape: feature.shape },
-    { name: recipe.labelColumn, values: Int32Array.from(usable, ({ correct }) => labels.indexOf(correct)) },
+    { name: recipe.featureColumn, type: DataType.UINT8, shape: feature.shape.map(Number), values: features },
+    {
+      name: recipe.labelColumn,
+      type: DataType.INT32,
+      shape: [],
+      values: Int32Array.from(usable, ({ correct }) => labels.indexOf(correct)),
+    },
   ];
-  return { rows: usable.length, arrowIpc: encodeBatch(columns, usable.length) };
+  return { rows: usable.length, arrowIpc: encodeArrow({ rowCount: usable.length, columns }) };
 }
 
 /** The batch below holds whole numbers of 32 bits; the store refuses any other column under the dataset's schema. */
