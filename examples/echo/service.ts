@@ -5,8 +5,9 @@ import type { EchoService } from './gen/echo/v1/echo_service_pb.ts';
 /** EchoService; `version` is sent back so that callers can see which copy answered. */
 export function createEchoService(version: string): ServiceImplementation<typeof EchoService> {
   return {
-    say: async ({ payload, delayMs }, { signal }) => {
-      if (delayMs > 0) await wait(delayMs, undefined, { signal });
+    say: async ({ payload, delayMs }, context) => {
+      // The signal is made when it is first read, so it is read only where there is something to cancel.
+      if (delayMs > 0) await wait(delayMs, undefined, { signal: context.signal });
       return { payload, version };
     },
     async *repeat({ payload, count }) {
