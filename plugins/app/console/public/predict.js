@@ -37,7 +37,7 @@ export class AnswerView {
     onLanguage(() => this.#show());
   }
 
-  /** Shows an answer; resolves with the milliseconds since the pen was lifted, once it is on the screen. */
+  /** Shows an answer; resolves with the milliseconds since the pen was lifted, measured in the frame that will show it, so up to one frame before it is seen. */
   answer(prediction, liftedMs) {
     this.#show = () => this.#showAnswer(prediction);
     this.#show();
