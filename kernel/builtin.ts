@@ -1,5 +1,6 @@
 import type { DescService } from '@bufbuild/protobuf';
 import type { ServiceImplementation } from '../sdk/index.ts';
+import { KERNEL_DOMAIN } from './kernel-error.ts';
 import { type Instance, InstanceLoad } from './loader/instance.ts';
 import { Slot } from './loader/slot.ts';
 import { bindService, type BoundMethod, LocalTarget } from './target.ts';
@@ -18,7 +19,7 @@ export function builtin<Service extends DescService>(
   service: Service,
   implementation: ServiceImplementation<Service>,
 ): BuiltinService {
-  return { service, methods: bindService(service, implementation) };
+  return { service, methods: bindService(service, implementation, KERNEL_DOMAIN) };
 }
 
 /** A slot for the kernel's own services: they are dispatched like everybody's, and never change. */

@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Ajv } from 'ajv';
-import { Code, defineConfig, defineError, type ErrorType, type TSchema, Type } from '../sdk/index.ts';
+import { Code, defineConfig, type ErrorType, type TSchema, Type } from '../sdk/index.ts';
+import { defineKernelError } from './kernel-error.ts';
 
 /** The configuration file in the home folder cannot be used. */
-export const ConfigInvalid: ErrorType<'file' | 'problem'> = defineError({
+export const ConfigInvalid: ErrorType<'file' | 'problem'> = defineKernelError({
   reason: 'CONFIG_INVALID',
   code: Code.FAILED_PRECONDITION,
   message: ({ file, problem }) => `${file} ${problem}; correct the file and start again.`,

@@ -1,7 +1,8 @@
-import { Code, defineError, type ErrorType } from '../sdk/index.ts';
+import { Code, type ErrorType } from '../sdk/index.ts';
+import { defineKernelError } from './kernel-error.ts';
 
 /** The bytes of a request are not the message that the method takes. */
-export const MalformedRequest: ErrorType<'type' | 'reason'> = defineError({
+export const MalformedRequest: ErrorType<'type' | 'reason'> = defineKernelError({
   reason: 'MALFORMED_REQUEST',
   code: Code.INVALID_ARGUMENT,
   message: ({ type, reason }) =>
@@ -9,7 +10,7 @@ export const MalformedRequest: ErrorType<'type' | 'reason'> = defineError({
 });
 
 /** A service implementation lacks methods of its descriptor. */
-export const MethodNotImplemented: ErrorType<'service' | 'methods'> = defineError({
+export const MethodNotImplemented: ErrorType<'service' | 'methods'> = defineKernelError({
   reason: 'METHOD_NOT_IMPLEMENTED',
   code: Code.UNIMPLEMENTED,
   message: ({ service, methods }) =>
@@ -17,7 +18,7 @@ export const MethodNotImplemented: ErrorType<'service' | 'methods'> = defineErro
 });
 
 /** Nobody provides the service. */
-export const ServiceNotFound: ErrorType<'service'> = defineError({
+export const ServiceNotFound: ErrorType<'service'> = defineKernelError({
   reason: 'SERVICE_NOT_FOUND',
   code: Code.UNIMPLEMENTED,
   message: ({ service }) =>
@@ -25,7 +26,7 @@ export const ServiceNotFound: ErrorType<'service'> = defineError({
 });
 
 /** Nobody provides this variant of an extension point. */
-export const ExtensionNotFound: ErrorType<'service' | 'extension' | 'known'> = defineError({
+export const ExtensionNotFound: ErrorType<'service' | 'extension' | 'known'> = defineKernelError({
   reason: 'EXTENSION_NOT_FOUND',
   code: Code.NOT_FOUND,
   message: ({ service, extension, known }) =>
@@ -33,7 +34,7 @@ export const ExtensionNotFound: ErrorType<'service' | 'extension' | 'known'> = d
 });
 
 /** The plugin is known but cannot serve now. */
-export const PluginNotReady: ErrorType<'plugin' | 'state' | 'reason'> = defineError({
+export const PluginNotReady: ErrorType<'plugin' | 'state' | 'reason'> = defineKernelError({
   reason: 'PLUGIN_NOT_READY',
   code: Code.UNAVAILABLE,
   message: ({ plugin, state, reason }) =>
@@ -41,7 +42,7 @@ export const PluginNotReady: ErrorType<'plugin' | 'state' | 'reason'> = defineEr
 });
 
 /** Too many calls already wait for the plugin. */
-export const ParkingFull: ErrorType<'plugin' | 'limit'> = defineError({
+export const ParkingFull: ErrorType<'plugin' | 'limit'> = defineKernelError({
   reason: 'PARKING_FULL',
   code: Code.UNAVAILABLE,
   message: ({ plugin, limit }) =>
@@ -49,7 +50,7 @@ export const ParkingFull: ErrorType<'plugin' | 'limit'> = defineError({
 });
 
 /** A plugin calls a service that its manifest does not require. */
-export const ServiceNotRequired: ErrorType<'plugin' | 'service'> = defineError({
+export const ServiceNotRequired: ErrorType<'plugin' | 'service'> = defineKernelError({
   reason: 'SERVICE_NOT_REQUIRED',
   code: Code.PERMISSION_DENIED,
   message: ({ plugin, service }) =>
@@ -57,7 +58,7 @@ export const ServiceNotRequired: ErrorType<'plugin' | 'service'> = defineError({
 });
 
 /** A plugin serves something that its manifest does not announce. */
-export const ServiceNotProvided: ErrorType<'plugin' | 'service'> = defineError({
+export const ServiceNotProvided: ErrorType<'plugin' | 'service'> = defineKernelError({
   reason: 'SERVICE_NOT_PROVIDED',
   code: Code.FAILED_PRECONDITION,
   message: ({ plugin, service }) =>
@@ -65,7 +66,7 @@ export const ServiceNotProvided: ErrorType<'plugin' | 'service'> = defineError({
 });
 
 /** A plugin announces a service and does not serve it. */
-export const ServiceNotServed: ErrorType<'plugin' | 'services'> = defineError({
+export const ServiceNotServed: ErrorType<'plugin' | 'services'> = defineKernelError({
   reason: 'SERVICE_NOT_SERVED',
   code: Code.FAILED_PRECONDITION,
   message: ({ plugin, services }) =>
@@ -73,14 +74,14 @@ export const ServiceNotServed: ErrorType<'plugin' | 'services'> = defineError({
 });
 
 /** No plugin of that id is loaded. */
-export const PluginNotFound: ErrorType<'plugin'> = defineError({
+export const PluginNotFound: ErrorType<'plugin'> = defineKernelError({
   reason: 'PLUGIN_NOT_FOUND',
   code: Code.NOT_FOUND,
   message: ({ plugin }) => `No plugin '${plugin}' is loaded; 'lamella plugin list' shows the ids.`,
 });
 
 /** A plugin of that id is loaded from another folder. */
-export const PluginAlreadyLoaded: ErrorType<'plugin' | 'directory'> = defineError({
+export const PluginAlreadyLoaded: ErrorType<'plugin' | 'directory'> = defineKernelError({
   reason: 'PLUGIN_ALREADY_LOADED',
   code: Code.ALREADY_EXISTS,
   message: ({ plugin, directory }) =>
@@ -88,28 +89,28 @@ export const PluginAlreadyLoaded: ErrorType<'plugin' | 'directory'> = defineErro
 });
 
 /** Others still need the plugin. */
-export const PluginInUse: ErrorType<'plugin' | 'dependants'> = defineError({
+export const PluginInUse: ErrorType<'plugin' | 'dependants'> = defineKernelError({
   reason: 'PLUGIN_IN_USE',
   code: Code.FAILED_PRECONDITION,
   message: ({ plugin, dependants }) => `Plugin '${plugin}' is required by ${dependants}; unload them first.`,
 });
 
 /** A plugin's code could not be built, loaded or started. */
-export const PluginStartFailed: ErrorType<'plugin' | 'cause'> = defineError({
+export const PluginStartFailed: ErrorType<'plugin' | 'cause'> = defineKernelError({
   reason: 'PLUGIN_START_FAILED',
   code: Code.FAILED_PRECONDITION,
   message: ({ plugin, cause }) => `Plugin '${plugin}' did not start: ${cause}`,
 });
 
 /** The dependency graph does not resolve. */
-export const PluginsUnresolved: ErrorType<'failures'> = defineError({
+export const PluginsUnresolved: ErrorType<'failures'> = defineKernelError({
   reason: 'PLUGINS_UNRESOLVED',
   code: Code.FAILED_PRECONDITION,
   message: ({ failures }) => `The plugins do not fit together:\n${failures}`,
 });
 
 /** The isolation level is not available. */
-export const IsolationUnsupported: ErrorType<'plugin' | 'level' | 'supported'> = defineError({
+export const IsolationUnsupported: ErrorType<'plugin' | 'level' | 'supported'> = defineKernelError({
   reason: 'ISOLATION_UNSUPPORTED',
   code: Code.FAILED_PRECONDITION,
   message: ({ plugin, level, supported }) =>
@@ -117,7 +118,7 @@ export const IsolationUnsupported: ErrorType<'plugin' | 'level' | 'supported'> =
 });
 
 /** A plugin process ended. */
-export const PluginExited: ErrorType<'plugin' | 'how'> = defineError({
+export const PluginExited: ErrorType<'plugin' | 'how'> = defineKernelError({
   reason: 'PLUGIN_EXITED',
   code: Code.UNAVAILABLE,
   message: ({ plugin, how }) =>
@@ -125,7 +126,7 @@ export const PluginExited: ErrorType<'plugin' | 'how'> = defineError({
 });
 
 /** A secret that was not granted. */
-export const SecretNotGranted: ErrorType<'plugin' | 'secret'> = defineError({
+export const SecretNotGranted: ErrorType<'plugin' | 'secret'> = defineKernelError({
   reason: 'SECRET_NOT_GRANTED',
   code: Code.PERMISSION_DENIED,
   message: ({ plugin, secret }) =>
@@ -133,7 +134,7 @@ export const SecretNotGranted: ErrorType<'plugin' | 'secret'> = defineError({
 });
 
 /** Too many calls are running. */
-export const TooManyCalls: ErrorType<'plugin' | 'limit'> = defineError({
+export const TooManyCalls: ErrorType<'plugin' | 'limit'> = defineKernelError({
   reason: 'TOO_MANY_CALLS',
   code: Code.RESOURCE_EXHAUSTED,
   message: ({ plugin, limit }) =>
@@ -141,14 +142,14 @@ export const TooManyCalls: ErrorType<'plugin' | 'limit'> = defineError({
 });
 
 /** Another kernel uses the home folder. */
-export const HomeInUse: ErrorType<'home' | 'pid'> = defineError({
+export const HomeInUse: ErrorType<'home' | 'pid'> = defineKernelError({
   reason: 'HOME_IN_USE',
   code: Code.FAILED_PRECONDITION,
   message: ({ home, pid }) => `${home} is in use by process ${pid}; stop it, or start with another --home.`,
 });
 
 /** A port is taken. */
-export const PortInUse: ErrorType<'name' | 'address'> = defineError({
+export const PortInUse: ErrorType<'name' | 'address'> = defineKernelError({
   reason: 'PORT_IN_USE',
   code: Code.FAILED_PRECONDITION,
   message: ({ name, address }) =>
@@ -156,7 +157,7 @@ export const PortInUse: ErrorType<'name' | 'address'> = defineError({
 });
 
 /** The kernel cannot write. */
-export const StorageFailed: ErrorType<'directory' | 'cause'> = defineError({
+export const StorageFailed: ErrorType<'directory' | 'cause'> = defineKernelError({
   reason: 'STORAGE_FAILED',
   code: Code.UNAVAILABLE,
   message: ({ directory, cause }) =>
@@ -164,7 +165,7 @@ export const StorageFailed: ErrorType<'directory' | 'cause'> = defineError({
 });
 
 /** A call that only plugin processes may make. */
-export const NotAPlugin: ErrorType = defineError({
+export const NotAPlugin: ErrorType = defineKernelError({
   reason: 'NOT_A_PLUGIN',
   code: Code.UNAUTHENTICATED,
   message: () =>
@@ -172,21 +173,21 @@ export const NotAPlugin: ErrorType = defineError({
 });
 
 /** A declared method of the kernel that this version does not have. */
-export const KernelMethodMissing: ErrorType<'method'> = defineError({
+export const KernelMethodMissing: ErrorType<'method'> = defineKernelError({
   reason: 'KERNEL_METHOD_MISSING',
   code: Code.UNIMPLEMENTED,
   message: ({ method }) => `This version of the kernel does not implement ${method}; do without it.`,
 });
 
 /** A subscription to no topic or to several. */
-export const EventTopicsUnsupported: ErrorType = defineError({
+export const EventTopicsUnsupported: ErrorType = defineKernelError({
   reason: 'EVENT_TOPICS_UNSUPPORTED',
   code: Code.INVALID_ARGUMENT,
   message: () => 'Name exactly one topic; open one subscription for each topic.',
 });
 
 /** A page token that no answer of ours carried. */
-export const PageTokenInvalid: ErrorType<'token'> = defineError({
+export const PageTokenInvalid: ErrorType<'token'> = defineKernelError({
   reason: 'PAGE_TOKEN_INVALID',
   code: Code.INVALID_ARGUMENT,
   message: ({ token }) =>

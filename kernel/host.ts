@@ -16,6 +16,7 @@ import type {
 import type { Manifest } from '../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { type ClientTransport, createClient } from './client.ts';
 import { ServiceNotProvided, ServiceNotRequired, ServiceNotServed } from './errors.ts';
+import { domainOf } from './kernel-error.ts';
 import type { Disposer } from './loader/disposer.ts';
 import { EXTENSION_HEADER } from './router.ts';
 import { bindService, type BoundMethod } from './target.ts';
@@ -52,7 +53,8 @@ export class Served {
     if (!provides.some((provision) => provision.service === service.typeName)) {
       throw new ServiceNotProvided({ plugin: id, service: service.typeName });
     }
-    for (const [path, method] of bindService(service, implementation)) this.methods.set(path, method);
+    const bound = bindService(service, implementation, domainOf(id));
+    for (const [path, method] of bound) this.methods.set(path, method);
     this.services.push(service);
   }
 

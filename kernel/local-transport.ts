@@ -5,7 +5,7 @@ import { deadlineTimer } from './deadline.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Instance } from './loader/instance.ts';
 import { fromStatus } from './server/status.ts';
-import { type BoundMethod, LocalTarget, methodPath, only, streamOf } from './target.ts';
+import { answers, type BoundMethod, LocalTarget, methodPath, raisedBy } from './target.ts';
 
 /**
  * Calls between plugins of one kernel. To an inline plugin it is a function call with message objects; to any other
@@ -30,7 +30,11 @@ export class LocalTransport implements ClientTransport {
           const bytes = await instance.target.unary(path, toBinary(method.input, request), call);
           return fromBinary(method.output, bytes);
         }
-        return create(method.output, (await local.invoke(request, call)) as Message);
+        try {
+          return create(method.output, (await local.invoke(request, call)) as Message);
+        } catch (error) {
+          throw raisedBy(local, error);
+        }
       });
     } catch (error) {
       // What another process declared is a declared error here too.
@@ -107,14 +111,8 @@ async function* encodeAll(method: DescMethod, requests: AsyncIterable<Message>):
   for await (const request of requests) yield toBinary(method.input, request);
 }
 
-async function* invoke(
-  method: DescMethod,
-  local: BoundMethod,
-  { requests, call }: Stream,
-): AsyncGenerator<Message> {
-  const argument = method.methodKind === 'server_streaming' ? await only(requests) : requests;
-  const answer = local.invoke(argument, call);
-  const answers =
-    method.methodKind === 'client_streaming' ? streamOf(await answer) : (answer as AsyncIterable<unknown>);
-  for await (const item of answers) yield create(method.output, item as Message);
+async function* invoke(method: DescMethod, local: BoundMethod, stream: Stream): AsyncGenerator<Message> {
+  for await (const item of answers(local, stream.requests, stream.call)) {
+    yield create(method.output, item as Message);
+  }
 }

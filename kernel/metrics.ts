@@ -7,7 +7,6 @@ import {
 import {
   Code,
   type Counter,
-  defineError,
   type ErrorType,
   type Gauge,
   type Histogram,
@@ -15,10 +14,11 @@ import {
   type MetricOptions,
   type Metrics,
 } from '../sdk/index.ts';
+import { defineKernelError } from './kernel-error.ts';
 import { createProcessMetrics } from './process-metrics.ts';
 
 /** A metric name belongs to another plugin, or was declared differently before. */
-export const MetricConflict: ErrorType<'metric' | 'owner'> = defineError({
+export const MetricConflict: ErrorType<'metric' | 'owner'> = defineKernelError({
   reason: 'METRIC_CONFLICT',
   code: Code.ALREADY_EXISTS,
   message: ({ metric, owner }) =>
@@ -26,7 +26,7 @@ export const MetricConflict: ErrorType<'metric' | 'owner'> = defineError({
 });
 
 /** A metric or label name is not a valid Prometheus name. */
-export const MetricInvalid: ErrorType<'metric' | 'problem'> = defineError({
+export const MetricInvalid: ErrorType<'metric' | 'problem'> = defineKernelError({
   reason: 'METRIC_INVALID',
   code: Code.INVALID_ARGUMENT,
   message: ({ metric, problem }) => `Metric '${metric}' cannot be declared: ${problem}.`,

@@ -7,7 +7,7 @@ import {
   type Message,
   toBinary,
 } from '@bufbuild/protobuf';
-import type { ServiceImplementation } from '../sdk/index.ts';
+import { isDeclaredError, type ServiceImplementation } from '../sdk/index.ts';
 import type { Call } from './call.ts';
 import { MalformedRequest, MethodNotImplemented } from './errors.ts';
 
@@ -22,6 +22,8 @@ type Streaming = DescMethod['methodKind'];
 
 /** A method of an implementation that lives in this process. */
 export interface BoundMethod {
+  /** Domain of the errors that it declares, see {@link DeclaredError.domain}. */
+  readonly domain: string;
   readonly descriptor: DescMethod;
   readonly kind: Streaming;
   /** Takes one message or a stream of them, as the kind says, and answers likewise. */
@@ -34,13 +36,14 @@ export function methodPath(method: DescMethod): string {
 }
 
 /**
- * Looks up the function of each method of a service once.
+ * Looks up the function of each method of a service once. The errors that they declare get `domain`.
  *
  * @throws METHOD_NOT_IMPLEMENTED names every method that the implementation lacks.
  */
 export function bindService<Service extends DescService>(
   service: Service,
   implementation: ServiceImplementation<Service>,
+  domain: string,
 ): Map<string, BoundMethod> {
   const bound = new Map<string, BoundMethod>();
   const missing: string[] = [];
@@ -49,6 +52,7 @@ export function bindService<Service extends DescService>(
     const found = functions[method.localName];
     if (typeof found === 'function') {
       bound.set(methodPath(method), {
+        domain,
         descriptor: method,
         kind: method.methodKind,
         invoke: found.bind(implementation) as BoundMethod['invoke'],
@@ -77,6 +81,12 @@ export function encodeResponse(output: DescMessage, init: unknown): Uint8Array {
   return toBinary(output, create(output, init as Message));
 }
 
+/** What is thrown on for an error that an implementation threw: a declared one names who declared it. */
+export function raisedBy({ domain }: BoundMethod, error: unknown): unknown {
+  if (isDeclaredError(error) && error.domain === '') error.domain = domain;
+  return error;
+}
+
 /** Serves calls by functions in this process: decodes, calls, encodes. */
 export class LocalTarget implements Target {
   readonly methods: ReadonlyMap<string, BoundMethod>;
@@ -95,23 +105,38 @@ export class LocalTarget implements Target {
   }
 
   async unary(path: string, request: Uint8Array, call: Call): Promise<Uint8Array> {
-    const { descriptor, invoke } = this.#method(path);
-    const answer = await invoke(decodeRequest(descriptor.input, request), call);
-    return encodeResponse(descriptor.output, answer);
+    const method = this.#method(path);
+    const { input, output } = method.descriptor;
+    const message = decodeRequest(input, request);
+    try {
+      return encodeResponse(output, await method.invoke(message, call));
+    } catch (error) {
+      throw raisedBy(method, error);
+    }
   }
 
   async *stream(path: string, requests: AsyncIterable<Uint8Array>, call: Call): AsyncGenerator<Uint8Array> {
     const method = this.#method(path);
     const { input, output } = method.descriptor;
-    const messages = decodeStream(input, requests);
-    if (method.kind === 'client_streaming') {
-      yield encodeResponse(output, await method.invoke(messages, call));
-      return;
-    }
-    const argument = method.kind === 'bidi_streaming' ? messages : await only(messages);
-    for await (const answer of method.invoke(argument, call) as AsyncIterable<unknown>) {
+    for await (const answer of answers(method, decodeStream(input, requests), call)) {
       yield encodeResponse(output, answer);
     }
+  }
+}
+
+/** Calls a method of any kind but unary: what it answers is a stream, if only of one message. */
+export async function* answers(
+  method: BoundMethod,
+  requests: AsyncIterable<Message>,
+  call: Call,
+): AsyncGenerator<unknown> {
+  const argument = method.kind === 'server_streaming' ? await only(requests) : requests;
+  try {
+    const answer = method.invoke(argument, call);
+    if (method.kind === 'client_streaming') yield await answer;
+    else yield* answer as AsyncIterable<unknown>;
+  } catch (error) {
+    throw raisedBy(method, error);
   }
 }
 

@@ -17,8 +17,8 @@ export interface DocumentedError {
   readonly message: string;
 }
 
-const DECLARATION = /defineError[<(]/g;
-const DEFINING_FILE = 'sdk/errors.ts';
+const DECLARATION = /define(?:Kernel)?Error[<(]/g;
+const DEFINING_FILES: ReadonlySet<string> = new Set(['sdk/errors.ts', 'kernel/kernel-error.ts']);
 
 /**
  * All errors declared in `kernel/`, `sdk/` and `plugins/`, by domain and reason.
@@ -29,7 +29,8 @@ export async function errorCatalogue(): Promise<DocumentedError[]> {
   const lists = await Promise.all(['kernel', 'sdk', 'plugins'].map((folder) => filesBelow(folder, '.ts')));
   const errors: DocumentedError[] = [];
   for (const file of lists.flat()) {
-    if (file !== DEFINING_FILE && !file.startsWith('sdk/templates/')) errors.push(...(await errorsOf(file)));
+    if (!DEFINING_FILES.has(file) && !file.startsWith('sdk/templates/'))
+      errors.push(...(await errorsOf(file)));
   }
   return errors.toSorted((a, b) => order(a.domain, b.domain) || order(a.reason, b.reason));
 }

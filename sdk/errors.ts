@@ -8,6 +8,8 @@ export interface ErrorDefinition<Field extends string = string> {
   readonly code: Code;
   /** Builds the sentence for the caller; it names what is wrong and what to do next. */
   readonly message: (fields: Readonly<Record<Field, string>>) => string;
+  /** Who declares it, see {@link DeclaredError.domain}; left out by plugins, whose name the kernel knows. */
+  readonly domain?: string;
 }
 
 /** Facts beside the fields that change how an error is reported. */
@@ -53,8 +55,11 @@ export class DeclaredError extends Error {
   readonly retryAfterMs: number | undefined;
   /** See {@link ErrorExtras.violations}. */
   readonly violations: readonly FieldViolation[];
-  /** Plugin that raised the error, when it came from another one; empty for an error raised here. */
-  readonly domain: string;
+  /**
+   * Who raised the error, sent as `ErrorInfo.domain`: `<plugin id>.lamella`, or `lamella` for the kernel. Empty until it
+   * leaves its plugin, where the kernel fills it in; a plugin that passes on another one's error keeps the name.
+   */
+  domain: string;
 
   constructor(init: DeclaredErrorInit) {
     super(init.message, init.cause === undefined ? {} : { cause: init.cause });
@@ -105,6 +110,7 @@ export function defineError<const Field extends string = never>(
         code: definition.code,
         message: definition.message(fields),
         metadata: fields,
+        ...(definition.domain === undefined ? {} : { domain: definition.domain }),
       });
     }
   };

@@ -1,7 +1,8 @@
-import { Code, defineError, type ErrorType } from '../../sdk/index.ts';
+import { Code, type ErrorType } from '../../sdk/index.ts';
+import { defineKernelError } from '../kernel-error.ts';
 
 /** No connection to the other side could be made. */
-export const LinkUnreachable: ErrorType<'address' | 'cause'> = defineError({
+export const LinkUnreachable: ErrorType<'address' | 'cause'> = defineKernelError({
   reason: 'LINK_UNREACHABLE',
   code: Code.UNAVAILABLE,
   message: ({ address, cause }) =>
@@ -9,7 +10,7 @@ export const LinkUnreachable: ErrorType<'address' | 'cause'> = defineError({
 });
 
 /** The connection ended while the call was running. */
-export const LinkLost: ErrorType<'address'> = defineError({
+export const LinkLost: ErrorType<'address'> = defineKernelError({
   reason: 'LINK_LOST',
   code: Code.UNAVAILABLE,
   message: ({ address }) =>
@@ -17,7 +18,7 @@ export const LinkLost: ErrorType<'address'> = defineError({
 });
 
 /** The link was closed on this side, or could not be made anew after it was lost. */
-export const LinkClosed: ErrorType<'address'> = defineError({
+export const LinkClosed: ErrorType<'address'> = defineKernelError({
   reason: 'LINK_CLOSED',
   code: Code.UNAVAILABLE,
   message: ({ address }) =>
@@ -25,14 +26,14 @@ export const LinkClosed: ErrorType<'address'> = defineError({
 });
 
 /** The other side did not take the call, which therefore never began. */
-export const LinkRefused: ErrorType<'address'> = defineError({
+export const LinkRefused: ErrorType<'address'> = defineKernelError({
   reason: 'LINK_REFUSED',
   code: Code.UNAVAILABLE,
   message: ({ address }) => `${address} takes no further calls at the moment; retry later.`,
 });
 
 /** The answer breaks the gRPC protocol. */
-export const LinkProtocolBroken: ErrorType<'address' | 'fault'> = defineError({
+export const LinkProtocolBroken: ErrorType<'address' | 'fault'> = defineKernelError({
   reason: 'LINK_PROTOCOL_BROKEN',
   code: Code.INTERNAL,
   message: ({ address, fault }) =>
@@ -40,7 +41,7 @@ export const LinkProtocolBroken: ErrorType<'address' | 'fault'> = defineError({
 });
 
 /** The request cannot be put into an HTTP/2 header block. */
-export const LinkHeaderInvalid: ErrorType<'header' | 'fault'> = defineError({
+export const LinkHeaderInvalid: ErrorType<'header' | 'fault'> = defineKernelError({
   reason: 'LINK_HEADER_INVALID',
   code: Code.INVALID_ARGUMENT,
   message: ({ header, fault }) =>
@@ -48,7 +49,7 @@ export const LinkHeaderInvalid: ErrorType<'header' | 'fault'> = defineError({
 });
 
 /** A message is longer than the link takes. */
-export const LinkMessageTooLarge: ErrorType<'size' | 'limit'> = defineError({
+export const LinkMessageTooLarge: ErrorType<'size' | 'limit'> = defineKernelError({
   reason: 'LINK_MESSAGE_TOO_LARGE',
   code: Code.RESOURCE_EXHAUSTED,
   message: ({ size, limit }) =>
@@ -56,14 +57,14 @@ export const LinkMessageTooLarge: ErrorType<'size' | 'limit'> = defineError({
 });
 
 /** The deadline passed on this side. */
-export const LinkDeadlineExceeded: ErrorType = defineError({
+export const LinkDeadlineExceeded: ErrorType = defineKernelError({
   reason: 'LINK_DEADLINE_EXCEEDED',
   code: Code.DEADLINE_EXCEEDED,
   message: () => 'The deadline of the call passed; give it more time or ask for less.',
 });
 
 /** The caller does not want the answer any more. */
-export const LinkCancelled: ErrorType = defineError({
+export const LinkCancelled: ErrorType = defineKernelError({
   reason: 'LINK_CANCELLED',
   code: Code.CANCELLED,
   message: () => 'The caller cancelled the call; call again if the answer is still wanted.',

@@ -1,7 +1,8 @@
-import { Code, defineError, type ErrorType } from '../../sdk/index.ts';
+import { Code, type ErrorType } from '../../sdk/index.ts';
+import { defineKernelError } from '../kernel-error.ts';
 
 /** A plugin.json cannot be used. */
-export const ManifestInvalid: ErrorType<'file' | 'problems'> = defineError({
+export const ManifestInvalid: ErrorType<'file' | 'problems'> = defineKernelError({
   reason: 'MANIFEST_INVALID',
   code: Code.INVALID_ARGUMENT,
   message: ({ file, problems }) =>
@@ -9,7 +10,7 @@ export const ManifestInvalid: ErrorType<'file' | 'problems'> = defineError({
 });
 
 /** A plugin's configuration does not fit its schema. */
-export const PluginConfigInvalid: ErrorType<'plugin' | 'problems'> = defineError({
+export const PluginConfigInvalid: ErrorType<'plugin' | 'problems'> = defineKernelError({
   reason: 'PLUGIN_CONFIG_INVALID',
   code: Code.INVALID_ARGUMENT,
   message: ({ plugin, problems }) =>
@@ -17,7 +18,7 @@ export const PluginConfigInvalid: ErrorType<'plugin' | 'problems'> = defineError
 });
 
 /** The kernel tried a step that the life cycle does not have. */
-export const IllegalTransition: ErrorType<'state' | 'event'> = defineError({
+export const IllegalTransition: ErrorType<'state' | 'event'> = defineKernelError({
   reason: 'ILLEGAL_TRANSITION',
   code: Code.INTERNAL,
   message: ({ state, event }) =>

@@ -6,6 +6,7 @@ import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts'
 import type { Client, Logger } from '../../sdk/index.ts';
 import { type ClientTransport, createClient, EncodingTransport } from '../client.ts';
 import { createHost, Served } from '../host.ts';
+import { KERNEL_DOMAIN } from '../kernel-error.ts';
 import { LinkTransport } from '../kernel-link.ts';
 import { LinkClient } from '../link/link-client.ts';
 import { evaluateBundle, readBundle } from '../loader/bundle.ts';
@@ -109,7 +110,7 @@ function configOf(instance: GetInstanceResponse): unknown {
 
 async function serve(served: Served, health: HealthRegistry, socketPath: string): Promise<GrpcServer> {
   const { service, implementation } = createHealthService(health);
-  const methods = new Map([...served.methods, ...bindService(service, implementation)]);
+  const methods = new Map([...served.methods, ...bindService(service, implementation, KERNEL_DOMAIN)]);
   const server = new GrpcServer({
     target: new LocalTarget(methods),
     identify: () => undefined,

@@ -2,10 +2,11 @@ import {
   Health,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from '../../proto/gen/grpc/health/v1/health_pb.ts';
-import { Code, defineError, type ErrorType, type ServiceImplementation } from '../../sdk/index.ts';
+import { Code, type ErrorType, type ServiceImplementation } from '../../sdk/index.ts';
+import { defineKernelError } from '../kernel-error.ts';
 
 /** Health was asked for a service that nobody registered. */
-export const HealthServiceUnknown: ErrorType<'service'> = defineError({
+export const HealthServiceUnknown: ErrorType<'service'> = defineKernelError({
   reason: 'HEALTH_SERVICE_UNKNOWN',
   code: Code.NOT_FOUND,
   message: ({ service }) =>

@@ -1,14 +1,15 @@
-import { Code, defineError, type ErrorType } from '../../sdk/index.ts';
+import { Code, type ErrorType } from '../../sdk/index.ts';
+import { defineKernelError } from '../kernel-error.ts';
 
 /** No plugin answers under this path. */
-export const HttpPathNotFound: ErrorType<'path' | 'known'> = defineError({
+export const HttpPathNotFound: ErrorType<'path' | 'known'> = defineKernelError({
   reason: 'HTTP_PATH_NOT_FOUND',
   code: Code.NOT_FOUND,
   message: ({ path, known }) => `Nothing answers at '${path}'; this kernel answers under: ${known}.`,
 });
 
 /** Another plugin holds the prefix. */
-export const HttpPrefixTaken: ErrorType<'prefix' | 'owner'> = defineError({
+export const HttpPrefixTaken: ErrorType<'prefix' | 'owner'> = defineKernelError({
   reason: 'HTTP_PREFIX_TAKEN',
   code: Code.ALREADY_EXISTS,
   message: ({ prefix, owner }) =>
@@ -16,7 +17,7 @@ export const HttpPrefixTaken: ErrorType<'prefix' | 'owner'> = defineError({
 });
 
 /** The prefix has not the form of one. */
-export const HttpPrefixInvalid: ErrorType<'prefix'> = defineError({
+export const HttpPrefixInvalid: ErrorType<'prefix'> = defineKernelError({
   reason: 'HTTP_PREFIX_INVALID',
   code: Code.INVALID_ARGUMENT,
   message: ({ prefix }) =>
@@ -24,7 +25,7 @@ export const HttpPrefixInvalid: ErrorType<'prefix'> = defineError({
 });
 
 /** The request body is larger than the listener takes. */
-export const HttpBodyTooLarge: ErrorType<'limit'> = defineError({
+export const HttpBodyTooLarge: ErrorType<'limit'> = defineKernelError({
   reason: 'HTTP_BODY_TOO_LARGE',
   code: Code.RESOURCE_EXHAUSTED,
   message: ({ limit }) =>
@@ -32,7 +33,7 @@ export const HttpBodyTooLarge: ErrorType<'limit'> = defineError({
 });
 
 /** The client sends its body too slowly or stopped sending. */
-export const HttpBodyTimeout: ErrorType<'timeoutMs'> = defineError({
+export const HttpBodyTimeout: ErrorType<'timeoutMs'> = defineKernelError({
   reason: 'HTTP_BODY_TIMEOUT',
   code: Code.DEADLINE_EXCEEDED,
   message: ({ timeoutMs }) =>
@@ -40,7 +41,7 @@ export const HttpBodyTimeout: ErrorType<'timeoutMs'> = defineError({
 });
 
 /** The client went away. */
-export const HttpClientGone: ErrorType = defineError({
+export const HttpClientGone: ErrorType = defineKernelError({
   reason: 'HTTP_CLIENT_GONE',
   code: Code.CANCELLED,
   message: () =>
@@ -48,14 +49,14 @@ export const HttpClientGone: ErrorType = defineError({
 });
 
 /** The listener cannot pass this request to a handler. */
-export const HttpRequestInvalid: ErrorType<'problem'> = defineError({
+export const HttpRequestInvalid: ErrorType<'problem'> = defineKernelError({
   reason: 'HTTP_REQUEST_INVALID',
   code: Code.INVALID_ARGUMENT,
   message: ({ problem }) => `The HTTP request is not valid: ${problem}.`,
 });
 
 /** The Host header names another machine: a sign of DNS rebinding. */
-export const HttpHostRefused: ErrorType<'host'> = defineError({
+export const HttpHostRefused: ErrorType<'host'> = defineKernelError({
   reason: 'HTTP_HOST_REFUSED',
   code: Code.PERMISSION_DENIED,
   message: ({ host }) =>
@@ -63,7 +64,7 @@ export const HttpHostRefused: ErrorType<'host'> = defineError({
 });
 
 /** A web page of another origin tries to change something. */
-export const HttpOriginRefused: ErrorType<'origin'> = defineError({
+export const HttpOriginRefused: ErrorType<'origin'> = defineKernelError({
   reason: 'HTTP_ORIGIN_REFUSED',
   code: Code.PERMISSION_DENIED,
   message: ({ origin }) =>

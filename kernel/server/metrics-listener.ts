@@ -1,9 +1,10 @@
-import { Code, defineError, type ErrorType, type Logger } from '../../sdk/index.ts';
+import { Code, type ErrorType, type Logger } from '../../sdk/index.ts';
+import { defineKernelError } from '../kernel-error.ts';
 import type { MetricsRegistry } from '../metrics.ts';
 import { HttpListener } from './http-listener.ts';
 
 /** The metrics port serves reading only. */
-export const MetricsReadOnly: ErrorType = defineError({
+export const MetricsReadOnly: ErrorType = defineKernelError({
   reason: 'METRICS_READ_ONLY',
   code: Code.UNIMPLEMENTED,
   message: () => 'Metrics can only be read; send GET /metrics.',

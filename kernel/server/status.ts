@@ -8,6 +8,7 @@ import {
 } from '../../proto/gen/google/rpc/error_details_pb.ts';
 import { StatusSchema } from '../../proto/gen/google/rpc/status_pb.ts';
 import { type CallHeaders, Code, DeclaredError, isDeclaredError } from '../../sdk/index.ts';
+import { KERNEL_DOMAIN } from '../kernel-error.ts';
 import { StatusError } from '../status-error.ts';
 import { detail, detailsOf, packStatus, statusMessage } from './status-details.ts';
 
@@ -19,9 +20,6 @@ export interface WireStatus {
   readonly detailsBin: Uint8Array | undefined;
   readonly trailers: CallHeaders;
 }
-
-/** Domain of every ErrorInfo: the reasons are Lamella's, whichever plugin raised them. */
-const DOMAIN = 'lamella';
 
 /** What callers are told of errors that nobody declared; the cause stays in the log. */
 const INTERNAL_TEXT = 'The server failed in a way nobody expected; its log says more under the request id';
@@ -63,7 +61,7 @@ function bare(code: Code, message: string): WireStatus {
 
 function declared(error: DeclaredError): WireStatus {
   const { code, message, retryAfterMs, domain } = error;
-  const details = detailsOf(error, domain === '' ? DOMAIN : domain);
+  const details = detailsOf(error, domain === '' ? KERNEL_DOMAIN : domain);
   const pushback = new Map(
     retryAfterMs === undefined ? [] : [['grpc-retry-pushback-ms', String(Math.ceil(retryAfterMs))] as const],
   );
