@@ -185,11 +185,3 @@ export const EventTopicsUnsupported: ErrorType = defineKernelError({
   code: Code.INVALID_ARGUMENT,
   message: () => 'Name exactly one topic; open one subscription for each topic.',
 });
-
-/** A page token that no answer of ours carried. */
-export const PageTokenInvalid: ErrorType<'token'> = defineKernelError({
-  reason: 'PAGE_TOKEN_INVALID',
-  code: Code.INVALID_ARGUMENT,
-  message: ({ token }) =>
-    `'${token}' is not a page token of this list; send next_page_token of the previous answer, or nothing.`,
-});

@@ -51,3 +51,5 @@ export type {
   StorageEntry,
 } from './host.ts';
 export { isHoldout } from './split.ts';
+export { type Page, PageInvalid, pageOf, type PageRequest } from './page.ts';
+export { floatLiteral, identifier, INPUT, numberLiteral, textLiteral } from './sql.ts';

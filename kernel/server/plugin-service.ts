@@ -6,14 +6,13 @@ import {
   type PluginService,
   PluginState as WireState,
 } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
-import type { ServiceImplementation } from '../../sdk/index.ts';
+import { pageOf, type ServiceImplementation } from '../../sdk/index.ts';
 import { KernelMethodMissing } from '../errors.ts';
 import type { Instance } from '../loader/instance.ts';
 import type { Lifecycle } from '../loader/lifecycle.ts';
 import type { Loader } from '../loader/loader.ts';
 import type { PluginRecord } from '../loader/record.ts';
 import type { PluginState } from '../registry/state.ts';
-import { pageOf } from './page.ts';
 
 /** What PluginService works on. */
 export interface PluginServiceParts {
@@ -28,9 +27,8 @@ export interface PluginServiceParts {
 export function createPluginService(parts: PluginServiceParts): ServiceImplementation<typeof PluginService> {
   const { loader, lifecycle } = parts;
   return {
-    listPlugins: ({ pageSize, pageToken }) => {
-      const sorted = loader.records.toSorted((a, b) => (a.id < b.id ? -1 : 1));
-      const { items, nextPageToken } = pageOf(sorted, { pageSize, pageToken, key: ({ id }) => id });
+    listPlugins: (request) => {
+      const { items, nextPageToken } = pageOf(loader.records, ({ id }) => id, request);
       return { plugins: items.map(pluginToProto), nextPageToken };
     },
     getPlugin: ({ id }) => {

@@ -51,7 +51,7 @@ for (const isolation of ['INLINE', 'PROCESS'] as const) {
       const client = kernel.call(EchoService);
       await assert.rejects(client.say({}), isFromEcho);
       await assert.rejects(async () => {
-        for await (const answer of client.chat(payloads())) assert.fail(String(answer));
+        for await (const answer of client.chat(payloads())) assert.fail(JSON.stringify(answer));
       }, isFromEcho);
     });
   });

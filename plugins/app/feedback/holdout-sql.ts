@@ -1,3 +1,5 @@
+import { identifier } from 'lamella/sdk';
+
 /** Values of an unsigned number of 32 bits. */
 const HASHES = 2 ** 32;
 
@@ -12,7 +14,7 @@ const HASHES = 2 ** 32;
  * @param seed - Seed of the split, a whole number from 0.
  */
 export function holdoutSql(keyColumn: string, share: number, seed: number): string {
-  const key = `"${keyColumn.replaceAll('"', '""')}"`;
+  const key = identifier(keyColumn);
   const pairs = `regexp_extract_all(hex(encode('${seed}:' || CAST(${key} AS VARCHAR))), '..')`;
   const bytes = `list_transform(${pairs}, lambda pair: CAST('0x' || pair AS UBIGINT))`;
   const step = `lambda hash, byte: (xor(hash, byte) * 16777619) % ${HASHES}`;

@@ -10,12 +10,11 @@ import { CleanStepReportSchema } from 'lamella/proto/lamella/data/v1/clean_servi
 import type { DatasetVersion, Step } from 'lamella/proto/lamella/data/v1/dataset';
 import type { EngineService } from 'lamella/proto/lamella/data/v1/engine_service';
 import type { StoreService } from 'lamella/proto/lamella/data/v1/store_service';
-import type { CallContext, Client } from 'lamella/sdk';
+import { type CallContext, type Client, INPUT } from 'lamella/sdk';
 import { VersionMissing } from './errors.ts';
 import { type CleanPlan, planClean, type StepRequest } from './plan.ts';
 import { queryRows } from './query.ts';
 import type { Row } from './row.ts';
-import { INPUT } from './sql.ts';
 
 /** The services that cleaning stands on. */
 export interface CleanerParts {

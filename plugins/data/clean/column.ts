@@ -1,6 +1,6 @@
+import { identifier } from 'lamella/sdk';
 import { DataType, type Field } from 'lamella/proto/lamella/data/v1/dataset';
 import { ColumnUnknown, StepArgumentsInvalid } from './errors.ts';
-import { identifier } from './sql.ts';
 
 /** Columns by name, in order. */
 export type Columns = ReadonlyMap<string, Field>;

@@ -35,11 +35,3 @@ export const VersionMissing: ErrorType<'name'> = defineError({
   code: Code.NOT_FOUND,
   message: ({ name }) => `The store gave no version for '${name}'; ListVersions shows those there are.`,
 });
-
-/** A page request is not valid. */
-export const PageInvalid: ErrorType<'detail'> = defineError({
-  reason: 'PAGE_INVALID',
-  code: Code.INVALID_ARGUMENT,
-  message: ({ detail }) =>
-    `${detail}; ask with page_size 0 to 1000 and the next_page_token of the answer before.`,
-});

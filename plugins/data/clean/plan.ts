@@ -1,7 +1,7 @@
+import { identifier, INPUT } from 'lamella/sdk';
 import type { JsonObject } from '@bufbuild/protobuf';
 import type { Columns } from './column.ts';
 import { TooManySteps } from './errors.ts';
-import { identifier, INPUT } from './sql.ts';
 import type { StepPlan } from './step.ts';
 import { stepNamed } from './step-table.ts';
 

@@ -1,7 +1,6 @@
 import type { EngineService } from 'lamella/proto/lamella/data/v1/engine_service';
-import type { CallContext, Client } from 'lamella/sdk';
+import { type CallContext, type Client, INPUT } from 'lamella/sdk';
 import { decodeArrow, type RowBatch } from 'lamella/sdk/arrow';
-import { INPUT } from './sql.ts';
 import type { Row } from './row.ts';
 
 /** Runs a query over one version and reads its rows; meant for small results of plain values. */

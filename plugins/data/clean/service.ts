@@ -1,8 +1,7 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import type { CleanService } from 'lamella/proto/lamella/data/v1/clean_service';
-import type { ServiceImplementation } from 'lamella/sdk';
+import { type ServiceImplementation, pageOf } from 'lamella/sdk';
 import type { Cleaner } from './cleaner.ts';
-import { pageOf } from './page.ts';
 import { STEPS } from './step-table.ts';
 
 /** CleanService over a cleaner. */

@@ -4,7 +4,8 @@ import type { RowBatch } from 'lamella/sdk/arrow';
 import type { EngineConfig } from './config.ts';
 import { EngineOutOfMemory, EngineUnavailable, QueryTimedOut, SqlInvalid } from './errors.ts';
 import { type ResultColumn, readChunk, resultColumns } from './result-reader.ts';
-import { createTableSql, quoted, TableLoader } from './table-loader.ts';
+import { identifier } from 'lamella/sdk';
+import { createTableSql, TableLoader } from './table-loader.ts';
 
 /** Rows gathered from DuckDB's small chunks before a batch is given out. */
 const BATCH_ROWS = 8_192;
@@ -94,7 +95,7 @@ export class DuckDbEngine {
   }
 
   async drop(table: string): Promise<void> {
-    const dropping = this.#loader.run(`DROP TABLE IF EXISTS ${quoted(table)}`);
+    const dropping = this.#loader.run(`DROP TABLE IF EXISTS ${identifier(table)}`);
     this.#dropping = Promise.allSettled([this.#dropping, dropping]);
     await dropping;
   }
@@ -128,7 +129,7 @@ export class DuckDbEngine {
     const statements = await connection.extractStatements(sql);
     if (statements.count !== 1) throw new SqlInvalid({ problem: 'it must be exactly one statement.' });
     const prepared = [...tables].map(
-      ([alias, table]) => `${quoted(alias)} AS (SELECT * FROM ${quoted(table)})`,
+      ([alias, table]) => `${identifier(alias)} AS (SELECT * FROM ${identifier(table)})`,
     );
     const frame = prepared.length === 0 ? '' : `WITH ${prepared.join(', ')} `;
     const limit = maxRows === undefined ? '' : ` LIMIT ${maxRows}`;

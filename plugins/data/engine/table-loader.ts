@@ -1,6 +1,7 @@
 import type * as duckdb from '@duckdb/node-api';
 import type { Schema } from 'lamella/proto/lamella/data/v1/dataset';
 import { DataType } from 'lamella/proto/lamella/data/v1/dataset';
+import { identifier } from 'lamella/sdk';
 import { type Column, type NumericValues, type RowBatch, widthOf } from 'lamella/sdk/arrow';
 import { typeName } from './duckdb-types.ts';
 
@@ -13,17 +14,12 @@ interface RawVector {
   flush(): void;
 }
 
-/** SQL identifier. */
-export function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
 /** Creates an empty table for a schema. */
 export function createTableSql(table: string, schema: Schema): string {
   const columns = schema.fields.map(({ name, type, shape }) => {
-    return `${quoted(name)} ${typeName(type, shape.length === 0 ? undefined : widthOf(shape))}`;
+    return `${identifier(name)} ${typeName(type, shape.length === 0 ? undefined : widthOf(shape))}`;
   });
-  return `CREATE TABLE ${quoted(table)} (${columns.join(', ')})`;
+  return `CREATE TABLE ${identifier(table)} (${columns.join(', ')})`;
 }
 
 /** Appends batches to a table chunk by chunk; numbers are copied as whole arrays, never value by value. */

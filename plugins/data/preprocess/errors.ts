@@ -56,11 +56,3 @@ export const TooManySteps: ErrorType<'count' | 'maximum'> = defineError({
   code: Code.INVALID_ARGUMENT,
   message: ({ count, maximum }) => `${count} steps are more than the ${maximum} allowed; split the pipeline.`,
 });
-
-/** A page request is not valid. */
-export const PageInvalid: ErrorType<'detail'> = defineError({
-  reason: 'PAGE_INVALID',
-  code: Code.INVALID_ARGUMENT,
-  message: ({ detail }) =>
-    `${detail}; ask with page_size 0 to 1000 and the next_page_token of the answer before.`,
-});

@@ -1,8 +1,9 @@
+import { identifier, INPUT } from 'lamella/sdk';
 import { createHash } from 'node:crypto';
 import type { JsonObject } from '@bufbuild/protobuf';
 import { type Column, columnNamed, type Columns } from './column.ts';
 import { PipelineInvalid, TooManySteps } from './errors.ts';
-import { chain, identifier, INPUT } from './sql.ts';
+import { chain } from './sql.ts';
 import type { AppliedStep, BoundStep, Row } from './step.ts';
 import { stepNamed } from './step-table.ts';
 

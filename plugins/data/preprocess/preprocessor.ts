@@ -8,13 +8,13 @@ import type {
   TransformResponseSchema,
 } from 'lamella/proto/lamella/data/v1/preprocess_service';
 import type { StoreService } from 'lamella/proto/lamella/data/v1/store_service';
-import type { CallContext, Client } from 'lamella/sdk';
+import { type CallContext, type Client, INPUT } from 'lamella/sdk';
 import { columnNamed, type Columns, columnsOf, toField } from './column.ts';
 import { PipelineInvalid } from './errors.ts';
 import { onnxForm } from './onnx-form.ts';
 import { fitPipeline, type Pipeline, restorePipeline } from './pipeline.ts';
 import { queryRows } from './query.ts';
-import { checkCondition, INPUT } from './sql.ts';
+import { checkCondition } from './sql.ts';
 
 /** The services that preprocessing stands on. */
 export interface PreprocessorParts {

@@ -1,7 +1,6 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import type { PreprocessService } from 'lamella/proto/lamella/data/v1/preprocess_service';
-import type { ServiceImplementation } from 'lamella/sdk';
-import { pageOf } from './page.ts';
+import { type ServiceImplementation, pageOf } from 'lamella/sdk';
 import type { Preprocessor } from './preprocessor.ts';
 import { STEPS } from './step-table.ts';
 

@@ -1,22 +1,5 @@
+import { identifier, INPUT } from 'lamella/sdk';
 import { RowFilterInvalid } from './errors.ts';
-
-/** Table name by which a plan calls its input. */
-export const INPUT = 'input';
-
-/** Writes a name so that no content of it can end the name. */
-export function identifier(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-/** Writes a text so that no content of it can end the text. */
-export function textLiteral(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
-}
-
-/** Writes a number as 32-bit float, the type in which ONNX computes. */
-export function floatLiteral(value: number): string {
-  return `CAST(${textLiteral(String(value))} AS FLOAT)`;
-}
 
 /** Puts selections one behind the other: each reads what the one before gives. */
 export function chain(selections: readonly string[], from: string = identifier(INPUT)): string {

@@ -1,3 +1,4 @@
+import { identifier, INPUT } from 'lamella/sdk';
 import { create } from '@bufbuild/protobuf';
 import {
   type Rule,
@@ -9,7 +10,6 @@ import type { Columns } from './column.ts';
 import { RuleInvalid, TooMany } from './errors.ts';
 import { numberOf, type RunQuery } from './query.ts';
 import { planRule, type RulePlan } from './rule.ts';
-import { identifier, INPUT } from './sql.ts';
 
 /** How all rules came out. */
 export interface CheckOutcome {

@@ -1,9 +1,9 @@
+import { identifier, numberLiteral, textLiteral } from 'lamella/sdk';
 import { create } from '@bufbuild/protobuf';
 import type { Field } from 'lamella/proto/lamella/data/v1/dataset';
 import { type ColumnDrift, ColumnDriftSchema } from 'lamella/proto/lamella/data/v1/quality_service';
 import { isPlainNumber, isPresent } from './column.ts';
 import { numberOf, optionalNumber, type Row, type RunQuery } from './query.ts';
-import { identifier, numberLiteral, textLiteral } from './sql.ts';
 
 /** Aliases of the two versions. */
 export const REFERENCE = 'reference';

@@ -12,14 +12,13 @@ import type {
   Rule,
 } from 'lamella/proto/lamella/data/v1/quality_service';
 import type { StoreService } from 'lamella/proto/lamella/data/v1/store_service';
-import type { CallContext, Client } from 'lamella/sdk';
+import { type CallContext, type Client, INPUT } from 'lamella/sdk';
 import { checkRules } from './check.ts';
 import { type Columns, columnsNamed } from './column.ts';
 import { CURRENT, driftOf, REFERENCE } from './drift.ts';
 import { VersionMissing } from './errors.ts';
 import { profileColumns } from './profile.ts';
 import { queryOver, type RunQuery } from './query.ts';
-import { INPUT } from './sql.ts';
 import { suggestRules } from './suggest.ts';
 
 /** The services that quality stands on. */

@@ -1,3 +1,4 @@
+import { identifier, INPUT } from 'lamella/sdk';
 import { create } from '@bufbuild/protobuf';
 import type { Field } from 'lamella/proto/lamella/data/v1/dataset';
 import {
@@ -10,7 +11,6 @@ import {
 } from 'lamella/proto/lamella/data/v1/quality_service';
 import { isPlainNumber, isPresent, isReadable } from './column.ts';
 import { numberOf, optionalNumber, type Row, type RunQuery } from './query.ts';
-import { identifier, INPUT } from './sql.ts';
 
 const EXACT_ROWS = 1_000_000;
 const TOP_VALUES = 20;

@@ -1,7 +1,7 @@
+import { identifier, INPUT, numberLiteral, textLiteral } from 'lamella/sdk';
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
 import { DataType, type Field } from 'lamella/proto/lamella/data/v1/dataset';
 import { type Columns, columnNamed, isNumber, isPresent } from './column.ts';
-import { identifier, INPUT, numberLiteral, textLiteral } from './sql.ts';
 
 /** A rule as it is asked for. */
 export interface RuleRequest {

@@ -1,8 +1,7 @@
 import type { StoreDriverService } from 'lamella/proto/lamella/data/v1/store_driver_service';
-import type { ServiceImplementation } from 'lamella/sdk';
+import { type ServiceImplementation, pageOf } from 'lamella/sdk';
 import type { StoredRows, StoreDriver } from './driver.ts';
 import { WriteInvalid } from './errors.ts';
-import { page } from './page.ts';
 
 /** A driver as the extension point other stores and tools call. */
 export function createStoreDriverService(
@@ -38,10 +37,10 @@ export function createStoreDriverService(
       return {};
     },
     listStored: async (request) => {
-      const names: { name: string }[] = [];
-      for await (const name of driver.list()) names.push({ name });
-      const { items, nextPageToken } = page(names, request);
-      return { versionIds: items.map(({ name }) => name), nextPageToken };
+      const ids: string[] = [];
+      for await (const id of driver.list()) ids.push(id);
+      const { items, nextPageToken } = pageOf(ids, (id) => id, request);
+      return { versionIds: items, nextPageToken };
     },
   };
 }

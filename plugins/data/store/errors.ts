@@ -31,14 +31,6 @@ export const DriverUnknown: ErrorType<'driver'> = defineError({
     `There is no store driver '${driver}'; load the plugin that provides it, or leave the driver empty.`,
 });
 
-/** A page token that is not ours. */
-export const StorePageTokenInvalid: ErrorType = defineError({
-  reason: 'STORE_PAGE_TOKEN_INVALID',
-  code: Code.INVALID_ARGUMENT,
-  message: () =>
-    'The page token is not one of this list; send next_page_token of the previous answer, or nothing.',
-});
-
 /** The disk did not take the rows. */
 export const RowsNotStored: ErrorType<'cause'> = defineError({
   reason: 'ROWS_NOT_STORED',

@@ -1,6 +1,7 @@
+import { timestampMs } from '@bufbuild/protobuf/wkt';
+import type { DatasetVersion } from 'lamella/proto/lamella/data/v1/dataset';
 import type { StoreService } from 'lamella/proto/lamella/data/v1/store_service';
-import type { ServiceImplementation } from 'lamella/sdk';
-import { page } from './page.ts';
+import { type ServiceImplementation, pageOf } from 'lamella/sdk';
 import type { Store } from './store.ts';
 
 /** StoreService over a store. */
@@ -14,12 +15,12 @@ export function createStoreService(store: Store): ServiceImplementation<typeof S
     },
     getVersion: async ({ name }) => ({ version: await catalogue.get(name) }),
     listDatasets: async (request) => {
-      const { items, nextPageToken } = page(await catalogue.datasets(), request);
+      const { items, nextPageToken } = pageOf(await catalogue.datasets(), ({ name }) => name, request);
       return { datasets: items, nextPageToken };
     },
     listVersions: async (request) => {
       const versions = await catalogue.versions(request.parent.replace(/^datasets\//, ''));
-      const { items, nextPageToken } = page(versions, request);
+      const { items, nextPageToken } = pageOf(versions, oldestFirst, request);
       return { versions: items, nextPageToken };
     },
     deleteVersion: async ({ name, force }) => {
@@ -28,4 +29,10 @@ export function createStoreService(store: Store): ServiceImplementation<typeof S
     },
     getLineage: async ({ name, depth }) => ({ versions: await store.lineage(name, depth) }),
   };
+}
+
+/** Ascending order of this key is the order in which versions were made. */
+function oldestFirst({ createTime, name }: DatasetVersion): string {
+  const timeMs = createTime === undefined ? 0 : timestampMs(createTime);
+  return `${String(timeMs).padStart(15, '0')} ${name}`;
 }

@@ -31,10 +31,3 @@ export const ModelTooLarge: ErrorType<'parameters' | 'limit'> = defineError({
   message: ({ parameters, limit }) =>
     `The model would have ${parameters} weights and at most ${limit} are allowed; choose smaller layers or raise 'maxParameters'.`,
 });
-
-/** A page of a list was asked for in a way that has no answer. */
-export const PageInvalid: ErrorType<'detail'> = defineError({
-  reason: 'PAGE_INVALID',
-  code: Code.INVALID_ARGUMENT,
-  message: ({ detail }) => `The page cannot be listed: ${detail}. Start again without page_token.`,
-});

@@ -6,11 +6,10 @@ import type {
 } from 'lamella/proto/lamella/model/v1/catalog_service';
 import type { CostSchema } from 'lamella/proto/lamella/model/v1/model';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { ServiceImplementation } from 'lamella/sdk';
+import { type ServiceImplementation, pageOf } from 'lamella/sdk';
 import type { Architecture } from './architectures.ts';
 import type { Catalog, ModelCost } from './catalog.ts';
 import { InputUnfit } from './errors.ts';
-import { pageOf } from './page.ts';
 
 /** Serves a catalogue. */
 export function catalogService(catalog: Catalog): ServiceImplementation<typeof CatalogService> {

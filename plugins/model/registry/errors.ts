@@ -91,14 +91,6 @@ export const AliasMoved: ErrorType<'name' | 'expected' | 'actual'> = defineError
     `'${name}' points to '${actual}', not to '${expected}'; read the model again and decide anew.`,
 });
 
-/** A page request is not valid. */
-export const PageInvalid: ErrorType<'detail'> = defineError({
-  reason: 'PAGE_INVALID',
-  code: Code.INVALID_ARGUMENT,
-  message: ({ detail }) =>
-    `${detail}; ask with page_size 0 to 1000 and the next_page_token of the answer before.`,
-});
-
 /** A watcher reads slower than changes happen. */
 export const WatchTooSlow: ErrorType = defineError({
   reason: 'WATCH_TOO_SLOW',

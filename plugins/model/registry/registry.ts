@@ -8,7 +8,7 @@ import {
   type CreateVersionRequest,
   type SetAliasRequest,
 } from 'lamella/proto/lamella/model/v1/registry_service';
-import type { Clock } from 'lamella/sdk';
+import { type Clock, type Page, pageOf, type PageRequest } from 'lamella/sdk';
 import type { Catalogue } from './catalogue.ts';
 import { type Change, ChangeFeed } from './change-feed.ts';
 import {
@@ -29,7 +29,6 @@ import {
   versionName,
 } from './names.ts';
 import type { ObjectStore, StagedObject } from './object-store.ts';
-import { type Page, pageOf, type PageRequest } from './page.ts';
 import { readUpload } from './upload.ts';
 
 const MAX_HEADER_BYTES = 1_048_576;
@@ -88,10 +87,7 @@ export class Registry {
   /** Lists versions, newest first; `models/-` means those of all models. */
   listVersions(parent: string, request: PageRequest): Page<ModelVersion> {
     const model = parent === 'models/-' ? undefined : parseModelName(parent);
-    const versions = this.#parts.catalogue
-      .versions(model)
-      .toSorted((a, b) => (newestFirst(a) < newestFirst(b) ? -1 : 1));
-    return pageOf(versions, newestFirst, request);
+    return pageOf(this.#parts.catalogue.versions(model), newestFirst, request);
   }
 
   /** Points an alias to a version. */

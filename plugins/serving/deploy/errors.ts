@@ -44,11 +44,3 @@ export const DeploymentTooSlow: ErrorType<'name' | 'timeoutMs'> = defineError({
   message: ({ name, timeoutMs }) =>
     `'${name}' was not ready within ${timeoutMs} ms; raise readyTimeoutMs of serving.deploy or deploy a smaller model.`,
 });
-
-/** A page token that did not come from this service. */
-export const PageTokenInvalid: ErrorType = defineError({
-  reason: 'PAGE_TOKEN_INVALID',
-  code: Code.INVALID_ARGUMENT,
-  message: () =>
-    'The page token is not one of this list; take next_page_token of the answer before, or leave it empty.',
-});

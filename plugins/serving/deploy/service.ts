@@ -5,6 +5,7 @@ import {
   type Clock,
   isDeclaredError,
   type ServiceImplementation,
+  pageOf,
 } from 'lamella/sdk';
 import type { RegistryService } from 'lamella/proto/lamella/model/v1/registry_service';
 import {
@@ -21,7 +22,6 @@ import {
   TargetUnknown,
   VersionNameInvalid,
 } from './errors.ts';
-import { page } from './page.ts';
 import type { Target, TargetVersion } from './target.ts';
 
 /** What the service works with. */
@@ -51,8 +51,12 @@ export function deployService(parts: DeployParts): ServiceImplementation<typeof 
   return {
     deploy: (request, context) => deploy(parts, request, context),
     getDeployment: async ({ name }) => ({ deployment: deploymentMessage(await existing(name)) }),
-    listDeployments: async ({ pageSize, pageToken }) => {
-      const { items, nextPageToken } = page(await deployments.list(), { pageSize, pageToken });
+    listDeployments: async (request) => {
+      const { items, nextPageToken } = pageOf(
+        await deployments.list(),
+        ({ target, model }) => deploymentName(target, model),
+        request,
+      );
       return { deployments: items.map(deploymentMessage), nextPageToken };
     },
     undeploy: async ({ name }, context) => {
@@ -64,8 +68,8 @@ export function deployService(parts: DeployParts): ServiceImplementation<typeof 
       const removed = changed(parts, record, { state: DeploymentState.REMOVED, reason: '' });
       return { deployment: deploymentMessage(removed) };
     },
-    listTargets: ({ pageSize, pageToken }) => {
-      const { items, nextPageToken } = page(targets, { pageSize, pageToken });
+    listTargets: (request) => {
+      const { items, nextPageToken } = pageOf(targets, ({ name }) => name, request);
       return {
         targets: items.map(({ name, description, unavailable }) => ({
           name,

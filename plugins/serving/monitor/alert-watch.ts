@@ -5,6 +5,9 @@ import type { Sample } from './exposition.ts';
 /** Topic on which alerts are published when a rule has the sink `event`. */
 export const ALERT_TOPIC = 'serving.alerts';
 
+/** Later than any alert, in milliseconds since the epoch. */
+const LAST_TIME_MS = 10 ** 15 - 1;
+
 /** A rule whose condition holds. */
 export interface Alert {
   readonly rule: string;
@@ -38,12 +41,11 @@ export class AlertWatch {
     this.#sinks = sinks;
   }
 
-  /** Alerts that fire, newest first. */
+  /** Alerts that fire. */
   firing(): Alert[] {
-    const alerts = [...this.#series.values()].flatMap(({ alert, isFiring }) =>
+    return [...this.#series.values()].flatMap(({ alert, isFiring }) =>
       alert !== undefined && isFiring ? [alert] : [],
     );
-    return alerts.toSorted((a, b) => b.startMs - a.startMs);
   }
 
   /** Looks at all rules once. An alert ends with its rule or its sample, too. */
@@ -109,4 +111,9 @@ function observe({ rule, sample, nowMs }: Observation, before: Series | undefine
 function rateOf(value: number, nowMs: number, before: Series | undefined): number {
   if (before === undefined || nowMs <= before.timeMs || value < before.value) return Number.NaN;
   return ((value - before.value) * 1000) / (nowMs - before.timeMs);
+}
+
+/** Ascending order of this key is newest first. */
+export function alertKey({ startMs, rule, labels }: Alert): string {
+  return `${String(LAST_TIME_MS - startMs).padStart(15, '0')} ${rule} ${JSON.stringify(labels)}`;
 }

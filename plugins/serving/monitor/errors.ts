@@ -21,11 +21,3 @@ export const AccessLogUnavailable: ErrorType = defineError({
   code: Code.UNIMPLEMENTED,
   message: () => 'This version keeps no log of single calls; use GetMetrics, or watch the metrics port.',
 });
-
-/** A page token that did not come from this service. */
-export const MonitorPageTokenInvalid: ErrorType = defineError({
-  reason: 'PAGE_TOKEN_INVALID',
-  code: Code.INVALID_ARGUMENT,
-  message: () =>
-    'The page token is not one of this list; take next_page_token of the answer before, or leave it empty.',
-});

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { durationFromMs, durationMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
-import type { Metrics, ServiceImplementation } from 'lamella/sdk';
+import { type Metrics, type ServiceImplementation, pageOf } from 'lamella/sdk';
 import {
   type AlertRule,
   type AlertRuleSchema,
@@ -9,9 +9,8 @@ import {
   type MonitorService,
 } from 'lamella/proto/lamella/serving/v1/monitor_service';
 import type { AlertRules, Rule } from './alert-rules.ts';
-import type { Alert, AlertWatch } from './alert-watch.ts';
+import { type Alert, alertKey, type AlertWatch } from './alert-watch.ts';
 import { AccessLogUnavailable, AlertRuleInvalid } from './errors.ts';
-import { page } from './page.ts';
 
 /** What the service works with. */
 export interface MonitorParts {
@@ -33,7 +32,7 @@ export function monitorService({
       throw new AccessLogUnavailable({});
     },
     listAlertRules: async (request) => {
-      const { items, nextPageToken } = page(await rules.list(), request);
+      const { items, nextPageToken } = pageOf(await rules.list(), ({ name }) => name, request);
       return { rules: items.map(ruleToProto), nextPageToken };
     },
     setAlertRule: async ({ rule: sent }) => {
@@ -46,7 +45,7 @@ export function monitorService({
       return {};
     },
     listAlerts: (request) => {
-      const { items, nextPageToken } = page(watch.firing(), request);
+      const { items, nextPageToken } = pageOf(watch.firing(), alertKey, request);
       return { alerts: items.map(alertToProto), nextPageToken };
     },
   };

@@ -151,7 +151,7 @@ describe('the store', () => {
       [...first.datasets, ...second.datasets].map(({ name }) => name),
       ['datasets/d0', 'datasets/d1', 'datasets/d2'],
     );
-    await assert.rejects(store.listDatasets({ pageToken: 'elsewhere' }), reason('STORE_PAGE_TOKEN_INVALID'));
+    await assert.rejects(store.listDatasets({ pageToken: 'elsewhere' }), reason('PAGE_INVALID'));
   });
 
   it('deletes a version only when nothing was made from it, unless forced', async () => {

@@ -221,10 +221,6 @@ describe('model registry', () => {
       [3n, 2n, 1n],
     );
     assert.equal(second.nextPageToken, '');
-    assert.throws(
-      () => registry.listVersions('models/-', { pageSize: 1_001, pageToken: '' }),
-      reason('PAGE_INVALID'),
-    );
     assert.throws(() => registry.listModels({ pageSize: 0, pageToken: 'zzz' }), reason('PAGE_INVALID'));
   });
 

@@ -58,7 +58,7 @@ describe('serving.monitor', () => {
       rules.map(({ name }) => name),
       ['alertRules/b'],
     );
-    await assert.rejects(client.listAlertRules({ pageToken: 'x' }), { reason: 'PAGE_TOKEN_INVALID' });
+    await assert.rejects(client.listAlertRules({ pageToken: 'x' }), { reason: 'PAGE_INVALID' });
   });
 
   it('refuses more rules than are allowed', async () => {

@@ -1,7 +1,7 @@
+import { identifier, numberLiteral } from 'lamella/sdk';
 import { type TNumber, type TObject, type TOptional, type TString, Type } from '@sinclair/typebox';
 import { columnNamed, isFloat, numberType } from '../column.ts';
 import { StepArgumentsInvalid } from '../errors.ts';
-import { identifier, numberLiteral } from '../sql.ts';
 import { type CleanStep, parseArguments } from '../step.ts';
 
 const Arguments: TObject<{ column: TString; minimum: TOptional<TNumber>; maximum: TOptional<TNumber> }> =

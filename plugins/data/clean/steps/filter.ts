@@ -1,9 +1,9 @@
+import { identifier, numberLiteral, textLiteral } from 'lamella/sdk';
 import type { JsonValue } from '@bufbuild/protobuf';
 import { type TObject, type TString, type TUnknown, Type } from '@sinclair/typebox';
 import { DataType, type Field } from 'lamella/proto/lamella/data/v1/dataset';
 import { columnNamed, isMissing, isNumber } from '../column.ts';
 import { StepArgumentsInvalid } from '../errors.ts';
-import { identifier, numberLiteral, textLiteral } from '../sql.ts';
 import { type CleanStep, parseArguments } from '../step.ts';
 
 const OPERATORS: ReadonlyMap<string, string> = new Map([

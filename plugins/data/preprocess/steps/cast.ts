@@ -1,8 +1,8 @@
+import { identifier } from 'lamella/sdk';
 import { type TLiteral, type TObject, type TString, type TUnion, Type } from '@sinclair/typebox';
 import { DataType } from 'lamella/proto/lamella/data/v1/dataset';
 import { intAttribute } from 'lamella/sdk/onnx';
 import { elementsIn, elementTypeOf, isFloat, sqlType } from '../column.ts';
-import { identifier } from '../sql.ts';
 import { parseArguments, type PreprocessStep } from '../step.ts';
 import { numericColumn } from './numeric.ts';
 

@@ -1,8 +1,8 @@
+import { identifier } from 'lamella/sdk';
 import { type TArray, type TObject, type TString, Type } from '@sinclair/typebox';
 import { DataType } from 'lamella/proto/lamella/data/v1/dataset';
 import { intAttribute } from 'lamella/sdk/onnx';
 import { type Column, elementsIn } from '../column.ts';
-import { identifier } from '../sql.ts';
 import { parseArguments, type PreprocessStep } from '../step.ts';
 import { floatValue, numericColumn } from './numeric.ts';
 

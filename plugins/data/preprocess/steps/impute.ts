@@ -1,3 +1,4 @@
+import { identifier, textLiteral } from 'lamella/sdk';
 import type { JsonObject } from '@bufbuild/protobuf';
 import {
   type TLiteral,
@@ -11,7 +12,6 @@ import {
 import { ElementType, type GraphBuilder, type Value } from 'lamella/sdk/onnx';
 import { type Column, isFloat, sqlType } from '../column.ts';
 import { ColumnUnfit, NothingToLearn, StepArgumentsInvalid } from '../errors.ts';
-import { identifier, textLiteral } from '../sql.ts';
 import { type BoundStep, parseArguments, type PreprocessStep } from '../step.ts';
 import { asFloatColumn, floatElements, numericColumn, floatValue } from './numeric.ts';
 

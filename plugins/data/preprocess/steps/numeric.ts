@@ -1,8 +1,8 @@
+import { identifier } from 'lamella/sdk';
 import { DataType } from 'lamella/proto/lamella/data/v1/dataset';
 import { ElementType, type GraphBuilder, intAttribute, type Value } from 'lamella/sdk/onnx';
 import { type Column, type Columns, columnNamed, elementsIn, isNumeric } from '../column.ts';
 import { ColumnUnfit } from '../errors.ts';
-import { identifier } from '../sql.ts';
 
 /** Finds a column of numbers. @throws COLUMN_UNKNOWN COLUMN_UNFIT */
 export function numericColumn(step: string, columns: Columns, name: string): Column {

@@ -1,10 +1,10 @@
+import { identifier, textLiteral } from 'lamella/sdk';
 import type { JsonObject } from '@bufbuild/protobuf';
 import { type TArray, type TInteger, type TObject, type TString, Type } from '@sinclair/typebox';
 import { DataType } from 'lamella/proto/lamella/data/v1/dataset';
 import { ElementType, type GraphBuilder, intAttribute, int64Tensor, type Value } from 'lamella/sdk/onnx';
 import { type Column, columnNamed, isFloat, isNumeric } from '../column.ts';
 import { ColumnUnfit, NothingToLearn } from '../errors.ts';
-import { identifier, textLiteral } from '../sql.ts';
 import { parseArguments, type PreprocessStep } from '../step.ts';
 
 const Arguments: TObject<{ column: TString; maximum: TInteger }> = Type.Object(

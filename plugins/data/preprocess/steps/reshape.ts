@@ -1,7 +1,7 @@
+import { identifier } from 'lamella/sdk';
 import { type TArray, type TInteger, type TObject, type TString, Type } from '@sinclair/typebox';
 import { columnNamed, elementsIn } from '../column.ts';
 import { ColumnUnfit } from '../errors.ts';
-import { identifier } from '../sql.ts';
 import { parseArguments, type PreprocessStep } from '../step.ts';
 
 const Arguments: TObject<{ column: TString; shape: TArray<TInteger> }> = Type.Object(

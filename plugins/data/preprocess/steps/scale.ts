@@ -1,5 +1,5 @@
+import { floatLiteral } from 'lamella/sdk';
 import { type Static, type TNumber, type TObject, type TString, Type } from '@sinclair/typebox';
-import { floatLiteral } from '../sql.ts';
 import { parseArguments, type PreprocessStep } from '../step.ts';
 import { asFloatColumn, floatElements, floatValue, numericColumn } from './numeric.ts';
 

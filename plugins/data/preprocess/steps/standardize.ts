@@ -1,6 +1,6 @@
+import { floatLiteral, identifier } from 'lamella/sdk';
 import { type TNumber, type TObject, type TString, Type } from '@sinclair/typebox';
 import { NothingToLearn } from '../errors.ts';
-import { floatLiteral, identifier } from '../sql.ts';
 import { parseArguments, type PreprocessStep } from '../step.ts';
 import { asFloatColumn, floatElements, floatValue, numericColumn } from './numeric.ts';
 
