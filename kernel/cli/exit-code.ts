@@ -7,7 +7,20 @@ export const EXIT = {
   usage: 2,
   /** No kernel answers at the address. */
   unreachable: 3,
+  /** `lamella call` adds the number of the gRPC status to this, as grpcurl does. */
+  status: 64,
 } as const;
+
+/** A call that was made and failed; what there is to say has been shown. */
+export class CallFailed extends Error {
+  readonly exitCode: number;
+
+  /** @param code - gRPC status the call ended with. */
+  constructor(code: number) {
+    super(`the call ended with status ${code}`);
+    this.exitCode = EXIT.status + code;
+  }
+}
 
 /** Part of the help of every command. */
 export const EXIT_HELP = `

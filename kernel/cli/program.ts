@@ -1,8 +1,9 @@
+import { addCallCommand } from './call/call-command.ts';
 import { Command, CommanderError } from 'commander';
 import { KERNEL_VERSION } from '../version.ts';
 import { addDemoCommand } from './demo-command.ts';
 import { errorText, exitCodeOf } from './error-text.ts';
-import { EXIT, EXIT_HELP } from './exit-code.ts';
+import { CallFailed, EXIT, EXIT_HELP } from './exit-code.ts';
 import { addPluginCommand } from './plugin-command.ts';
 import { addStartCommand } from './start-command.ts';
 import type { Terminal } from './terminal.ts';
@@ -14,6 +15,7 @@ export async function runProgram(words: readonly string[], terminal: Terminal): 
     return EXIT.ok;
   } catch (error) {
     // Commander has printed its own message already.
+    if (error instanceof CallFailed) return error.exitCode;
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     terminal.err(errorText(error));
     return exitCodeOf(error);
@@ -40,6 +42,7 @@ function createProgram(terminal: Terminal): Command {
     .exitOverride();
   addStartCommand(program, terminal);
   addPluginCommand(program, terminal);
+  addCallCommand(program, terminal);
   addDemoCommand(program, terminal);
   return program.addHelpText('after', HELP);
 }

@@ -6,6 +6,8 @@ export interface Terminal {
   readonly err: (line: string) => void;
   /** True when a person watches stdout, so that lines may be drawn over. */
   readonly isInteractive: boolean;
+  /** Data for the command, such as requests; nothing where it is left out. */
+  readonly input?: AsyncIterable<Uint8Array>;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Called with the exit code when a second signal asks to stop at once. */
   readonly exit: (code: number) => void;
@@ -23,6 +25,7 @@ export function processTerminal(): Terminal {
     out: (line) => void process.stdout.write(`${line}\n`),
     err: (line) => void process.stderr.write(`${line}\n`),
     isInteractive: process.stdout.isTTY,
+    input: process.stdin,
     environment: process.env,
     exit: (code) => process.exit(code),
   };
