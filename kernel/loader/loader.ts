@@ -1,4 +1,5 @@
 import path from 'node:path';
+import type { DescService } from '@bufbuild/protobuf';
 import type { Logger } from '../../sdk/index.ts';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import {
@@ -15,6 +16,7 @@ import { Code } from '../../sdk/index.ts';
 import type { Instance } from './instance.ts';
 import type { Started } from './inline.ts';
 import type { Lifecycle } from './lifecycle.ts';
+import { allDescribed, shippedServices } from './proto/shipped-services.ts';
 import type { PluginRecord } from './record.ts';
 import type { Routes } from './routes.ts';
 import { Slot } from './slot.ts';
@@ -154,10 +156,13 @@ export class Loader {
   }
 
   async #begin(record: PluginRecord): Promise<void> {
-    const { lifecycle } = this.#parts;
+    const { lifecycle, routes } = this.#parts;
     lifecycle.move(record, 'start');
     try {
-      const started = await this.#parts.start(record.manifest, record.directory);
+      record.services = await shippedServices(record.manifest, record.directory);
+      // Their methods are known before the process runs, so that calls wait for it instead of being refused.
+      routes.open(record);
+      const started = await this.#start(record.manifest, record.directory, record.services);
       this.#install(record, started);
     } catch (error) {
       lifecycle.move(record, 'fail', (error as Error).message);
@@ -166,7 +171,7 @@ export class Loader {
   }
 
   async #replace(record: PluginRecord): Promise<void> {
-    const { lifecycle, start, log } = this.#parts;
+    const { lifecycle, log } = this.#parts;
     try {
       const manifest = await readManifest(record.directory);
       if (manifest.id !== record.id) {
@@ -175,13 +180,25 @@ export class Loader {
           cause: `its plugin.json now says id '${manifest.id}'; unload '${record.id}' and load the folder anew.`,
         });
       }
-      const started = await start(manifest, record.directory);
+      const shipped = await shippedServices(manifest, record.directory);
+      const started = await this.#start(manifest, record.directory, shipped);
       record.manifest = manifest;
       this.#install(record, started);
     } catch (error) {
       // The old instance, if any, stays in service; people must still see why nothing changed.
       lifecycle.note(record, `reload failed: ${(error as Error).message}`);
       log.warn('reload failed; the previous version stays in service', { plugin: record.id, error });
+      throw error;
+    }
+  }
+
+  /** Starts an instance and makes sure that all it provides can be called. */
+  async #start(manifest: Manifest, directory: string, shipped: readonly DescService[]): Promise<Started> {
+    const started = await this.#parts.start(manifest, directory);
+    try {
+      return { ...started, services: allDescribed(manifest, shipped, started.services) };
+    } catch (error) {
+      await started.instance.stop();
       throw error;
     }
   }

@@ -1,9 +1,8 @@
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { fromJson, type JsonValue } from '@bufbuild/protobuf';
 import { type Manifest, ManifestSchema } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { ManifestInvalid } from './errors.ts';
+import { readLimitedFile } from './limited-file.ts';
 import { isTooDeep, unknownNames } from './manifest-json.ts';
 import { ruleProblems } from './manifest-rules.ts';
 
@@ -24,29 +23,11 @@ export async function readManifest(directory: string): Promise<Manifest> {
   const file = path.join(directory, FILE_NAME);
   let text: string;
   try {
-    text = await readLimited(file);
+    text = await readLimitedFile(file, SIZE_LIMIT_BYTES);
   } catch (cause) {
     throw new ManifestInvalid({ file, problems: readProblem(cause as NodeJS.ErrnoException) }, { cause });
   }
   return parseManifest(text, file);
-}
-
-/** Reads one byte more than allowed at the most, whatever the file claims to be. */
-async function readLimited(file: string): Promise<string> {
-  // Without O_NONBLOCK the opening of a named pipe would wait for its writer.
-  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
-    if (!(await handle.stat()).isFile()) throw new Error('it is not a file');
-    const buffer = Buffer.alloc(SIZE_LIMIT_BYTES + 1);
-    let size = 0;
-    for (;;) {
-      const { bytesRead } = await handle.read(buffer, size, buffer.length - size);
-      size += bytesRead;
-      if (bytesRead === 0 || size === buffer.length) return buffer.toString('utf8', 0, size);
-    }
-  } finally {
-    await handle.close();
-  }
 }
 
 function readProblem({ code, message }: NodeJS.ErrnoException): string {
