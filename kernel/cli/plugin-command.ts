@@ -4,6 +4,7 @@ import { type Plugin, PluginService } from '../../proto/gen/lamella/kernel/v1/pl
 import type { Client } from '../../sdk/index.ts';
 import { type Address, DEFAULT_ADDRESS, parseAddress, withService } from './connect.ts';
 import { EXIT_HELP } from './exit-code.ts';
+import { addPackageCommands } from './package-commands.ts';
 import { pluginRow, pluginTable } from './plugin-table.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -32,6 +33,7 @@ export function addPluginCommand(program: Command, terminal: Terminal): void {
     await plugins.unloadPlugin({ id });
     return undefined;
   }).description('drain and stop a plugin and forget it');
+  addPackageCommands(command, terminal);
   command.addHelpText('after', HELP);
 }
 

@@ -35,7 +35,7 @@ const SHARED_REQUIRE = /require\("(lamella\/[\w./-]+|@bufbuild\/protobuf(?:\/[\w
  * @throws PLUGIN_START_FAILED with the compiler's messages.
  */
 export async function readBundle(source: BundleSource): Promise<Bundle> {
-  const entry = path.join(source.directory, source.module);
+  const entry = path.resolve(source.directory, source.module);
   const code = entry.endsWith('.cjs') ? await readFile(entry, 'utf8') : await build(source, entry);
   return { code, filename: entry, digest: createHash('sha256').update(code).digest('hex') };
 }
@@ -46,6 +46,8 @@ async function build(source: BundleSource, entry: string): Promise<string> {
   try {
     const result = await esbuild.build({
       entryPoints: [entry],
+      // Paths in its comments are relative to this: the same source gives the same bundle wherever it lies.
+      absWorkingDir: path.resolve(source.directory),
       bundle: true,
       write: false,
       format: 'cjs',

@@ -27,6 +27,7 @@ const RULES: readonly Rule[] = [
   checkRequirements,
   checkCapabilities,
   ({ protos }) => protos.flatMap((file) => insideProblem('protos', file)),
+  ({ files }) => files.flatMap((file) => insideProblem('files', file)),
   ({ config }) => (config === undefined ? [] : configSchemaProblem(config)),
 ];
 
