@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
-import type { Storage, StorageEntry } from '../sdk/index.ts';
+import { lmdbCause, requireLmdbRoom, type Storage, type StorageEntry } from '../sdk/index.ts';
 import { StorageFailed } from './errors.ts';
 
 /** Largest value `range` looks for after a prefix: sorts behind every string. */
@@ -37,11 +37,11 @@ export class LmdbStorage implements Storage {
   }
 
   async put(key: string, value: unknown): Promise<void> {
-    await this.#write((database) => database.put(key, value));
+    await this.#write(0, (database) => database.put(key, value));
   }
 
   async delete(key: string): Promise<boolean> {
-    return this.#write((database) => database.remove(key));
+    return this.#write(undefined, (database) => database.remove(key));
   }
 
   async *range(prefix: string): AsyncGenerator<StorageEntry> {
@@ -50,15 +50,21 @@ export class LmdbStorage implements Storage {
     for (const { key, value } of entries) yield { key: String(key), value: value as unknown };
   }
 
-  async #write<Result>(action: (database: Database) => Promise<Result>): Promise<Result> {
+  /** @param sizeBytes - Size of the value beyond what any disk that is not full has room for; `undefined` to remove. */
+  async #write<Result>(
+    sizeBytes: number | undefined,
+    action: (database: Database) => Promise<Result>,
+  ): Promise<Result> {
     try {
       const database = await this.#database();
+      await requireLmdbRoom({ database, directory: this.directory }, sizeBytes);
       const result = await action(database);
       await database.flushed;
       return result;
-    } catch (cause) {
+    } catch (error) {
+      const cause = await lmdbCause(error);
       throw new StorageFailed(
-        { directory: this.directory, cause: (cause as Error).message },
+        { directory: this.directory, cause: cause.message },
         { cause, retryAfterMs: 1_000 },
       );
     }

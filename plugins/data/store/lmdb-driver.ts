@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Database } from 'lmdb';
+import { lmdbCause, requireLmdbRoom } from 'lamella/sdk';
 import { decodeArrow, encodeArrow, type RowBatch, selectColumns, sliceBatch } from 'lamella/sdk/arrow';
 import type { RowRange, StoredRows, StoreDriver } from './driver.ts';
 import { DatasetVersionNotFound, RowsNotStored, StoreUnavailable, WriteInvalid } from './errors.ts';
@@ -31,10 +32,12 @@ const NOBODY: WriterMark = { processId: 0, timeMs: 0 };
 /** Rows in lmdb: a value for each Arrow batch as it came, and one record that makes a version of them. */
 export class LmdbDriver implements StoreDriver {
   readonly #database: Database;
+  readonly #directory: string;
   readonly #writes: Map<string, OpenWrite> = new Map();
 
-  private constructor(database: Database) {
+  private constructor(database: Database, directory: string) {
     this.#database = database;
+    this.#directory = directory;
   }
 
   /** Opens the environment and removes what writes left behind that were never committed. */
@@ -43,7 +46,10 @@ export class LmdbDriver implements StoreDriver {
       throw new StoreUnavailable({ cause: cause.message }, { cause });
     });
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const driver = new LmdbDriver(open({ path: path.join(directory, 'rows.mdb'), encoding: 'msgpack' }));
+    const driver = new LmdbDriver(
+      open({ path: path.join(directory, 'rows.mdb'), encoding: 'msgpack' }),
+      directory,
+    );
     await driver.#sweep();
     return driver;
   }
@@ -59,14 +65,28 @@ export class LmdbDriver implements StoreDriver {
   /** Removes the batches of a write, then its mark: a kill in between leaves the mark for the next sweep. */
   async #removeRows(writeId: string): Promise<void> {
     const keys = [...this.#database.getKeys({ start: ['batch', writeId], end: ['batch', writeId, LAST] })];
-    await Promise.all(keys.map(async (key) => this.#database.remove(key)));
-    await this.#database.remove(['open', writeId]);
+    await this.#stored(undefined, async () =>
+      Promise.all(keys.map(async (key) => this.#database.remove(key))),
+    );
+    await this.#stored(undefined, async () => this.#database.remove(['open', writeId]));
   }
 
   async openWrite(writeId: string): Promise<void> {
     if (this.#writes.has(writeId)) throw new WriteInvalid({ problem: `write '${writeId}' is open already` });
     this.#writes.set(writeId, { rowCount: 0, sizeBytes: 0, starts: [] });
-    await stored(this.#database.put(['open', writeId], writerMark(Date.now())));
+    await this.#stored(0, async () => this.#database.put(['open', writeId], writerMark(Date.now())));
+  }
+
+  /** Does a write and waits until it would survive a power cut. @throws ROWS_NOT_STORED */
+  async #stored(sizeBytes: number | undefined, work: () => Promise<unknown>): Promise<void> {
+    try {
+      await requireLmdbRoom({ database: this.#database, directory: this.#directory }, sizeBytes);
+      await work();
+      await this.#database.flushed;
+    } catch (error) {
+      const cause = await lmdbCause(error);
+      throw new RowsNotStored({ cause: cause.message }, { cause, retryAfterMs: 1_000 });
+    }
   }
 
   #write(writeId: string): OpenWrite {
@@ -80,7 +100,8 @@ export class LmdbDriver implements StoreDriver {
     const pieces = decodeArrow(arrowIpc).batches.flatMap((batch) => inPieces(batch, arrowIpc.byteLength));
     for (const batch of pieces) {
       const bytes = encodeArrow(batch);
-      await stored(this.#database.put(['batch', writeId, write.starts.length], bytes));
+      const key = ['batch', writeId, write.starts.length];
+      await this.#stored(bytes.byteLength, async () => this.#database.put(key, bytes));
       write.starts.push(write.rowCount);
       write.rowCount += batch.rowCount;
       write.sizeBytes += bytes.byteLength;
@@ -92,7 +113,7 @@ export class LmdbDriver implements StoreDriver {
     const { rowCount, sizeBytes, starts } = this.#write(writeId);
     const record: VersionRecord = { writeId, rowCount, sizeBytes, starts, batchCount: starts.length };
     // One transaction: the rows become a version and stop being an open write.
-    await stored(
+    await this.#stored(0, async () =>
       this.#database.transaction(() => {
         const replaced = this.#database.get(['version', versionId]) as VersionRecord | undefined;
         if (replaced !== undefined) void this.#database.put(['open', replaced.writeId], NOBODY);
@@ -100,7 +121,6 @@ export class LmdbDriver implements StoreDriver {
         void this.#database.remove(['open', writeId]);
       }),
     );
-    await stored(this.#database.flushed);
     this.#writes.delete(writeId);
     return record;
   }
@@ -134,12 +154,13 @@ export class LmdbDriver implements StoreDriver {
   async delete(versionId: string): Promise<void> {
     const record = this.#record(versionId);
     // The rows are marked in the transaction that makes them invisible: a kill after it leaves them to the next sweep.
-    await this.#database.transaction(() => {
-      void this.#database.remove(['version', versionId]);
-      void this.#database.put(['open', record.writeId], NOBODY);
-    });
+    await this.#stored(undefined, async () =>
+      this.#database.transaction(() => {
+        void this.#database.remove(['version', versionId]);
+        void this.#database.put(['open', record.writeId], NOBODY);
+      }),
+    );
     await this.#removeRows(record.writeId);
-    await this.#database.flushed;
   }
 
   async *list(): AsyncGenerator<string> {
@@ -173,13 +194,5 @@ function* cut(
   for (const batch of decodeArrow(bytes).batches) {
     const part: RowBatch = sliceBatch(selectColumns(batch, columns), from, to);
     yield encodeArrow(part);
-  }
-}
-
-async function stored<Result>(work: Promise<Result>): Promise<Result> {
-  try {
-    return await work;
-  } catch (cause) {
-    throw new RowsNotStored({ cause: (cause as Error).message }, { cause, retryAfterMs: 1_000 });
   }
 }

@@ -191,8 +191,8 @@ describe('serving.deploy', () => {
     assert.deepEqual(
       targets?.map(({ name, available }) => [name, available]),
       [
-        ['local', true],
         ['docker', false],
+        ['local', true],
       ],
     );
     assert.match(targets?.[1]?.reason ?? '', /'local' only/);
