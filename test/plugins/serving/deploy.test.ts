@@ -195,6 +195,6 @@ describe('serving.deploy', () => {
         ['local', true],
       ],
     );
-    assert.match(targets?.[1]?.reason ?? '', /'local' only/);
+    assert.match(targets?.[0]?.reason ?? '', /'local' only/);
   });
 });
