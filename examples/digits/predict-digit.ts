@@ -1,7 +1,7 @@
 import { Code, defineError, type ErrorType, isHoldout } from '../../sdk/index.ts';
 import { GRPCInferenceService } from '../../proto/gen/inference/grpc_inference_service_pb.ts';
 import { StoreService } from '../../proto/gen/lamella/data/v1/store_service_pb.ts';
-import { DIGITS, digitsRecipe } from './digits-recipe.ts';
+import { DIGITS, SPLIT } from './digits-recipe.ts';
 import type { ServiceCaller } from './service-caller.ts';
 
 /** The served model or the stored rows do not have the form that the example gave them. */
@@ -52,13 +52,12 @@ interface Digit {
 async function firstHeldOut(caller: ServiceCaller, datasetVersion: string): Promise<Digit> {
   // Loaded on first use: starting a kernel does not need it.
   const { tableFromIPC } = await import('apache-arrow');
-  const { holdoutShare, seed } = digitsRecipe('').split ?? { holdoutShare: 0, seed: 0 };
   const request = { name: datasetVersion, columns: ['id', 'image', 'label'], limit: CANDIDATES };
   let found: Digit | undefined;
   for await (const { arrowIpc } of caller.call(StoreService).readVersion(request)) {
     for (const row of tableFromIPC(arrowIpc)) {
       const digit = digitOf(row.toJSON());
-      if (isHoldout(digit.id, holdoutShare, seed)) found ??= digit;
+      if (isHoldout(digit.id, SPLIT.holdoutShare, SPLIT.seed)) found ??= digit;
     }
   }
   if (found !== undefined) return found;

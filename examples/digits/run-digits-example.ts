@@ -7,12 +7,19 @@ import type { ModelVersion } from '../../proto/gen/lamella/model/v1/model_pb.ts'
 import { RegistryService } from '../../proto/gen/lamella/model/v1/registry_service_pb.ts';
 import { DeployService } from '../../proto/gen/lamella/serving/v1/deploy_service_pb.ts';
 import { GRPCInferenceService } from '../../proto/gen/inference/grpc_inference_service_pb.ts';
-import { CHAMPION, DIGITS, digitsRecipe } from './digits-recipe.ts';
+import { CHAMPION, DIGITS, type DigitsArchitecture, digitsRecipe } from './digits-recipe.ts';
 import type { DigitsReport } from './digits-report.ts';
 import { followRetrain } from './follow-retrain.ts';
 import type { ServiceCaller } from './service-caller.ts';
 import { StageClock } from './stage-clock.ts';
 import type { StageReporter } from './stage-reporter.ts';
+
+/** What a caller may choose. */
+export interface DigitsOptions {
+  /** What is trained; `linear` by default, the fastest. */
+  readonly architecture?: DigitsArchitecture;
+  readonly signal?: AbortSignal;
+}
 
 /** Rows to collect: all that the npm package has. */
 const ROWS = 10_000n;
@@ -26,7 +33,7 @@ const ROWS = 10_000n;
 export async function runDigitsExample(
   caller: ServiceCaller,
   reporter: StageReporter,
-  options: { readonly signal?: AbortSignal } = {},
+  { architecture = 'linear', ...options }: DigitsOptions = {},
 ): Promise<DigitsReport> {
   const clock = new StageClock(reporter);
   try {
@@ -35,7 +42,7 @@ export async function runDigitsExample(
     const dataset = await collect(caller, clock, options);
     const responses = caller
       .call(FeedbackService)
-      .retrain({ model: DIGITS, recipe: digitsRecipe(dataset.name) }, options);
+      .retrain({ model: DIGITS, recipe: digitsRecipe(dataset.name, architecture) }, options);
     const result = await followRetrain(responses, clock);
     await awaitReady(caller, clock);
     return reportOf(result, clock);

@@ -11,6 +11,7 @@ import { createKernel } from '../kernel.ts';
 import { LinkTransport } from '../kernel-link.ts';
 import { LinkClient } from '../link/link-client.ts';
 import { parseAddress } from './connect.ts';
+import type { DemoOptions } from './demo-command.ts';
 import { digitsTable } from './digits-table.ts';
 import { bundledPlugins } from './plugin-folders.ts';
 import { StageLines } from './stage-lines.ts';
@@ -18,7 +19,7 @@ import { StopSignal } from './stop-signal.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Runs the example in a temporary home, lets the served model read one digit, and removes everything. */
-export async function demo(json: boolean, terminal: Terminal): Promise<void> {
+export async function demo({ json = false, architecture }: DemoOptions, terminal: Terminal): Promise<void> {
   const started = performance.now();
   const home = await mkdtemp(path.join(tmpdir(), 'lamella-demo-'));
   const stop = new StopSignal(terminal);
@@ -35,7 +36,7 @@ export async function demo(json: boolean, terminal: Terminal): Promise<void> {
     const kernelReadyMs = performance.now() - started;
     const quiet: Terminal = json ? { ...terminal, isInteractive: false } : terminal;
     const lines = new StageLines(quiet, json ? terminal.err : terminal.out);
-    const report = await runDigitsExample(kernel, lines, { signal: stop.signal });
+    const report = await runDigitsExample(kernel, lines, { architecture, signal: stop.signal });
     const prediction = await predictOver(grpc, report.datasetVersion);
     if (json) terminal.out(JSON.stringify(figures({ report, prediction, kernelReadyMs })));
     else terminal.out(`${digitsTable(report)}${predictionText(prediction)}`);

@@ -1,9 +1,11 @@
 import { InvalidArgumentError, Option } from 'commander';
+import type { DigitsArchitecture } from '../../examples/digits/digits-recipe.ts';
 import { LOG_LEVELS, type LogLevel } from '../logger.ts';
 
 /** Options of `lamella start` as commander gives them. */
 export interface StartOptions {
   readonly example?: 'digits';
+  readonly architecture: DigitsArchitecture;
   readonly home?: string;
   readonly grpcPort: number;
   readonly httpPort: number;
@@ -22,10 +24,21 @@ export function parsePort(text: string): number {
   return port;
 }
 
+/** What the example trains. */
+export function architectureOption(): Option {
+  return new Option(
+    '--architecture <name>',
+    'what the example trains: cnn is better, and takes half a minute',
+  )
+    .choices(['linear', 'cnn'])
+    .default('linear');
+}
+
 /** Every option of `lamella start`; the ports are Triton's, so that its clients need no setting. */
 export function startOptions(): Option[] {
   return [
     new Option('--example <name>', 'build an example first, if it is not there yet').choices(['digits']),
+    architectureOption(),
     new Option('--home <dir>', 'folder for all that is kept (default: LAMELLA_HOME or ./.lamella)'),
     new Option('--grpc-port <port>', 'port of the gRPC listener').default(8001).argParser(parsePort),
     new Option('--http-port <port>', 'port of the HTTP listener').default(8000).argParser(parsePort),

@@ -50,7 +50,10 @@ interface Serving {
 async function serve({ options, terminal, kernel, addresses, readyFile, stop }: Serving): Promise<void> {
   try {
     if (options.example === 'digits') {
-      const report = await runDigitsExample(kernel, new StageLines(terminal), { signal: stop.signal });
+      const report = await runDigitsExample(kernel, new StageLines(terminal), {
+        architecture: options.architecture,
+        signal: stop.signal,
+      });
       if (!report.wasInPlace) terminal.out(digitsTable(report));
     }
   } catch (error) {

@@ -58,6 +58,19 @@ describe('the digits example on the command line', function () {
     );
   });
 
+  it('trains the convolutional network to 0.97', async function () {
+    if (process.env['CI'] !== 'true') {
+      process.stdout.write('      skipped: it trains for half a minute; set CI=true to run it\n');
+      return this.skip();
+    }
+    this.timeout(300_000);
+    const { code, out, err } = await new Lamella(['demo', '--architecture', 'cnn', '--json']).ended;
+    assert.equal(code, 0, err);
+    const { accuracy, stagesMs } = JSON.parse(out) as Figures;
+    process.stdout.write(`      accuracy ${accuracy}, ${stagesMs['train']} ms of training\n`);
+    assert.ok(accuracy >= 0.97, `accuracy ${accuracy}`);
+  });
+
   it('finds everything in place at the second start', async () => {
     const ports = ['--grpc-port', '0', '--http-port', '0', '--metrics-port', '0'];
     const start = async (): Promise<string[]> => {

@@ -104,7 +104,8 @@ export type Recipe = Message<"lamella.app.v1.Recipe"> & {
   hyperparameters?: Hyperparameters | undefined;
 
   /**
-   * How rows are divided. Feedback rows are held out by the same rule.
+   * How rows are divided. Feedback is never held out: its rows get keys that the rule leaves in, so that versions are
+   * always compared on the same rows.
    *
    * @generated from field: lamella.model.v1.Split split = 12;
    */
