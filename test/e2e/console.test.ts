@@ -148,6 +148,31 @@ describe('the console page in a browser', function () {
     assert.ok(Math.min(...times) <= 50, `took ${times.join(', ')} ms`);
   });
 
+  it('can be drawn on with a finger', async () => {
+    await page.close();
+    page = await open('en-GB', 390, 844);
+    const box = await (await page.$('#canvas'))?.boundingBox();
+    assert.ok(box !== undefined && box !== null);
+    const at = ([x, y]: readonly [number, number]): [number, number] => [
+      box.x + box.width * x,
+      box.y + box.height * y,
+    ];
+    const [start, ...rest] = SEVEN;
+    assert.ok(start !== undefined);
+    await page.touchscreen.touchStart(...at(start));
+    let from = start;
+    for (const to of rest) {
+      for (let step = 1; step <= 5; step += 1) {
+        const between = (index: 0 | 1): number => from[index] + ((to[index] - from[index]) * step) / 5;
+        await page.touchscreen.touchMove(...at([between(0), between(1)]));
+      }
+      from = to;
+    }
+    await page.touchscreen.touchEnd();
+    await waitFor("!document.querySelector('#correction').disabled");
+    assert.match(await textOf('#result'), /^This is 7: \d/);
+  });
+
   it('shows shares that add up to one', async () => {
     await drawSeven();
     const shares = (await page.evaluate(

@@ -2,6 +2,7 @@ import type { Feedback } from 'lamella/proto/lamella/app/v1/feedback_service';
 import type { DatasetVersion } from 'lamella/proto/lamella/data/v1/dataset';
 import type { WriteVersionRequestSchema } from 'lamella/proto/lamella/data/v1/store_service';
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { identifier } from 'lamella/sdk';
 import type { StageContext } from './data-stages.ts';
 import { StageIncomplete } from './errors.ts';
 import { feedbackRows } from './feedback-rows.ts';
@@ -75,7 +76,7 @@ async function append(
   added: DatasetVersion,
 ): Promise<DatasetVersion> {
   const columns = [checked.split.keyColumn, checked.recipe.featureColumn, checked.recipe.labelColumn]
-    .map((name) => `"${name.replaceAll('"', '""')}"`)
+    .map((name) => identifier(name))
     .join(', ');
   const request = {
     inputs: [

@@ -37,6 +37,14 @@ export const RetrainRunning: ErrorType<'model'> = defineError({
     `Model '${model}' is being retrained already; GetRetrainStatus shows how far it is.`,
 });
 
+/** The caller that a training ran for went away. */
+export const RetrainAbandoned: ErrorType = defineError({
+  reason: 'RETRAIN_ABANDONED',
+  code: Code.ABORTED,
+  message: () =>
+    'The call that the training ran for was cancelled, and the training with it; call Retrain again.',
+});
+
 /** The data did not pass its rules. */
 export const QualityGateFailed: ErrorType<'version' | 'failures'> = defineError({
   reason: 'QUALITY_GATE_FAILED',

@@ -35,7 +35,7 @@ export function createFeedbackService(
     },
     retrain: (request, context) => {
       checkModel(request.model);
-      return running.track(request.model, retrain(parts, request, context));
+      return running.track(request, () => retrain(parts, request, context));
     },
     getRetrainStatus: async ({ model }) => {
       checkModel(model);

@@ -179,6 +179,27 @@ describe('retraining', () => {
       assert.equal((await result({})).promoted, true);
     });
 
+    it('lets a repeat with the same id follow the run, from its beginning to its end', async () => {
+      let goOn = (): void => undefined;
+      let first: Promise<RetrainResponse[]> | undefined;
+      await new Promise<void>((reached) => {
+        services.beforeTrained = async () => {
+          const gate = new Promise<void>((resolve) => (goOn = resolve));
+          reached();
+          await gate;
+        };
+        first = collected(retrain({ recipe: RECIPE, requestId: 'r' }));
+      });
+      await assert.rejects(
+        collected(retrain({ recipe: RECIPE, requestId: 'other' })),
+        reason('RETRAIN_RUNNING'),
+      );
+      const second = collected(retrain({ recipe: RECIPE, requestId: 'r' }));
+      goOn();
+      assert.deepEqual(await second, await first);
+      assert.equal(services.versions.size, 1);
+    });
+
     it('ends the training and allows the next run when its reader goes away', async () => {
       for await (const { stage, state } of retrain()) {
         if (stage === RetrainStage.TRAIN && state === RetrainState.PROGRESS) break;
