@@ -14,7 +14,7 @@ class Run {
   readonly startedMs: number;
   readonly #events: StageEvent[] = [];
   #isRunning = true;
-  #error: unknown;
+  #error: Error | undefined;
   #wake: () => void = () => undefined;
   #changed: Promise<void> = this.#nextChange();
 
@@ -58,7 +58,7 @@ class Run {
       }
       isComplete = true;
     } catch (error) {
-      this.#error = error;
+      this.#error = error instanceof Error ? error : new Error(String(error));
       throw error;
     } finally {
       if (!isComplete) this.#error ??= new RetrainAbandoned({});
