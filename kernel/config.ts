@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Ajv } from 'ajv';
+import type { IsolationName } from './loader/instance.ts';
 import { Code, defineConfig, type ErrorType, type TSchema, Type } from '../sdk/index.ts';
 import { defineKernelError } from './kernel-error.ts';
 
@@ -14,7 +15,7 @@ export const ConfigInvalid: ErrorType<'file' | 'problem'> = defineKernelError({
 const PluginSettingsSchema: TSchema = Type.Object(
   {
     isolation: Type.Optional(
-      Type.Union([Type.Literal('INLINE'), Type.Literal('PROCESS')], {
+      Type.Union([Type.Literal('INLINE'), Type.Literal('WORKER'), Type.Literal('PROCESS')], {
         description: 'Isolation level of the plugin, one of those its manifest allows.',
       }),
     ),
@@ -72,7 +73,7 @@ export const KernelConfigSchema: TSchema = defineConfig({
 
 /** What an operator says of one plugin. */
 export interface PluginSettings {
-  readonly isolation?: 'INLINE' | 'PROCESS';
+  readonly isolation?: IsolationName;
   readonly config?: Readonly<Record<string, unknown>>;
   readonly secrets?: Readonly<Record<string, string>>;
 }

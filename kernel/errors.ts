@@ -117,12 +117,11 @@ export const IsolationUnsupported: ErrorType<'plugin' | 'level' | 'supported'> =
     `Plugin '${plugin}' asks for isolation ${level}, which this version cannot give; choose one of ${supported}.`,
 });
 
-/** A plugin process ended. */
+/** A plugin process or worker ended. */
 export const PluginExited: ErrorType<'plugin' | 'how'> = defineKernelError({
   reason: 'PLUGIN_EXITED',
   code: Code.UNAVAILABLE,
-  message: ({ plugin, how }) =>
-    `The process of plugin '${plugin}' ended (${how}); it is being restarted, retry.`,
+  message: ({ plugin, how }) => `Plugin '${plugin}' ended by itself (${how}); it is being restarted, retry.`,
 });
 
 /** A secret that was not granted. */

@@ -1,5 +1,5 @@
 import type { BytesTransport, OutgoingCall } from './client.ts';
-import type { LinkClient } from './link/link-client.ts';
+import type { Link, LinkCallOptions } from './link/link-client.ts';
 import { fromStatus } from './server/status.ts';
 
 /** Metadata by which a plugin process proves to the kernel who it is. */
@@ -7,16 +7,16 @@ export const TOKEN_HEADER = 'lamella-token';
 
 /** Typed calls over a link; errors come back with the reasons their authors declared. */
 export class LinkTransport implements BytesTransport {
-  readonly #link: LinkClient;
+  readonly #link: Link;
   readonly #token: string | undefined;
 
   /** @param token - Sent with every call; only plugin processes have one. */
-  constructor(link: LinkClient, token?: string) {
+  constructor(link: Link, token?: string) {
     this.#link = link;
     this.#token = token;
   }
 
-  #options(call: OutgoingCall): Parameters<LinkClient['unary']>[2] {
+  #options(call: OutgoingCall): LinkCallOptions {
     if (this.#token !== undefined) call.headers.set(TOKEN_HEADER, this.#token);
     if (call.requestId !== undefined) call.headers.set('x-request-id', call.requestId);
     return { headers: call.headers, deadlineMs: call.deadlineMs, signal: call.signal };

@@ -41,13 +41,22 @@ export class LmdbStorage implements Storage {
   }
 
   async delete(key: string): Promise<boolean> {
-    return this.#write(undefined, (database) => database.remove(key));
+    return this.#write(undefined, async (database) => {
+      const isThere = database.doesExist(key);
+      // Resolves with true for a key that never was, too.
+      await database.remove(key);
+      return isThere;
+    });
   }
 
-  async *range(prefix: string): AsyncGenerator<StorageEntry> {
+  /** @param after - Last key of the page before; the range begins behind it. */
+  async *range(prefix: string, after?: string): AsyncGenerator<StorageEntry> {
     const database = await this.#database();
-    const entries = database.getRange({ start: prefix, end: prefix + AFTER, snapshot: false });
-    for (const { key, value } of entries) yield { key: String(key), value: value as unknown };
+    const start = after ?? prefix;
+    const entries = database.getRange({ start, end: prefix + AFTER, snapshot: false });
+    for (const { key, value } of entries) {
+      if (key !== after) yield { key: String(key), value: value as unknown };
+    }
   }
 
   /** @param sizeBytes - Size of the value beyond what any disk that is not full has room for; `undefined` to remove. */

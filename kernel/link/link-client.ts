@@ -37,6 +37,16 @@ export interface LinkOptions {
   readonly probeIntervalMs?: number;
 }
 
+/** Calls as bytes to whatever is at the other end: a process, another machine, a worker thread. */
+export interface Link {
+  unary(path: string, request: Uint8Array, options?: LinkCallOptions): Promise<LinkUnaryResult>;
+  stream(
+    path: string,
+    requests: AsyncIterable<Uint8Array>,
+    options?: LinkCallOptions & AnswerListener,
+  ): AsyncIterable<Uint8Array>;
+}
+
 const MAX_MESSAGE_BYTES = 512 * 1024 * 1024;
 const CONNECT_TIMEOUT_MS = 5_000;
 const PROBE_INTERVAL_MS = 30_000;
@@ -49,7 +59,7 @@ const PROBE_INTERVAL_MS = 30_000;
  * cancelled streams or at the age limit of connections, the link connects anew by itself; running calls on a lost
  * connection fail with LINK_LOST. Wire format: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md.
  */
-export class LinkClient {
+export class LinkClient implements Link {
   readonly #target: LinkTarget;
   readonly #address: string;
   readonly #limitBytes: number;

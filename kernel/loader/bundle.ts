@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import vm from 'node:vm';
+import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import type { Plugin } from '../../sdk/index.ts';
 import { PluginStartFailed } from '../errors.ts';
 
@@ -12,6 +13,12 @@ export interface Bundle {
   readonly filename: string;
   /** SHA-256 of the code in hex. */
   readonly digest: string;
+}
+
+/** Where the code of a plugin in TypeScript is. */
+export function bundleSource(manifest: Manifest, directory: string): BundleSource {
+  const { id: pluginId, entry, externals } = manifest;
+  return { pluginId, directory, module: entry?.module ?? '', externals };
 }
 
 /** What is needed to find and build a plugin's code. */

@@ -2,7 +2,7 @@ import type { DescService } from '@bufbuild/protobuf';
 import type { FetchHandler, Logger } from '../../sdk/index.ts';
 import { createHost, type HostParts, Served } from '../host.ts';
 import { LocalTarget } from '../target.ts';
-import { evaluateBundle, readBundle } from './bundle.ts';
+import { bundleSource, evaluateBundle, readBundle } from './bundle.ts';
 import { Disposer } from './disposer.ts';
 import { type Instance, InstanceLoad } from './instance.ts';
 
@@ -31,12 +31,7 @@ export interface InlineStart {
  */
 export async function startInline(start: InlineStart): Promise<Started> {
   const { manifest, log } = start.parts;
-  const bundle = await readBundle({
-    pluginId: manifest.id,
-    directory: start.directory,
-    module: manifest.entry?.module ?? '',
-    externals: manifest.externals,
-  });
+  const bundle = await readBundle(bundleSource(manifest, start.directory));
   const plugin = await evaluateBundle(bundle, manifest.id);
   const controller = new AbortController();
   const disposer = new Disposer();

@@ -3,7 +3,7 @@ import type { Call } from '../call.ts';
 import type { Target } from '../target.ts';
 
 /** Isolation levels that this kernel can give. */
-export type IsolationName = 'INLINE' | 'PROCESS';
+export type IsolationName = 'INLINE' | 'WORKER' | 'PROCESS';
 
 /** One running copy of a plugin. It is used once: a restart makes a new one. */
 export interface Instance {

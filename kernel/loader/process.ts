@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { DescService } from '@bufbuild/protobuf';
 import type { Logger } from '../../sdk/index.ts';
@@ -12,7 +11,8 @@ import { PluginExited, PluginStartFailed } from '../errors.ts';
 import type { LinkClient } from '../link/link-client.ts';
 import { type Instance, InstanceLoad } from './instance.ts';
 import type { Started } from './inline.ts';
-import { ProcessTarget } from './process-target.ts';
+import { ForwardTarget } from './forward-target.ts';
+import { forwardLines, inheritedEnvironment } from './plugin-output.ts';
 import { waitUntilHealthy } from './readiness.ts';
 
 /** Time from SIGTERM to SIGKILL, in milliseconds. */
@@ -20,18 +20,6 @@ const KILL_AFTER_MS = 5_000;
 
 /** Default time a plugin gets to become healthy, in milliseconds. */
 const START_LIMIT_MS = 30_000;
-
-/** Environment variables that a plugin process inherits; everything else stays with the kernel. */
-const INHERITED = [
-  'PATH',
-  'HOME',
-  'LANG',
-  'LC_ALL',
-  'TZ',
-  'TMPDIR',
-  'LD_LIBRARY_PATH',
-  'NODE_EXTRA_CA_CERTS',
-];
 
 /** Input of {@link startProcess}. */
 export interface ProcessStart {
@@ -79,7 +67,8 @@ export async function startProcess(start: ProcessStart): Promise<Started> {
   }
 }
 
-function startLimitMs(manifest: Manifest): number {
+/** Time a plugin gets from start to ready, in milliseconds. */
+export function startLimitMs(manifest: Manifest): number {
   const limit = manifest.probes?.startTimeout;
   return limit === undefined ? START_LIMIT_MS : Number(limit.seconds) * 1_000 + limit.nanos / 1e6;
 }
@@ -101,11 +90,8 @@ function spawnPlugin(start: ProcessStart, endpoint: Endpoint): ChildProcess {
     LAMELLA_PLUGIN_SOCKET: endpoint.socketPath,
     LAMELLA_PLUGIN_TOKEN: endpoint.token,
     LAMELLA_KERNEL_SOCKET: start.kernelSocket,
+    ...inheritedEnvironment(start.environment),
   };
-  for (const name of INHERITED) {
-    const value = start.environment[name];
-    if (value !== undefined) environment[name] = value;
-  }
   // stdin stays open as long as the kernel lives: its end tells the plugin to exit, also after kill -9.
   return spawn(command, args, {
     cwd: directory,
@@ -130,7 +116,7 @@ class ProcessInstance implements Instance {
   readonly digest = '';
   readonly http: undefined = undefined;
   readonly load: InstanceLoad = new InstanceLoad();
-  readonly target: ProcessTarget;
+  readonly target: ForwardTarget;
   readonly crashed: Promise<string>;
   readonly #child: ChildProcess;
   readonly #exited: Promise<string>;
@@ -146,7 +132,7 @@ class ProcessInstance implements Instance {
     this.#cleanUp = cleanUp;
     this.#log = start.log;
     this.#exited = exitOf(child);
-    this.target = new ProcessTarget(this.pluginId);
+    this.target = new ForwardTarget(this.pluginId);
     this.crashed = this.#exited.then(async (how) => {
       if (this.#stopping !== undefined) return new Promise<string>(() => undefined);
       // The link sees the end of the connection too, but only the exit status tells the caller why.
@@ -155,7 +141,7 @@ class ProcessInstance implements Instance {
       return how;
     });
     child.stdin?.on('error', () => undefined);
-    forwardLines(child, start.log);
+    forwardLines([child.stderr, child.stdout], start.log);
   }
 
   get pid(): number | undefined {
@@ -213,38 +199,5 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   } catch (error) {
     // ESRCH: the whole group is gone, which is what the signal was for.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
-}
-
-/** Longest log line taken from a plugin, in characters; a flood must not become the kernel's memory. */
-const LINE_LIMIT = 64 * 1024;
-
-function forwardLines(child: ChildProcess, log: Logger): void {
-  for (const stream of [child.stderr, child.stdout]) {
-    if (stream === null) continue;
-    createInterface({ input: stream, crlfDelay: Infinity }).on('line', (line) =>
-      forwardLine(line.slice(0, LINE_LIMIT), log),
-    );
-  }
-}
-
-/** Plugins log JSON lines; anything else is passed on as text. */
-function forwardLine(line: string, log: Logger): void {
-  const entry = line.startsWith('{') ? parseEntry(line) : undefined;
-  if (entry === undefined) {
-    if (line.trim() !== '') log.info(line);
-    return;
-  }
-  const { level, message, time: _time, plugin: _plugin, ...fields } = entry;
-  const known = level === 'debug' || level === 'warn' || level === 'error' ? level : 'info';
-  log[known](typeof message === 'string' ? message : line, fields);
-}
-
-function parseEntry(line: string): Record<string, unknown> | undefined {
-  try {
-    return JSON.parse(line) as Record<string, unknown>;
-  } catch {
-    // Not JSON after all: the caller logs the line as it is.
-    return undefined;
   }
 }

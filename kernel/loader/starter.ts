@@ -10,7 +10,9 @@ import { LocalTransport } from '../local-transport.ts';
 import { validateConfig } from '../registry/manifest.ts';
 import { LmdbStorage } from '../storage.ts';
 import { type Started, startInline } from './inline.ts';
+import type { IsolationName } from './instance.ts';
 import { startProcess } from './process.ts';
+import { startWorker } from './worker.ts';
 
 /** What starting an instance needs of the kernel. */
 export interface StarterParts extends KernelParts {
@@ -21,11 +23,9 @@ export interface StarterParts extends KernelParts {
 }
 
 /** The levels there are. */
-const SUPPORTED: ReadonlyMap<IsolationLevel, 'INLINE' | 'PROCESS'> = new Map<
-  IsolationLevel,
-  'INLINE' | 'PROCESS'
->([
+const SUPPORTED: ReadonlyMap<IsolationLevel, IsolationName> = new Map<IsolationLevel, IsolationName>([
   [IsolationLevel.INLINE, 'INLINE'],
+  [IsolationLevel.WORKER, 'WORKER'],
   [IsolationLevel.PROCESS, 'PROCESS'],
 ]);
 
@@ -44,9 +44,15 @@ export class Starter {
     const config = validateConfig(manifest, this.#settings(manifest)?.config);
     const storageDirectory = path.join(this.#parts.home, 'plugins', manifest.id);
     await mkdir(storageDirectory, { recursive: true, mode: 0o700 });
-    return this.#level(manifest) === 'PROCESS'
-      ? this.#process(manifest, { directory, config, storageDirectory })
-      : this.#inline(manifest, { directory, config, storageDirectory });
+    const placement = { directory, config, storageDirectory };
+    switch (this.#level(manifest)) {
+      case 'INLINE':
+        return this.#inline(manifest, placement);
+      case 'WORKER':
+        return this.#worker(manifest, placement);
+      case 'PROCESS':
+        return this.#process(manifest, placement);
+    }
   }
 
   async #inline(manifest: Manifest, { directory, config, storageDirectory }: Placement): Promise<Started> {
@@ -70,6 +76,21 @@ export class Starter {
     return started;
   }
 
+  #worker(manifest: Manifest, { directory, config, storageDirectory }: Placement): Promise<Started> {
+    const { metrics, registrations, environment, dispatcher } = this.#parts;
+    const log = this.#parts.log.child({ plugin: manifest.id });
+    const storage = this.#storage(manifest.id, storageDirectory);
+    return startWorker({
+      manifest,
+      directory,
+      environment,
+      log,
+      kernel: dispatcher,
+      host: { storage, metrics: metrics.scope(manifest.id), log },
+      register: (token) => registrations.add(token, { manifest, config, storageDirectory }),
+    });
+  }
+
   #process(manifest: Manifest, { directory, config, storageDirectory }: Placement): Promise<Started> {
     const { log, registrations, kernelSocket, environment } = this.#parts;
     return startProcess({
@@ -86,7 +107,7 @@ export class Starter {
     return this.#parts.config.plugins[manifest.id];
   }
 
-  #level(manifest: Manifest): 'INLINE' | 'PROCESS' {
+  #level(manifest: Manifest): IsolationName {
     const { preferred, allowed } = levelsOf(manifest);
     const wanted = this.#settings(manifest)?.isolation;
     const level = wanted === undefined ? preferred : IsolationLevel[wanted];
@@ -95,7 +116,7 @@ export class Starter {
     throw new IsolationUnsupported({
       plugin: manifest.id,
       level: wanted ?? nameOf(level),
-      supported: [...SUPPORTED.values()].join(' and '),
+      supported: [...SUPPORTED.values()].join(', '),
     });
   }
 

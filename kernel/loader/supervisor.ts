@@ -31,7 +31,7 @@ export class Supervisor {
     // An instance that no longer serves has nothing to come back for.
     if (this.#isStopped || record.slot.instance !== instance) return;
     record.slot.swap(undefined);
-    this.#schedule(record, `its process ended: ${how}`);
+    this.#schedule(record, `its ${instance.isolation.toLowerCase()} ended: ${how}`);
   }
 
   #schedule(record: PluginRecord, reason: string): void {

@@ -91,6 +91,10 @@ function checkIsolation(manifest: Manifest): string[] {
       allowed.length === 0 || allowed.includes(preferred),
       `isolation.preferred ${levelName(preferred)} must be one of isolation.allowed.`,
     ),
+    ...unless(
+      manifest.externals.length === 0 || ![preferred, ...allowed].includes(IsolationLevel.WORKER),
+      `isolation WORKER does not go with externals (${manifest.externals.join(', ')}): a thread that runs native code cannot be ended without ending the kernel; use PROCESS.`,
+    ),
     ...misfits.map(
       (level) =>
         `isolation ${levelName(level)} does not go with this entry; ${fitting.map(levelName).join(', ')} would.`,

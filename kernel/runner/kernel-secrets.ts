@@ -1,6 +1,6 @@
 import type { HostService } from '../../proto/gen/lamella/kernel/v1/host_service_pb.ts';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
-import type { Client, Secrets } from '../../sdk/index.ts';
+import { type Client, isDeclaredError, type Secrets } from '../../sdk/index.ts';
 import { SecretNotGranted } from '../errors.ts';
 
 /** Granted secrets of a plugin process, fetched once from the kernel so that reading them needs no waiting. */
@@ -15,10 +15,18 @@ export class KernelSecrets implements Secrets {
 
   static async load(kernel: Client<typeof HostService>, manifest: Manifest): Promise<KernelSecrets> {
     const names = manifest.capabilities?.secrets ?? [];
-    const entries = await Promise.all(
-      names.map(async (name) => [name, (await kernel.getSecret({ name })).value] as const),
+    const values = new Map<string, string>();
+    await Promise.all(
+      names.map(async (name) => {
+        try {
+          values.set(name, (await kernel.getSecret({ name })).value);
+        } catch (error) {
+          // As inline, a secret that is missing is missed by whoever reads it.
+          if (!isDeclaredError(error) || error.reason !== SecretNotGranted.definition.reason) throw error;
+        }
+      }),
     );
-    return new KernelSecrets(manifest.id, new Map(entries));
+    return new KernelSecrets(manifest.id, values);
   }
 
   get(name: string): string {

@@ -38,6 +38,8 @@ export interface TestKernel {
     readonly reason: string;
     readonly pid: number | undefined;
     readonly restarts: number;
+    /** Level at which the instance runs; `undefined` without one. */
+    readonly isolation: string | undefined;
   };
   /** Stops everything and removes a temporary home. */
   stop(): Promise<void>;
@@ -77,7 +79,7 @@ export async function startTestKernel(options: TestKernelOptions): Promise<TestK
     unload: (id) => kernel.plugins.unload(id),
     describe: (id) => {
       const { state, reason, restarts, slot } = kernel.plugins.record(id);
-      return { state, reason, restarts, pid: slot.instance?.pid };
+      return { state, reason, restarts, pid: slot.instance?.pid, isolation: slot.instance?.isolation };
     },
     stop: async () => {
       await kernel.stop();

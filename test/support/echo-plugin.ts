@@ -10,6 +10,10 @@ export const ROOT: string = fileURLToPath(new URL('../../../', import.meta.url))
 export interface EchoPlugin {
   readonly directory: string;
   setVersion(version: string): Promise<void>;
+  /** Changes the manifest. */
+  setManifest(changes: Readonly<Record<string, unknown>>): Promise<void>;
+  /** Runs `test/support/plugins/contract/plugin.ts` instead of the example. */
+  useContractPlugin(): Promise<void>;
   replaceCode(from: string, to: string): Promise<void>;
   remove(): Promise<void>;
 }
@@ -27,6 +31,13 @@ export async function copyEcho(): Promise<EchoPlugin> {
     directory,
     setVersion: (version) =>
       edit('plugin.json', (text) => text.replace(/"version": "[^"]+"/, `"version": "${version}"`)),
+    setManifest: (changes) =>
+      edit('plugin.json', (text) => JSON.stringify({ ...(JSON.parse(text) as object), ...changes })),
+    useContractPlugin: async () => {
+      const source = path.join(ROOT, 'test/support/plugins/contract/plugin.ts');
+      const text = await readFile(source, 'utf8');
+      await writeFile(path.join(directory, 'plugin.ts'), text.replace('../../../../examples/echo/', './'));
+    },
     replaceCode: (from, to) => edit('service.ts', (text) => text.replace(from, to)),
     remove: () => rm(parent, { recursive: true, force: true }),
   };

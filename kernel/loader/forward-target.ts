@@ -1,23 +1,23 @@
 import type { CallHeaders } from '../../sdk/index.ts';
 import type { Call } from '../call.ts';
-import type { LinkCallOptions, LinkClient } from '../link/link-client.ts';
+import type { Link, LinkCallOptions } from '../link/link-client.ts';
 import type { Target } from '../target.ts';
 
 /** Metadata that describes the hop to the kernel and means nothing on the next one. */
 const HOP_HEADERS: ReadonlySet<string> = new Set(['te', 'user-agent', 'content-type', 'lamella-token']);
 
-/** Passes calls on to a plugin process over its link. */
-export class ProcessTarget implements Target {
+/** Passes calls on as bytes over a link: to a worker, to a process, to another machine. */
+export class ForwardTarget implements Target {
   readonly #pluginId: string;
-  #client: LinkClient | undefined;
+  #link: Link | undefined;
   #failure: Error | undefined;
 
   constructor(pluginId: string) {
     this.#pluginId = pluginId;
   }
 
-  attach(client: LinkClient): void {
-    this.#client = client;
+  attach(link: Link): void {
+    this.#link = link;
   }
 
   /** From now on every call fails with this error. */
@@ -25,21 +25,21 @@ export class ProcessTarget implements Target {
     this.#failure = failure;
   }
 
-  #link(): LinkClient {
+  #attached(): Link {
     if (this.#failure !== undefined) throw this.#failure;
-    if (this.#client === undefined) throw new Error(`plugin '${this.#pluginId}' is not connected`);
-    return this.#client;
+    if (this.#link === undefined) throw new Error(`plugin '${this.#pluginId}' is not connected`);
+    return this.#link;
   }
 
   async unary(path: string, request: Uint8Array, call: Call): Promise<Uint8Array> {
-    const result = await this.#link().unary(path, request, options(call));
+    const result = await this.#attached().unary(path, request, options(call));
     copyInto(call, 'responseHeaders', result.headers);
     copyInto(call, 'responseTrailers', result.trailers);
     return result.message;
   }
 
   stream(path: string, requests: AsyncIterable<Uint8Array>, call: Call): AsyncIterable<Uint8Array> {
-    return this.#link().stream(path, requests, {
+    return this.#attached().stream(path, requests, {
       ...options(call),
       onHeaders: (headers) => {
         copyInto(call, 'responseHeaders', headers);
@@ -53,7 +53,7 @@ export class ProcessTarget implements Target {
 function options(call: Call): LinkCallOptions {
   const headers: CallHeaders = new Map();
   for (const [name, value] of call.headers) if (!HOP_HEADERS.has(name)) headers.set(name, value);
-  return { headers, deadlineMs: call.deadlineMs, signal: call.signal };
+  return { headers, deadlineMs: call.deadlineMs, onCancellable: (cancel) => call.onAbort(cancel) };
 }
 
 function copyInto(call: Call, where: 'responseHeaders' | 'responseTrailers', from: CallHeaders): void {

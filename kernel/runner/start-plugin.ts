@@ -1,0 +1,90 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import type { DescFile, DescService } from '@bufbuild/protobuf';
+import { HostService } from '../../proto/gen/lamella/kernel/v1/host_service_pb.ts';
+import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
+import type { Client, Logger, Metrics, Storage } from '../../sdk/index.ts';
+import { type ClientTransport, createClient } from '../client.ts';
+import { createHost, Served } from '../host.ts';
+import { type Bundle, evaluateBundle } from '../loader/bundle.ts';
+import type { Disposer } from '../loader/disposer.ts';
+import { readManifest } from '../registry/manifest.ts';
+import { KernelEvents } from './kernel-events.ts';
+import { KernelSecrets } from './kernel-secrets.ts';
+
+/** What differs between a plugin in a process and one in a worker. */
+export interface PluginParts {
+  readonly directory: string;
+  /** Calls to the kernel; its token says who calls. */
+  readonly transport: ClientTransport;
+  readonly log: Logger;
+  readonly disposer: Disposer;
+  /** Aborted when the instance is to stop. */
+  readonly signal: AbortSignal;
+  readonly storage: (directory: string) => Storage;
+  /** Reads the plugin's code. */
+  readonly bundle: (manifest: Manifest) => Promise<Bundle>;
+  readonly metrics: (manifest: Manifest, kernel: Client<typeof HostService>) => Metrics;
+}
+
+/** A plugin that has started but is not announced. */
+export interface StartedPlugin {
+  readonly served: Served;
+  /** Tells the kernel what is served, once it can be called. */
+  readonly announce: () => Promise<void>;
+}
+
+/**
+ * Runs a plugin outside the kernel's thread: its code, its host object and what the kernel knows of it are the same
+ * wherever that is.
+ *
+ * @throws PLUGIN_START_FAILED, SERVICE_NOT_SERVED, or what the plugin's start() throws.
+ */
+export async function startPlugin(parts: PluginParts): Promise<StartedPlugin> {
+  const { directory, transport, log, disposer, signal } = parts;
+  const kernel = createClient(HostService, transport);
+  const manifest = await readManifest(directory);
+  const [instance, bundle] = await Promise.all([kernel.getInstance({}), parts.bundle(manifest)]);
+  const plugin = await evaluateBundle(bundle, manifest.id);
+  const secrets = await KernelSecrets.load(kernel, manifest);
+  const served = new Served(manifest);
+  const host = createHost(
+    {
+      manifest,
+      config: instance.config ?? {},
+      log,
+      clock: { now: () => Date.now() },
+      signal,
+      storage: parts.storage(instance.storageDirectory),
+      metrics: parts.metrics(manifest, kernel),
+      events: new KernelEvents(transport, signal, log),
+      secrets,
+      transport,
+      disposer,
+    },
+    served,
+  );
+  await plugin.start(host);
+  served.check();
+  const announce = async (): Promise<void> => {
+    await kernel.announce({
+      services: manifest.provides,
+      fileDescriptorSet: descriptorSet(served.services),
+      http: false,
+    });
+  };
+  return { served, announce };
+}
+
+/** All files that the services need, each after those it imports. */
+function descriptorSet(services: readonly DescService[]): Uint8Array {
+  const files = new Map<string, DescFile>();
+  const visit = (file: DescFile): void => {
+    if (files.has(file.name)) return;
+    for (const dependency of file.dependencies) visit(dependency);
+    files.set(file.name, file);
+  };
+  for (const service of services) visit(service.file);
+  const set = create(FileDescriptorSetSchema, { file: [...files.values()].map(({ proto }) => proto) });
+  return toBinary(FileDescriptorSetSchema, set);
+}
