@@ -16,6 +16,7 @@ const AFTER = '\u{10FFFF}';
 export class LmdbStorage implements Storage {
   readonly directory: string;
   #opening: Promise<RootDatabase> | undefined;
+  readonly #writes: Set<Promise<unknown>> = new Set();
 
   constructor(directory: string) {
     this.directory = directory;
@@ -64,6 +65,19 @@ export class LmdbStorage implements Storage {
     sizeBytes: number | undefined,
     action: (database: Database) => Promise<Result>,
   ): Promise<Result> {
+    const write = this.#writeNow(sizeBytes, action);
+    this.#writes.add(write);
+    try {
+      return await write;
+    } finally {
+      this.#writes.delete(write);
+    }
+  }
+
+  async #writeNow<Result>(
+    sizeBytes: number | undefined,
+    action: (database: Database) => Promise<Result>,
+  ): Promise<Result> {
     try {
       const database = await this.#database();
       await requireLmdbRoom({ database, directory: this.directory }, sizeBytes);
@@ -81,6 +95,8 @@ export class LmdbStorage implements Storage {
 
   /** Closes the environment; a storage that was never used has nothing to close. */
   async close(): Promise<void> {
+    // lmdb throws where nobody catches when a commit ends after its environment is closed.
+    await Promise.allSettled(this.#writes);
     const opening = this.#opening;
     this.#opening = undefined;
     if (opening !== undefined) await (await opening).close();
