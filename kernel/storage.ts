@@ -16,6 +16,7 @@ const AFTER = '\u{10FFFF}';
 export class LmdbStorage implements Storage {
   readonly directory: string;
   #opening: Promise<RootDatabase> | undefined;
+  #isClosed = false;
   readonly #writes: Set<Promise<unknown>> = new Set();
 
   constructor(directory: string) {
@@ -23,6 +24,8 @@ export class LmdbStorage implements Storage {
   }
 
   async #database(): Promise<Database> {
+    // Opening it anew would leave an environment that nobody closes.
+    if (this.#isClosed) throw new Error('it is closed');
     this.#opening ??= this.#open();
     return this.#opening;
   }
@@ -96,6 +99,7 @@ export class LmdbStorage implements Storage {
   /** Closes the environment; a storage that was never used has nothing to close. */
   async close(): Promise<void> {
     // lmdb throws where nobody catches when a commit ends after its environment is closed.
+    this.#isClosed = true;
     await Promise.allSettled(this.#writes);
     const opening = this.#opening;
     this.#opening = undefined;
