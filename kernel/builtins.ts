@@ -1,9 +1,11 @@
+import { AccessService } from '../proto/gen/lamella/kernel/v1/access_service_pb.ts';
 import { EventService } from '../proto/gen/lamella/kernel/v1/event_service_pb.ts';
 import { HostService } from '../proto/gen/lamella/kernel/v1/host_service_pb.ts';
 import { PluginService } from '../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
 import { ServerReflection } from '../proto/gen/grpc/reflection/v1/reflection_pb.ts';
 import { ServerReflection as ServerReflectionAlpha } from '../proto/gen/grpc/reflection/v1alpha/reflection_pb.ts';
 import type { Secrets } from '../sdk/index.ts';
+import type { OpenedAccess } from './access/open-access.ts';
 import { builtin, builtinSlot } from './builtin.ts';
 import type { KernelParts } from './container.ts';
 import type { Lifecycle } from './loader/lifecycle.ts';
@@ -11,6 +13,7 @@ import type { Loader } from './loader/loader.ts';
 import type { RegisteredProcess } from './loader/registrations.ts';
 import type { Routes } from './loader/routes.ts';
 import type { PluginMemory } from './plugin-memory.ts';
+import { createAccessService } from './server/access-service.ts';
 import { createEventService } from './server/event-service.ts';
 import { createHealthService, type HealthRegistry } from './server/health.ts';
 import { createHostService } from './server/host-service.ts';
@@ -20,6 +23,7 @@ import { KERNEL_VERSION } from './version.ts';
 
 /** What the kernel's own services work on. */
 export interface BuiltinParts extends KernelParts {
+  readonly access: () => OpenedAccess;
   readonly loader: Loader;
   readonly lifecycle: Lifecycle;
   readonly routes: Routes;
@@ -43,6 +47,7 @@ export function createBuiltins(parts: BuiltinParts): void {
       }),
     ),
     builtin(HostService, createHostService({ ...parts, exposition: () => parts.metrics.exposition() })),
+    builtin(AccessService, createAccessService(parts.access)),
     builtin(EventService, createEventService(parts.events)),
     builtin(health.service, health.implementation),
     builtin(ServerReflection, reflection.v1),

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type CallContext, type CallHeaders, Code } from '../sdk/index.ts';
+import { type Evidence, FORWARDED_HEADERS, type Principal } from './access/principal.ts';
 import { StatusError } from './status-error.ts';
 
 /** Where a call comes from and how long it may take; all that is needed to make a {@link Call}. */
@@ -11,6 +12,10 @@ export interface CallInit {
   readonly readPeer: () => string;
   /** Id of the plugin that calls, when the caller is one. */
   readonly caller?: string | undefined;
+  /** Services that a plugin process may call; `undefined` for callers that are held to theirs elsewhere. */
+  readonly callable?: ReadonlySet<string> | undefined;
+  /** What a caller from outside shows of itself. */
+  readonly evidence?: Evidence | undefined;
   /** Tells the transport's cancellation; called at most once, when somebody first asks for the signal. */
   readonly onCancelled?: (listener: () => void) => void;
 }
@@ -23,6 +28,9 @@ export interface CallInit {
 export class Call implements CallContext {
   readonly deadlineMs: number | undefined;
   readonly caller: string | undefined;
+  readonly callable: ReadonlySet<string> | undefined;
+  /** Who calls from outside; set once the caller is identified. */
+  principal: Principal | undefined;
   readonly startedNs: bigint = process.hrtime.bigint();
   readonly #init: CallInit;
   #headers: CallHeaders | undefined;
@@ -33,6 +41,8 @@ export class Call implements CallContext {
   #abortReason: unknown;
   #isListening = false;
   #abortListeners: ((reason: unknown) => void)[] | undefined;
+  /** Nobody's word for who is calling reaches a plugin unless it was checked. */
+  #withheld: readonly string[] = FORWARDED_HEADERS;
   /** Sends the response headers now; set by transports that can. */
   flushHeaders: (() => void) | undefined;
 
@@ -40,6 +50,7 @@ export class Call implements CallContext {
     this.#init = init;
     this.deadlineMs = init.deadlineMs;
     this.caller = init.caller;
+    this.callable = init.callable;
   }
 
   get peer(): string {
@@ -47,8 +58,22 @@ export class Call implements CallContext {
   }
 
   get headers(): CallHeaders {
-    this.#headers ??= this.#init.readHeaders();
+    if (this.#headers === undefined) {
+      this.#headers = this.#init.readHeaders();
+      for (const name of this.#withheld) this.#headers.delete(name);
+    }
     return this.#headers;
+  }
+
+  /** What the caller shows of itself; nothing when no transport says. */
+  get evidence(): Evidence {
+    return this.#init.evidence ?? NO_EVIDENCE;
+  }
+
+  /** Keeps headers from everybody who reads them from now on. */
+  withhold(names: readonly string[]): void {
+    this.#withheld = names;
+    for (const name of names) this.#headers?.delete(name);
   }
 
   get requestId(): string {
@@ -130,6 +155,12 @@ export class Call implements CallContext {
     return this.deadlineMs === undefined ? undefined : Math.max(0, this.deadlineMs - nowMs);
   }
 }
+
+const NO_EVIDENCE: Evidence = {
+  header: () => undefined,
+  certificateNames: () => undefined,
+  peer: () => '',
+};
 
 /** One for all calls: an error with its stack costs microseconds, and every call ends. */
 const CALL_OVER: StatusError = cancelled();

@@ -4,6 +4,7 @@ import { Ajv } from 'ajv';
 import type { IsolationName } from './loader/instance.ts';
 import { Code, defineConfig, type ErrorType, type TSchema, Type } from '../sdk/index.ts';
 import { defineKernelError } from './kernel-error.ts';
+import { type AccessConfig, AccessConfigSchema } from './access/access-config.ts';
 
 /** The configuration file in the home folder cannot be used. */
 export const ConfigInvalid: ErrorType<'file' | 'problem'> = defineKernelError({
@@ -65,6 +66,7 @@ export const KernelConfigSchema: TSchema = defineConfig({
     default: [],
     description: 'Origins of web pages that may send more than GET; `*` takes all.',
   }),
+  access: AccessConfigSchema,
   plugins: Type.Record(Type.String(), PluginSettingsSchema, {
     default: {},
     description: 'Settings of plugins by id.',
@@ -86,6 +88,7 @@ export interface KernelConfig {
   readonly maxHttpBodyBytes: number;
   readonly allowedHosts?: readonly string[];
   readonly allowedOrigins: readonly string[];
+  readonly access: AccessConfig;
   readonly plugins: Readonly<Record<string, PluginSettings>>;
 }
 

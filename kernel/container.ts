@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { container as root, type InjectionToken } from 'tsyringe';
 import type { Clock } from '../sdk/index.ts';
+import { AccessGate } from './access/gate.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { EventBus } from './events.ts';
 import { interceptors } from './server/interceptors.ts';
@@ -16,6 +17,7 @@ export interface KernelParts {
   readonly metrics: MetricsRegistry;
   readonly events: EventBus;
   readonly router: Router;
+  readonly gate: AccessGate;
   readonly registrations: Registrations;
   readonly dispatcher: Dispatcher;
 }
@@ -41,13 +43,18 @@ export function createContainer(level: LogLevel): KernelParts {
   factory('events', () => new EventBus(get('clock')));
   factory('router', () => new Router());
   factory('registrations', () => new Registrations());
-  factory('dispatcher', () => new Dispatcher(get('router'), interceptors(get('metrics').kernel, get('log'))));
+  factory('gate', () => new AccessGate());
+  factory(
+    'dispatcher',
+    () => new Dispatcher(get('router'), interceptors(get('gate'), get('metrics').kernel, get('log'))),
+  );
   return {
     clock: get('clock'),
     log: get('log'),
     metrics: get('metrics'),
     events: get('events'),
     router: get('router'),
+    gate: get('gate'),
     registrations: get('registrations'),
     dispatcher: get('dispatcher'),
   };

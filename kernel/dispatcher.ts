@@ -4,11 +4,11 @@ import type { Instance } from './loader/instance.ts';
 import { EXTENSION_HEADER, type Router } from './router.ts';
 import type { Target } from './target.ts';
 
-/** What happens around every call, in the order of the list. All hooks are synchronous: they sit on the hot path. */
+/** What happens around every call, in the order of the list. Hooks sit on the hot path: a promise is the exception. */
 export interface Interceptor {
   readonly name: string;
-  /** Sees the call before it is dispatched; throws to refuse it. */
-  readonly before?: (call: Call, path: string) => void;
+  /** Sees the call before it is dispatched; throws to refuse it. The chain waits for a promise. */
+  readonly before?: (call: Call, path: string) => void | Promise<void>;
   /** Sees the outcome; `error` is undefined for a call that went well. */
   readonly after?: (call: Call, path: string, error: unknown) => void;
 }
@@ -44,7 +44,8 @@ export class Dispatcher implements Target {
   ): Promise<Result> {
     let failure: unknown;
     try {
-      this.#before(call, path);
+      const waiting = this.#before(call, path);
+      if (waiting !== undefined) await waiting;
       return await this.#attempt(path, call, run);
     } catch (error) {
       failure = call.explain(error);
@@ -90,7 +91,8 @@ export class Dispatcher implements Target {
     let instance: Instance | undefined;
     let failure: unknown;
     try {
-      this.#before(call, path);
+      const waiting = this.#before(call, path);
+      if (waiting !== undefined) await waiting;
       instance = await this.instance(path, call);
       instance.load.enter(call);
       yield* run(instance);
@@ -104,8 +106,12 @@ export class Dispatcher implements Target {
     }
   }
 
-  #before(call: Call, path: string): void {
-    for (const { before } of this.#interceptors) before?.(call, path);
+  #before(call: Call, path: string, from = 0): Promise<void> | undefined {
+    for (let index = from; index < this.#interceptors.length; index += 1) {
+      const waiting = this.#interceptors[index]?.before?.(call, path);
+      if (waiting instanceof Promise) return waiting.then(() => this.#before(call, path, index + 1));
+    }
+    return undefined;
   }
 
   #after(call: Call, path: string, error: unknown): void {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { DescService } from '@bufbuild/protobuf';
 import type { Client, Logger } from '../sdk/index.ts';
+import { checkProtected, openAccess, type OpenedAccess } from './access/open-access.ts';
 import { KERNEL_ID } from './builtin.ts';
 import { createBuiltins } from './builtins.ts';
 import { createClient } from './client.ts';
@@ -27,7 +28,7 @@ import { KERNEL_VERSION } from './version.ts';
 export interface KernelOptions {
   /** Folder for everything the kernel and its plugins keep. */
   readonly home: string;
-  /** Address to listen on; loopback by default, since there are no credentials yet. */
+  /** Address to listen on; loopback by default. Any other needs credentials to be configured. */
   readonly host?: string;
   /** Port of the gRPC listener; 0 takes a free one. */
   readonly grpcPort?: number;
@@ -75,7 +76,8 @@ export class Kernel {
   /**
    * Takes the home folder, opens the listeners and loads all plugins.
    *
-   * @throws HOME_IN_USE, CONFIG_INVALID, PORT_IN_USE, PLUGINS_UNRESOLVED; nothing is left running then.
+   * @throws HOME_IN_USE, CONFIG_INVALID, LISTENER_UNPROTECTED, PORT_IN_USE, PLUGINS_UNRESOLVED; nothing is left running
+   * then.
    */
   async start(): Promise<KernelAddresses> {
     const home = path.resolve(this.#options.home);
@@ -135,18 +137,22 @@ class RunningKernel {
   readonly #listeners: Listeners;
   readonly #starter: Starter;
   readonly #watcher: Watcher | undefined;
+  readonly #host: string;
+  readonly #kernelSocket: string;
+  #access: OpenedAccess | undefined;
   readonly loader: Loader;
 
   constructor(parts: RunningParts) {
     this.#parts = parts;
     const { home, config, runDirectory, options, router, log } = parts;
     const kernelSocket = path.join(runDirectory, 'kernel.sock');
-    const host = options.host ?? '127.0.0.1';
+    this.#kernelSocket = kernelSocket;
+    this.#host = options.host ?? '127.0.0.1';
     this.#storage = new LmdbStorage(path.join(home, 'kernel'));
     this.#memory = new PluginMemory(this.#storage);
     this.#listeners = new Listeners({
       ...parts,
-      host,
+      host: this.#host,
       kernelSocket,
       config,
     });
@@ -171,6 +177,7 @@ class RunningKernel {
     });
     createBuiltins({
       ...parts,
+      access: () => this.#openedAccess(),
       lifecycle,
       routes,
       loader: this.loader,
@@ -181,13 +188,23 @@ class RunningKernel {
     this.#watcher = options.watch === true ? new Watcher(this.loader, log) : undefined;
   }
 
+  #openedAccess(): OpenedAccess {
+    if (this.#access === undefined) throw new Error('Access control is not open yet.');
+    return this.#access;
+  }
+
   async start(): Promise<KernelAddresses> {
-    const { options } = this.#parts;
+    const { options, gate } = this.#parts;
+    const where = { host: this.#host, config: this.#parts.config };
+    this.#access = await openAccess({ ...this.#parts, ...where, storage: this.#storage });
+    checkProtected(where, this.#access.keys);
+    gate.open(this.#access.access);
     const addresses = await this.#listeners.listen({
       grpc: options.grpcPort ?? DEFAULT_PORTS.grpc,
       http: options.httpPort ?? DEFAULT_PORTS.http,
       metrics: options.metricsPort ?? DEFAULT_PORTS.metrics,
     });
+    await this.#access.owner.write({ socket: this.#kernelSocket, grpc: addresses.grpc });
     const given = (options.pluginDirectories ?? []).map((directory) => path.resolve(directory));
     await this.loader.loadAll([...new Set([...given, ...(await this.#memory.directories())])]);
     this.#watcher?.start();
@@ -215,6 +232,8 @@ class RunningKernel {
     await this.#listeners.close(config.drainMs);
     await this.loader.stopAll();
     await this.#starter.close();
+    await this.#access?.owner.remove();
+    await this.#access?.close();
     await this.#storage.close();
     await rm(runDirectory, { recursive: true, force: true });
     await lock.close();

@@ -38,12 +38,19 @@ export async function configurationCatalogue(): Promise<DocumentedOptions[]> {
 /** The page `docs/configuration.md`. */
 export function renderConfiguration(owners: readonly DocumentedOptions[]): string {
   const sections = owners.map(({ owner, options }) => {
-    const names = Object.keys(options);
-    const rows = names.map((name) => optionRow(name, options[name] ?? {}));
+    const rows = optionRows(options);
     const table = `| option | type | default | meaning |\n|---|---|---|---|\n${rows.join('\n')}\n`;
-    return `## ${owner}\n\n${names.length === 0 ? 'No options.\n' : table}`;
+    return `## ${owner}\n\n${rows.length === 0 ? 'No options.\n' : table}`;
   });
   return `${INTRODUCTION}\n${sections.join('\n')}`;
+}
+
+/** An object with fixed fields is followed by a row for each of them. */
+function optionRows(options: Readonly<Record<string, OptionSchema>>, prefix = ''): string[] {
+  return Object.entries(options).flatMap(([name, schema]) => [
+    optionRow(`${prefix}${name}`, schema),
+    ...optionRows(schema.properties ?? {}, `${prefix}${name}.`),
+  ]);
 }
 
 function optionRow(name: string, schema: OptionSchema): string {

@@ -2,14 +2,13 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import { type Plugin, PluginService } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
 import type { Client } from '../../sdk/index.ts';
-import { type Address, DEFAULT_ADDRESS, parseAddress, withService } from './connect.ts';
+import { connectOptions, findKernel, withService } from './connect.ts';
 import { EXIT_HELP } from './exit-code.ts';
 import { addPackageCommands } from './package-commands.ts';
 import { pluginRow, pluginTable } from './plugin-table.ts';
 import type { Terminal } from './terminal.ts';
 
 interface PluginOptions {
-  readonly address: Address;
   readonly json?: true;
 }
 
@@ -43,28 +42,14 @@ function action(
   terminal: Terminal,
   run: (plugins: Plugins, argument: string) => Promise<Plugin | readonly Plugin[] | undefined>,
 ): Command {
-  return command
-    .option('--json', 'print JSON')
-    .option(
-      '--address <host:port>',
-      `gRPC address of the kernel (default: LAMELLA_ADDRESS or ${DEFAULT_ADDRESS})`,
-      parseAddress,
-    )
-    .action(async (...parameters: unknown[]) => {
-      const options = command.opts<Partial<PluginOptions>>();
-      const argument = typeof parameters[0] === 'string' ? parameters[0] : '';
-      const address = options.address ?? addressFrom(command, terminal);
-      const answer = await withService(address, PluginService, (plugins) => run(plugins, argument));
-      show(answer, { terminal, id: argument, json: options.json === true });
-    });
-}
-
-function addressFrom(command: Command, terminal: Terminal): Address {
-  try {
-    return parseAddress(terminal.environment['LAMELLA_ADDRESS'] ?? DEFAULT_ADDRESS);
-  } catch (error) {
-    return command.error(`error: LAMELLA_ADDRESS: ${(error as Error).message}`);
-  }
+  for (const option of connectOptions()) command.addOption(option);
+  return command.option('--json', 'print JSON').action(async (...parameters: unknown[]) => {
+    const options = command.opts<PluginOptions>();
+    const argument = typeof parameters[0] === 'string' ? parameters[0] : '';
+    const kernel = await findKernel(command, terminal);
+    const answer = await withService(kernel, PluginService, (plugins) => run(plugins, argument));
+    show(answer, { terminal, id: argument, json: options.json === true });
+  });
 }
 
 async function listAll(plugins: Plugins): Promise<readonly Plugin[]> {

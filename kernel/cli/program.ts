@@ -1,9 +1,11 @@
 import { addCallCommand } from './call/call-command.ts';
 import { Command, CommanderError } from 'commander';
 import { KERNEL_VERSION } from '../version.ts';
+import { addAccessCommand } from './access-command.ts';
 import { addDemoCommand } from './demo-command.ts';
 import { errorText, exitCodeOf } from './error-text.ts';
 import { CallFailed, EXIT, EXIT_HELP } from './exit-code.ts';
+import { addKeyCommand } from './key-command.ts';
 import { addPluginCommand } from './plugin-command.ts';
 import { addStartCommand } from './start-command.ts';
 import type { Terminal } from './terminal.ts';
@@ -43,6 +45,8 @@ function createProgram(terminal: Terminal): Command {
   addStartCommand(program, terminal);
   addPluginCommand(program, terminal);
   addCallCommand(program, terminal);
+  addKeyCommand(program, terminal);
+  addAccessCommand(program, terminal);
   addDemoCommand(program, terminal);
   return program.addHelpText('after', HELP);
 }

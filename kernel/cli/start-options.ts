@@ -7,6 +7,7 @@ export interface StartOptions {
   readonly example?: 'digits';
   readonly architecture: DigitsArchitecture;
   readonly home?: string;
+  readonly host: string;
   readonly grpcPort: number;
   readonly httpPort: number;
   readonly metricsPort: number;
@@ -40,6 +41,9 @@ export function startOptions(): Option[] {
     new Option('--example <name>', 'build an example first, if it is not there yet').choices(['digits']),
     architectureOption(),
     new Option('--home <dir>', 'folder for all that is kept (default: LAMELLA_HOME or ./.lamella)'),
+    new Option('--host <address>', 'address to listen on; other than the loopback needs credentials').default(
+      '127.0.0.1',
+    ),
     new Option('--grpc-port <port>', 'port of the gRPC listener').default(8001).argParser(parsePort),
     new Option('--http-port <port>', 'port of the HTTP listener').default(8000).argParser(parsePort),
     new Option('--metrics-port <port>', 'port of the metrics').default(8002).argParser(parsePort),

@@ -14,6 +14,7 @@ export async function start(options: StartOptions, terminal: Terminal): Promise<
   const home = options.home ?? terminal.environment['LAMELLA_HOME'] ?? '.lamella';
   const kernel = createKernel({
     home,
+    host: options.host,
     grpcPort: options.grpcPort,
     httpPort: options.httpPort,
     metricsPort: options.metricsPort,

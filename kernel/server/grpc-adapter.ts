@@ -1,6 +1,7 @@
 import * as grpc from '@grpc/grpc-js';
 import type { DescMethod } from '@bufbuild/protobuf';
 import type { CallHeaders, Code } from '../../sdk/index.ts';
+import type { Evidence } from '../access/principal.ts';
 import { Call } from '../call.ts';
 import type { Target } from '../target.ts';
 import { only, streamOf } from '../target.ts';
@@ -13,8 +14,15 @@ type AnyCall =
   | grpc.ServerReadableStream<Bytes, Bytes>
   | grpc.ServerDuplexStream<Bytes, Bytes>;
 
-/** Who a caller is, read from its metadata. */
-export type Identify = (metadata: grpc.Metadata) => string | undefined;
+/** A plugin of this kernel that calls. */
+export interface PluginCaller {
+  readonly id: string;
+  /** Services that it may call. */
+  readonly callable: ReadonlySet<string>;
+}
+
+/** Which plugin calls, read from the metadata; `undefined` for everybody else. */
+export type Identify = (metadata: grpc.Metadata) => PluginCaller | undefined;
 
 /** Input of {@link registerMethod}. */
 export interface MethodRegistration {
@@ -108,12 +116,35 @@ function toCall(source: AnyCall, identify: Identify): Call {
     readHeaders: () => toHeaders(source.metadata),
     deadlineMs: deadlineMs < Date.now() + DEADLINE_LIMIT_MS ? deadlineMs : undefined,
     readPeer: () => source.getPeer(),
-    caller,
+    caller: caller?.id,
+    callable: caller?.callable,
+    evidence: caller === undefined ? new GrpcEvidence(source) : undefined,
     onCancelled: (listener) => {
       if (source.cancelled) listener();
       else (source as grpc.ServerUnaryCall<Bytes, Bytes>).once('cancelled', listener);
     },
   });
+}
+
+class GrpcEvidence implements Evidence {
+  readonly #source: AnyCall;
+
+  constructor(source: AnyCall) {
+    this.#source = source;
+  }
+
+  header(name: string): string | undefined {
+    const values = this.#source.metadata.get(name);
+    return values.length === 0 ? undefined : values.join(', ');
+  }
+
+  certificateNames(): string | undefined {
+    return this.#source.getAuthContext().sslPeerCertificate?.subjectaltname;
+  }
+
+  peer(): string {
+    return this.#source.getPeer();
+  }
 }
 
 function toHeaders(metadata: grpc.Metadata): CallHeaders {

@@ -69,6 +69,7 @@ export function errorResponse(error: unknown, requestId: string): Response {
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
   });
+  if (status === 401) headers.set('www-authenticate', 'Bearer realm="lamella"');
   if (declared.retryAfterMs !== undefined) {
     headers.set('retry-after', String(Math.ceil(declared.retryAfterMs / 1000)));
   }

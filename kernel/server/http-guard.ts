@@ -12,11 +12,6 @@ export interface HttpGuardOptions {
 const LOOPBACK = /^(localhost|.+\.localhost|127(?:\.\d{1,3}){3}|\[::1\])$/i;
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-/** Tells whether an address to listen on is reachable from this machine only. */
-export function isLoopback(host: string): boolean {
-  return LOOPBACK.test(host) || host === '::1';
-}
-
 /**
  * Keeps web pages away from a listener without passwords on the loopback: a rebound DNS name is known by its Host
  * header, a form or fetch of another site by its Origin.

@@ -3,11 +3,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { type FetchHandler, type HttpContext, isDeclaredError, type Logger } from '../../sdk/index.ts';
+import { isLoopbackAddress } from '../access/loopback.ts';
 import { PortInUse } from '../errors.ts';
 import { HttpConnections } from './http-connections.ts';
 import { errorResponse } from './http-error-response.ts';
 import { HttpClientGone } from './http-errors.ts';
-import { checkBrowser, isLoopback } from './http-guard.ts';
+import { checkBrowser } from './http-guard.ts';
 import { type ActiveMount, type HttpMount, HttpMounts } from './http-mounts.ts';
 import { type HttpListenerLimits, withDefaultLimits } from './http-limits.ts';
 import { checkLength, requestUrl, toRequest } from './http-request.ts';
@@ -19,6 +20,16 @@ export type HttpInterceptor = (
   context: HttpContext,
   next: () => Promise<Response>,
 ) => Response | Promise<Response>;
+
+/**
+ * Decides about a request before anything of it is read but its head; throws to refuse it.
+ *
+ * @returns headers that the handler must not see.
+ */
+export type HttpAdmission = (
+  incoming: IncomingMessage,
+  url: URL,
+) => readonly string[] | Promise<readonly string[]>;
 
 /** One answered request, for counting and the access log. */
 export interface HttpExchange {
@@ -48,6 +59,8 @@ export interface HttpListenerOptions {
   readonly allowedHosts?: readonly string[];
   /** Origins whose pages may send more than GET. */
   readonly allowedOrigins?: readonly string[];
+  /** Asked before every request; without it all are let in. */
+  readonly admit?: HttpAdmission;
   /** Run around every request in the order of the list. */
   readonly interceptors?: readonly HttpInterceptor[];
   /** Told of every exchange when it is over. */
@@ -162,21 +175,23 @@ export class HttpListener {
     const url = requestUrl(incoming);
     state.path = url.pathname;
     checkBrowser(incoming, url, {
-      allowedHosts: this.#options.allowedHosts ?? (isLoopback(this.#options.host) ? [] : ['*']),
+      allowedHosts: this.#options.allowedHosts ?? (isLoopbackAddress(this.#options.host) ? [] : ['*']),
       allowedOrigins: this.#options.allowedOrigins ?? [],
     });
+    const withheld = (await this.#options.admit?.(incoming, url)) ?? [];
     const mount = this.#mounts.find(url.pathname);
     const { requestId } = state;
+    const { signal } = state.abort;
     checkLength(incoming, this.#limits);
     if (raw.isWaiting) {
       raw.isWaiting = false;
       outgoing.writeContinue();
     }
-    const made = toRequest({ incoming, url, requestId, signal: state.abort.signal, limits: this.#limits });
+    const made = toRequest({ incoming, url, requestId, signal, limits: this.#limits, withheld });
     state.endBody = () => made.endBody();
     state.mount = mount;
     mount.enter(state.abort);
-    const context: HttpContext = { signal: state.abort.signal, peer: state.peer };
+    const context: HttpContext = { signal, peer: state.peer };
     const response = await this.#chain(made.request, context, mount.handler);
     if (!(response instanceof Response)) {
       throw new TypeError(

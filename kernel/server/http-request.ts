@@ -40,6 +40,8 @@ export interface RequestParts {
   readonly requestId: string;
   readonly signal: AbortSignal;
   readonly limits: HttpBodyLimits;
+  /** Names of headers that are left out. */
+  readonly withheld?: readonly string[];
 }
 
 /** A request, and the way to end its body. */
@@ -55,12 +57,14 @@ export interface IncomingRequest {
  *
  * @throws HTTP_REQUEST_INVALID, HTTP_BODY_TOO_LARGE
  */
-export function toRequest({ incoming, url, requestId, signal, limits }: RequestParts): IncomingRequest {
+export function toRequest(parts: RequestParts): IncomingRequest {
+  const { incoming, url, requestId, signal, limits } = parts;
   const method = (incoming.method ?? 'GET').toUpperCase();
   if (FORBIDDEN_METHODS.has(method))
     throw new HttpRequestInvalid({ problem: `method ${method} is not served` });
   checkLength(incoming, limits);
   const headers = headersOf(incoming, requestId);
+  for (const name of parts.withheld ?? []) headers.delete(name);
   const hasBody = method !== 'GET' && method !== 'HEAD' && carriesBody(incoming);
   const source = hasBody ? new BodySource(incoming, limits) : undefined;
   const request = new Request(url, {

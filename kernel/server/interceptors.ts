@@ -1,4 +1,5 @@
 import { codeName, isDeclaredError, type Logger, type Metrics } from '../../sdk/index.ts';
+import type { AccessGate } from '../access/gate.ts';
 import type { Call } from '../call.ts';
 import { deadlineExceeded } from '../deadline.ts';
 import type { Interceptor } from '../dispatcher.ts';
@@ -10,8 +11,14 @@ const DURATION_BUCKETS_SECONDS = [
 ];
 
 /** The whole chain, in the order in which calls pass it. */
-export function interceptors(metrics: Metrics, log: Logger): readonly Interceptor[] {
-  return [deadlineInterceptor(), metricsInterceptor(metrics), logInterceptor(log)];
+export function interceptors(gate: AccessGate, metrics: Metrics, log: Logger): readonly Interceptor[] {
+  return [
+    // First: nothing of a call is read before its caller is known.
+    gate.interceptor(),
+    deadlineInterceptor(),
+    metricsInterceptor(metrics),
+    logInterceptor(log),
+  ];
 }
 
 /** Refuses calls whose time is already up: work that nobody waits for is not begun. */

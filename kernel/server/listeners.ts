@@ -7,6 +7,7 @@ import { TOKEN_HEADER } from '../kernel-link.ts';
 import type { Exposure } from '../loader/routes.ts';
 import { GrpcServer, type Transport } from './grpc-server.ts';
 import { HttpListener } from './http-listener.ts';
+import { createHttpAdmission } from './http-admission.ts';
 import { createHttpCounter } from './http-metrics.ts';
 import { createMetricsListener } from './metrics-listener.ts';
 
@@ -42,7 +43,8 @@ export class Listeners implements Exposure {
       maxMessageBytes: config.maxMessageBytes,
       identify: (metadata: Metadata) => {
         const [token] = metadata.get(TOKEN_HEADER);
-        return typeof token === 'string' ? registrations.find(token)?.manifest.id : undefined;
+        const found = typeof token === 'string' ? registrations.find(token) : undefined;
+        return found === undefined ? undefined : { id: found.manifest.id, callable: found.callable };
       },
     });
   }
@@ -53,7 +55,8 @@ export class Listeners implements Exposure {
     const grpc = await this.#grpc.listen(host, ports.grpc);
     const { allowedHosts, allowedOrigins, maxHttpBodyBytes: maxBodyBytes } = config;
     const hosts = allowedHosts === undefined ? {} : { allowedHosts };
-    const common = { host, log, ...hosts };
+    const admit = createHttpAdmission(this.#parts.gate);
+    const common = { host, log, admit, ...hosts };
     const limits = { maxBodyBytes };
     const observe = createHttpCounter(metrics.kernel);
     const own = { name: 'http', port: ports.http, limits, allowedOrigins, observe };

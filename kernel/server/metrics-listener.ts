@@ -1,7 +1,7 @@
 import { Code, type ErrorType, type Logger } from '../../sdk/index.ts';
 import { defineKernelError } from '../kernel-error.ts';
 import type { MetricsRegistry } from '../metrics.ts';
-import { HttpListener } from './http-listener.ts';
+import { type HttpAdmission, HttpListener } from './http-listener.ts';
 
 /** The metrics port serves reading only. */
 export const MetricsReadOnly: ErrorType = defineKernelError({
@@ -19,6 +19,8 @@ export interface MetricsListenerOptions {
   readonly metrics: MetricsRegistry;
   /** See `HttpListenerOptions.allowedHosts`. */
   readonly allowedHosts?: readonly string[];
+  /** See `HttpListenerOptions.admit`. */
+  readonly admit?: HttpAdmission;
 }
 
 /** A listener of its own for `GET /metrics`, so that a scraper needs no way to the plugins. */

@@ -73,20 +73,23 @@ describe('lamella start', function () {
     assert.equal(pid, kernel.process.pid);
     for (const address of [grpc, http, metrics]) assert.match(address, /^127\.0\.0\.1:[1-9]\d*$/);
 
+    const home = path.join(folder, 'home');
     const list = await lamella('plugin', 'list', '--json', '--address', grpc).ended;
     const [row] = JSON.parse(list.out) as { id: string; state: string }[];
     assert.deepEqual([list.code, row?.id, row?.state], [0, 'example.echo', 'ACTIVE']);
     const table = await lamella('plugin', 'list', '--address', grpc).ended;
     assert.match(table.out, /example\.echo +\S+ +ACTIVE/);
 
-    const reloaded = await lamella('plugin', 'reload', 'example.echo', '--address', grpc).ended;
+    const reloaded = await lamella('plugin', 'reload', 'example.echo', '--address', grpc, '--home', home)
+      .ended;
     assert.match(reloaded.out, /^example\.echo \S+ is ACTIVE/);
-    const missing = await lamella('plugin', 'reload', 'nobody', '--address', grpc).ended;
+    const missing = await lamella('plugin', 'reload', 'nobody', '--address', grpc, '--home', home).ended;
     assert.deepEqual([missing.code, missing.out], [1, '']);
     assert.match(missing.err, /No plugin 'nobody' is loaded[\s\S]*\[PLUGIN_NOT_FOUND\]/);
-    const unloaded = await lamella('plugin', 'unload', 'example.echo', '--address', grpc).ended;
+    const unloaded = await lamella('plugin', 'unload', 'example.echo', '--address', grpc, '--home', home)
+      .ended;
     assert.equal(unloaded.out, 'example.echo is unloaded.\n');
-    const loaded = await lamella('plugin', 'load', ECHO, '--json', '--address', grpc).ended;
+    const loaded = await lamella('plugin', 'load', ECHO, '--json', '--address', grpc, '--home', home).ended;
     assert.equal((JSON.parse(loaded.out) as { state: string }).state, 'ACTIVE');
 
     kernel.process.kill('SIGTERM');

@@ -20,7 +20,8 @@ import {
   int64Tensor,
   intAttribute,
 } from 'lamella/sdk/onnx';
-import { parseAddress, withService } from '../../kernel/cli/connect.ts';
+import { readOwnerFile } from '../../kernel/access/owner-token.ts';
+import { type Connection, parseAddress, withService } from '../../kernel/cli/connect.ts';
 
 /** The package's root, seen from `dist/test/e2e/`. */
 export const ROOT: string = path.resolve(import.meta.dirname, '..', '..', '..');
@@ -130,9 +131,17 @@ export class ServingKernel {
       const { version } = await registry.createVersion(versionParts('digits', lightModel()));
       await registry.setAlias({ name: 'models/digits/aliases/champion', version: version?.name ?? '' });
     });
-    await withService(address, GRPCInferenceService, (inference) =>
+    // Which models run is for the owner to say.
+    await withService(await this.asOwner(), GRPCInferenceService, (inference) =>
       inference.repositoryModelLoad({ modelName: 'digits' }),
     );
+  }
+
+  /** The connection of who runs the kernel, for what others may not do. */
+  async asOwner(): Promise<Connection> {
+    const owner = await readOwnerFile(path.join(this.#home, 'kernel'));
+    const headers = new Map([['authorization', `Bearer ${owner?.token ?? ''}`]]);
+    return { target: parseAddress(this.grpc), headers };
   }
 }
 

@@ -38,7 +38,7 @@ describe('inference under fire', function () {
 
   it('loses no call while its plugin is reloaded', async () => {
     const answers = await callsDuring(async () => {
-      await withService(parseAddress(kernel.grpc), PluginService, (plugins) =>
+      await withService(await kernel.asOwner(), PluginService, (plugins) =>
         plugins.reloadPlugin({ id: 'serving.infer' }),
       );
     });
