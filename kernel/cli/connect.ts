@@ -75,8 +75,22 @@ export async function findKernel(command: Command, terminal: Terminal): Promise<
     return { target: { socketPath: owner.socket }, headers: authorization(key ?? owner.token) };
   }
   const target = address ?? parseAddress(DEFAULT_ADDRESS);
-  const token = key ?? (owner !== undefined && isAt(owner, target) ? owner.token : undefined);
-  return token === undefined ? { target } : { target, headers: authorization(token) };
+  const headers = key === undefined ? ownerHeaders(owner, target) : authorization(key);
+  return headers === undefined ? { target } : { target, headers };
+}
+
+/**
+ * Credentials for a server of which it is not known whether it is a kernel of ours: sent to this machine only, the
+ * owner's token only to the port that his kernel has.
+ */
+export async function localCredentials(target: Address, terminal: Terminal): Promise<CallHeaders> {
+  const key = terminal.environment['LAMELLA_API_KEY'];
+  if (key !== undefined && isLoopbackAddress(target.host)) return authorization(key);
+  return ownerHeaders(await readOwnerFile(homeOf({}, terminal)), target) ?? new Map();
+}
+
+function ownerHeaders(owner: OwnerFile | undefined, target: Address): CallHeaders | undefined {
+  return owner !== undefined && isAt(owner, target) ? authorization(owner.token) : undefined;
 }
 
 function authorization(token: string): CallHeaders {

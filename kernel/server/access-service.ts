@@ -1,12 +1,11 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import type { AccessService, ApiKeySchema } from '../../proto/gen/lamella/kernel/v1/access_service_pb.ts';
-import type { CallContext, ServiceImplementation } from '../../sdk/index.ts';
+import { type CallContext, pageOf, type ServiceImplementation } from '../../sdk/index.ts';
 import { KeyInvalid } from '../access/errors.ts';
 import type { ApiKey } from '../access/key-store.ts';
 import type { OpenedAccess } from '../access/open-access.ts';
 import { Call } from '../call.ts';
-import { pageOf } from './page.ts';
 
 /** AccessService: keys and explanations. Who may call it is decided before it is called. */
 export function createAccessService(access: () => OpenedAccess): ServiceImplementation<typeof AccessService> {
@@ -25,12 +24,8 @@ export function createAccessService(access: () => OpenedAccess): ServiceImplemen
       record(access(), 'key-created', { name, scopes, context });
       return { key: keyToProto(key), text };
     },
-    listKeys: ({ pageSize, pageToken }) => {
-      const { items, nextPageToken } = pageOf(access().keys.list(), {
-        pageSize,
-        pageToken,
-        key: ({ name }) => name,
-      });
+    listKeys: (request) => {
+      const { items, nextPageToken } = pageOf(access().keys.list(), ({ name }) => name, request);
       return { keys: items.map(keyToProto), nextPageToken };
     },
     revokeKey: async ({ name }, context) => {

@@ -94,6 +94,16 @@ describe('lamella key and access', () => {
     assert.deepEqual([parseLife('30m'), parseLife('never')], [1_800_000, undefined]);
   });
 
+  it('lets the owner call methods by name, for which others need a key', async () => {
+    const { addresses } = await start();
+    const words = ['call', '--address', addresses.grpc, '--json', 'AccessService/ListKeys'];
+    const owner = await run(...words);
+    assert.deepEqual([owner.code, owner.out], [0, '{}'], owner.err);
+    const other = await run(...words, '-H', 'authorization: Basic none');
+    assert.notEqual(other.code, 0);
+    assert.match(other.err, /CREDENTIALS_REQUIRED/);
+  });
+
   it('explains a decision with and without a kernel', async () => {
     const words = ['access', 'explain', '--as', 'anonymous', 'lamella.kernel.v1.PluginService/LoadPlugin'];
     assert.match((await run(...words)).out, /^anonymous \(user\) may not call/);

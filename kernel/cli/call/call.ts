@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { type DescMethod, type FileRegistry, fromJsonString, type Message, toJson } from '@bufbuild/protobuf';
 import { EncodingTransport, type OutgoingCall } from '../../client.ts';
 import { StatusError } from '../../status-error.ts';
-import { DEFAULT_ADDRESS } from '../connect.ts';
+import type { CallHeaders } from '../../../sdk/index.ts';
+import { DEFAULT_ADDRESS, localCredentials, parseAddress } from '../connect.ts';
 import { CallFailed } from '../exit-code.ts';
 import type { Terminal } from '../terminal.ts';
 import type { CallCommandOptions } from './call-options.ts';
@@ -23,9 +24,12 @@ export interface CallRun {
 }
 
 /** Lists, describes, or calls. @throws LINK_UNREACHABLE, CallFailed */
-export async function call(run: CallRun): Promise<void> {
-  const { options, terminal } = run;
-  const address = options.address ?? terminal.environment['LAMELLA_ADDRESS'] ?? DEFAULT_ADDRESS;
+export async function call(given: CallRun): Promise<void> {
+  const { terminal } = given;
+  const address = given.options.address ?? terminal.environment['LAMELLA_ADDRESS'] ?? DEFAULT_ADDRESS;
+  const header = [...(await credentialsOf(address, terminal)), ...(given.options.header ?? [])];
+  const run = { ...given, options: { ...given.options, header } };
+  const { options } = run;
   const caller = await GrpcCaller.connect({ address, tls: await tlsOf(options) });
   try {
     const server = new ReflectedServer(caller, options.header);
@@ -37,6 +41,15 @@ export async function call(run: CallRun): Promise<void> {
     throw error;
   } finally {
     caller.close();
+  }
+}
+
+/** The owner's token where the address is that of his kernel; what else looks like an address is none of ours. */
+async function credentialsOf(address: string, terminal: Terminal): Promise<CallHeaders> {
+  try {
+    return await localCredentials(parseAddress(address), terminal);
+  } catch {
+    return new Map();
   }
 }
 
