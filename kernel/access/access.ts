@@ -138,7 +138,7 @@ export class Access {
     return error;
   }
 
-  /** The decision for somebody else. @throws PRINCIPAL_UNKNOWN, KEY_NOT_FOUND */
+  /** The decision for somebody else. @throws PRINCIPAL_UNKNOWN, API_KEY_NOT_FOUND */
   explain(who: string, operation: string): Explanation {
     const principal = this.#named(who);
     const decision = this.#parts.roles.decide(principal.grants, operation);

@@ -44,22 +44,22 @@ export const ListenerUnprotected: ErrorType<'host'> = defineKernelError({
 });
 
 /** No API key has that name. */
-export const KeyNotFound: ErrorType<'key'> = defineKernelError({
-  reason: 'KEY_NOT_FOUND',
+export const ApiKeyNotFound: ErrorType<'key'> = defineKernelError({
+  reason: 'API_KEY_NOT_FOUND',
   code: Code.NOT_FOUND,
   message: ({ key }) => `There is no API key '${key}'; 'lamella key list' shows the names.`,
 });
 
 /** An API key of that name exists. */
-export const KeyExists: ErrorType<'key'> = defineKernelError({
-  reason: 'KEY_EXISTS',
+export const ApiKeyExists: ErrorType<'key'> = defineKernelError({
+  reason: 'API_KEY_EXISTS',
   code: Code.ALREADY_EXISTS,
   message: ({ key }) => `API key '${key}' exists; revoke it first, or choose another name.`,
 });
 
 /** An API key cannot be made from this. */
-export const KeyInvalid: ErrorType<'problem'> = defineKernelError({
-  reason: 'KEY_INVALID',
+export const ApiKeyInvalid: ErrorType<'problem'> = defineKernelError({
+  reason: 'API_KEY_INVALID',
   code: Code.INVALID_ARGUMENT,
   message: ({ problem }) => `The API key cannot be made: ${problem}.`,
 });

@@ -1,6 +1,6 @@
 import type { Clock, Logger, Storage } from '../../sdk/index.ts';
 import { generateKey, isSecretOf, parseKey } from './api-key.ts';
-import { CredentialsInvalid, KeyExists, KeyInvalid, KeyNotFound } from './errors.ts';
+import { CredentialsInvalid, ApiKeyExists, ApiKeyInvalid, ApiKeyNotFound } from './errors.ts';
 import type { Principal } from './principal.ts';
 
 /** What is known of an API key; its secret is not. */
@@ -87,20 +87,20 @@ export class KeyStore {
     return [...this.#byId.values()].some(({ key }) => !this.#isExpired(key));
   }
 
-  /** @throws KEY_NOT_FOUND */
+  /** @throws API_KEY_NOT_FOUND */
   principal(name: string): Principal {
     return this.#byName(name).principal;
   }
 
   #byName(name: string): Entry {
     for (const entry of this.#byId.values()) if (entry.key.name === name) return entry;
-    throw new KeyNotFound({ key: name.slice(0, 64) });
+    throw new ApiKeyNotFound({ key: name.slice(0, 64) });
   }
 
   /**
    * Makes a key. Its text cannot be had again.
    *
-   * @throws KEY_INVALID, KEY_EXISTS
+   * @throws API_KEY_INVALID, API_KEY_EXISTS
    */
   async create({
     name,
@@ -108,16 +108,16 @@ export class KeyStore {
     expiresMs,
   }: NewKey): Promise<{ readonly key: ApiKey; readonly text: string }> {
     if (!NAME.test(name)) {
-      throw new KeyInvalid({ problem: 'a name has 1 to 63 of a-z, 0-9, dot, dash and underscore' });
+      throw new ApiKeyInvalid({ problem: 'a name has 1 to 63 of a-z, 0-9, dot, dash and underscore' });
     }
     if (scopes.length === 0 || scopes.length > MAX_SCOPES) {
-      throw new KeyInvalid({ problem: `it needs 1 to ${MAX_SCOPES} scopes, for example user` });
+      throw new ApiKeyInvalid({ problem: `it needs 1 to ${MAX_SCOPES} scopes, for example user` });
     }
     const createMs = this.#parts.clock.now();
     if (expiresMs !== undefined && !(expiresMs > createMs)) {
-      throw new KeyInvalid({ problem: 'it would be expired at once; choose a later time' });
+      throw new ApiKeyInvalid({ problem: 'it would be expired at once; choose a later time' });
     }
-    for (const { key } of this.#byId.values()) if (key.name === name) throw new KeyExists({ key: name });
+    for (const { key } of this.#byId.values()) if (key.name === name) throw new ApiKeyExists({ key: name });
     const { text, id, hash } = generateKey();
     const key: StoredKey = {
       id,
@@ -133,7 +133,7 @@ export class KeyStore {
     return { key: withoutHash(key), text };
   }
 
-  /** Calls that start from now on are refused. @throws KEY_NOT_FOUND */
+  /** Calls that start from now on are refused. @throws API_KEY_NOT_FOUND */
   async revoke(name: string): Promise<void> {
     const { id } = this.#byName(name).key;
     this.#byId.delete(id);

@@ -2,7 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import type { AccessService, ApiKeySchema } from '../../proto/gen/lamella/kernel/v1/access_service_pb.ts';
 import { type CallContext, pageOf, type ServiceImplementation } from '../../sdk/index.ts';
-import { KeyInvalid } from '../access/errors.ts';
+import { ApiKeyInvalid } from '../access/errors.ts';
 import type { ApiKey } from '../access/key-store.ts';
 import type { OpenedAccess } from '../access/open-access.ts';
 import { Call } from '../call.ts';
@@ -15,7 +15,7 @@ export function createAccessService(access: () => OpenedAccess): ServiceImplemen
       const unknown = scopes.find((scope) => !roles.isGrant(scope));
       if (unknown !== undefined) {
         const known = roles.names.join(', ');
-        throw new KeyInvalid({
+        throw new ApiKeyInvalid({
           problem: `'${unknown.slice(0, 100)}' is neither a role (${known}) nor a rule`,
         });
       }

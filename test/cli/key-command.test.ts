@@ -85,10 +85,10 @@ describe('lamella key and access', () => {
 
   it('says what is wrong with a request', async () => {
     const scope = await run('key', 'create', 'ci', '--scope', 'root');
-    assert.deepEqual([scope.code, /KEY_INVALID/.test(scope.err)], [1, true]);
+    assert.deepEqual([scope.code, /API_KEY_INVALID/.test(scope.err)], [1, true]);
     assert.match(scope.err, /admin, none, user,\s+viewer/);
     const missing = await run('key', 'revoke', 'ci');
-    assert.deepEqual([missing.code, /KEY_NOT_FOUND/.test(missing.err)], [1, true]);
+    assert.deepEqual([missing.code, /API_KEY_NOT_FOUND/.test(missing.err)], [1, true]);
     assert.equal((await run('key', 'create', 'ci', '--expires', 'soon')).code, 2);
     for (const life of ['', '0d', '-1d', '1y', '1.5h']) assert.throws(() => parseLife(life));
     assert.deepEqual([parseLife('30m'), parseLife('never')], [1_800_000, undefined]);

@@ -257,7 +257,7 @@ describe('access over the listeners', () => {
       "anonymous (user) may not call http:POST /v2/repository/models/m/load: rule '!http:POST /v2/repository*' of role 'user', built in",
     );
     assert.equal((await refusal(explain('nobody', 'a.v1.S/M'))).reason, 'PRINCIPAL_UNKNOWN');
-    assert.equal((await refusal(explain('key:gone', 'a.v1.S/M'))).reason, 'KEY_NOT_FOUND');
+    assert.equal((await refusal(explain('key:gone', 'a.v1.S/M'))).reason, 'API_KEY_NOT_FOUND');
     const outside = withService(as(), AccessService, (access) => access.listKeys({}));
     assert.equal((await refusal(outside)).reason, 'CREDENTIALS_REQUIRED');
   });

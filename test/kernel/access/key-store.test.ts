@@ -85,9 +85,9 @@ describe('API keys', () => {
     const { text } = await keys.create({ name: 'ci', scopes: ['user'], expiresMs: undefined });
     await keys.revoke('ci');
     assert.throws(() => keys.verify(text), failsWith('CREDENTIALS_INVALID'));
-    assert.throws(() => (keys as KeyStore).principal('ci'), failsWith('KEY_NOT_FOUND'));
+    assert.throws(() => (keys as KeyStore).principal('ci'), failsWith('API_KEY_NOT_FOUND'));
     assert.deepEqual((await open()).list(), []);
-    await assert.rejects(keys.revoke('ci'), failsWith('KEY_NOT_FOUND'));
+    await assert.rejects(keys.revoke('ci'), failsWith('API_KEY_NOT_FOUND'));
   });
 
   it('write their last use at most once a minute', async () => {
@@ -133,9 +133,9 @@ describe('API keys', () => {
       { expiresMs: nowMs },
       { expiresMs: Number.NaN },
     ]) {
-      await assert.rejects(keys.create({ ...good, ...bad }), failsWith('KEY_INVALID'));
+      await assert.rejects(keys.create({ ...good, ...bad }), failsWith('API_KEY_INVALID'));
     }
     await keys.create(good);
-    await assert.rejects(keys.create(good), failsWith('KEY_EXISTS'));
+    await assert.rejects(keys.create(good), failsWith('API_KEY_EXISTS'));
   });
 });
