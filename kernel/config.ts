@@ -46,6 +46,12 @@ export const KernelConfigSchema: TSchema = defineConfig({
     minimum: 0,
     description: 'Time between NOT_SERVING and the drain, in milliseconds; a mesh needs about 5,000.',
   }),
+  rollbackWindowMs: Type.Integer({
+    default: 120_000,
+    minimum: 0,
+    description:
+      'Time a replaced version of a plugin waits to be called back, in milliseconds; 0 stops it once its calls are done.',
+  }),
   maxMessageBytes: Type.Integer({
     default: 64 * 1024 * 1024,
     minimum: 1024,
@@ -84,6 +90,7 @@ export interface PluginSettings {
 export interface KernelConfig {
   readonly drainMs: number;
   readonly prestopMs: number;
+  readonly rollbackWindowMs: number;
   readonly maxMessageBytes: number;
   readonly maxHttpBodyBytes: number;
   readonly allowedHosts?: readonly string[];

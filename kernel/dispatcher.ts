@@ -65,16 +65,18 @@ export class Dispatcher implements Target {
     const found = this.instance(path, call);
     const instance = found instanceof Promise ? await found : found;
     instance.load.enter(call);
+    let failure: unknown;
     try {
       return await run(instance);
     } catch (error) {
+      failure = call.explain(error);
       if (!wasNeverSent(error)) throw error;
-      instance.load.leave(call);
+      instance.load.leave(call, failure);
       // The process is going down and the slot does not know yet; this call has touched nothing of it.
       await instance.crashed;
       return await this.#attempt(path, call, run);
     } finally {
-      instance.load.leave(call);
+      instance.load.leave(call, failure);
     }
   }
 
@@ -100,7 +102,7 @@ export class Dispatcher implements Target {
       failure = call.explain(error);
       throw failure;
     } finally {
-      instance?.load.leave(call);
+      instance?.load.leave(call, failure);
       call.end();
       this.#after(call, path, failure);
     }

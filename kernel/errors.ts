@@ -80,14 +80,6 @@ export const PluginNotFound: ErrorType<'plugin'> = defineKernelError({
   message: ({ plugin }) => `No plugin '${plugin}' is loaded; 'lamella plugin list' shows the ids.`,
 });
 
-/** A plugin of that id is loaded from another folder. */
-export const PluginAlreadyLoaded: ErrorType<'plugin' | 'directory'> = defineKernelError({
-  reason: 'PLUGIN_ALREADY_LOADED',
-  code: Code.ALREADY_EXISTS,
-  message: ({ plugin, directory }) =>
-    `Plugin '${plugin}' is already loaded from ${directory}; unload it first, or reload it.`,
-});
-
 /** Others still need the plugin. */
 export const PluginInUse: ErrorType<'plugin' | 'dependants'> = defineKernelError({
   reason: 'PLUGIN_IN_USE',

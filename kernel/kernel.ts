@@ -10,6 +10,7 @@ import { createClient } from './client.ts';
 import { type KernelConfig, ownEnvironment, readConfig } from './config.ts';
 import { createContainer, type KernelParts } from './container.ts';
 import { HomeLock } from './home-lock.ts';
+import type { Generation } from './loader/generation.ts';
 import { Lifecycle } from './loader/lifecycle.ts';
 import { Loader } from './loader/loader.ts';
 import type { PluginRecord } from './loader/record.ts';
@@ -173,6 +174,9 @@ class RunningKernel {
       lifecycle,
       routes,
       kernelVersion: KERNEL_VERSION,
+      rollbackWindowMs: config.rollbackWindowMs,
+      hasMemoryFor,
+      onSwap: () => undefined,
       start: (manifest, directory) => this.#starter.start(manifest, directory),
     });
     createBuiltins({
@@ -239,6 +243,14 @@ class RunningKernel {
     await lock.close();
     log.info('stopped');
   }
+}
+
+/** Memory that a version kept in reserve is taken to need when its manifest does not say, in MiB. */
+const RESERVE_MIB = 256;
+
+function hasMemoryFor({ manifest }: Generation): boolean {
+  const neededMib = manifest.resources?.memoryMib ?? 0;
+  return process.availableMemory() > (neededMib === 0 ? RESERVE_MIB : neededMib) * 2 ** 20;
 }
 
 async function pause(ms: number): Promise<void> {

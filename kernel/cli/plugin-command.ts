@@ -1,34 +1,26 @@
 import path from 'node:path';
 import type { Command } from 'commander';
-import { type Plugin, PluginService } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
-import type { Client } from '../../sdk/index.ts';
-import { connectOptions, findKernel, withService } from './connect.ts';
+import type { Plugin } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
 import { EXIT_HELP } from './exit-code.ts';
 import { addPackageCommands } from './package-commands.ts';
-import { pluginRow, pluginTable } from './plugin-table.ts';
+import { onePlugin, pluginAction, type Plugins } from './plugin-action.ts';
+import { addPluginRollbackCommand } from './plugin-rollback-command.ts';
+import { parseCanary } from './canary-option.ts';
 import type { Terminal } from './terminal.ts';
-
-interface PluginOptions {
-  readonly json?: true;
-}
-
-type Plugins = Client<typeof PluginService>;
 
 /** `lamella plugin …`: what is loaded, and the ways to change that while calls run. */
 export function addPluginCommand(program: Command, terminal: Terminal): void {
   const command = program.command('plugin').description('show and change the plugins of a running kernel');
-  action(command.command('list'), terminal, async (plugins) => listAll(plugins)).description(
+  pluginAction(command.command('list'), terminal, async (plugins) => listAll(plugins)).description(
     'list the plugins',
   );
-  action(
-    command.command('load').argument('<dir>', 'folder that holds plugin.json'),
-    terminal,
-    async (plugins, dir) => one((await plugins.loadPlugin({ directory: path.resolve(dir) })).plugin),
-  ).description('load a plugin, or upgrade it without losing a call');
-  action(command.command('reload').argument('<id>', 'plugin id'), terminal, async (plugins, id) =>
-    one((await plugins.reloadPlugin({ id })).plugin),
-  ).description('replace the running instance by a new one');
-  action(command.command('unload').argument('<id>', 'plugin id'), terminal, async (plugins, id) => {
+  addLoadCommand(command, terminal);
+  addReloadCommand(command, terminal);
+  pluginAction(command.command('promote').argument('<id>', 'plugin id'), terminal, async (plugins, id) =>
+    onePlugin((await plugins.promotePlugin({ id })).plugin),
+  ).description('give all calls to the canary');
+  addPluginRollbackCommand(command, terminal);
+  pluginAction(command.command('unload').argument('<id>', 'plugin id'), terminal, async (plugins, id) => {
     await plugins.unloadPlugin({ id });
     return undefined;
   }).description('drain and stop a plugin and forget it');
@@ -36,21 +28,34 @@ export function addPluginCommand(program: Command, terminal: Terminal): void {
   command.addHelpText('after', HELP);
 }
 
-/** What all subcommands share: the address, `--json`, the connection, and how the answer is shown. */
-function action(
-  command: Command,
-  terminal: Terminal,
-  run: (plugins: Plugins, argument: string) => Promise<Plugin | readonly Plugin[] | undefined>,
-): Command {
-  for (const option of connectOptions()) command.addOption(option);
-  return command.option('--json', 'print JSON').action(async (...parameters: unknown[]) => {
-    const options = command.opts<PluginOptions>();
-    const argument = typeof parameters[0] === 'string' ? parameters[0] : '';
-    const kernel = await findKernel(command, terminal);
-    const answer = await withService(kernel, PluginService, (plugins) => run(plugins, argument));
-    show(answer, { terminal, id: argument, json: options.json === true });
-  });
+function addLoadCommand(command: Command, terminal: Terminal): void {
+  const load = command
+    .command('load')
+    .argument('<dir>', 'folder that holds plugin.json')
+    .option('--canary <percent>', CANARY, parseCanary);
+  pluginAction(load, terminal, async (plugins, dir) => {
+    const { canary = 0 } = load.opts<CanaryOption>();
+    const answer = await plugins.loadPlugin({ directory: path.resolve(dir), canaryPercent: canary });
+    return onePlugin(answer.plugin);
+  }).description('load a plugin, or upgrade it without losing a call');
 }
+
+function addReloadCommand(command: Command, terminal: Terminal): void {
+  const reload = command
+    .command('reload')
+    .argument('<id>', 'plugin id')
+    .option('--canary <percent>', CANARY, parseCanary);
+  pluginAction(reload, terminal, async (plugins, id) => {
+    const { canary = 0 } = reload.opts<CanaryOption>();
+    return onePlugin((await plugins.reloadPlugin({ id, canaryPercent: canary })).plugin);
+  }).description('replace the running instance by a new one');
+}
+
+interface CanaryOption {
+  readonly canary?: number;
+}
+
+const CANARY = 'share of the calls that the new version gets at first, 1 to 99';
 
 async function listAll(plugins: Plugins): Promise<readonly Plugin[]> {
   const all: Plugin[] = [];
@@ -63,45 +68,14 @@ async function listAll(plugins: Plugins): Promise<readonly Plugin[]> {
   return all;
 }
 
-function one(plugin: Plugin | undefined): Plugin {
-  if (plugin === undefined)
-    throw new Error('The kernel answered without the plugin; its version is another one.');
-  return plugin;
-}
-
-interface ShowOptions {
-  readonly terminal: Terminal;
-  readonly id: string;
-  readonly json: boolean;
-}
-
-function show(answer: Plugin | readonly Plugin[] | undefined, { terminal, id, json }: ShowOptions): void {
-  if (json) {
-    terminal.out(JSON.stringify(jsonOf(answer, id), undefined, 2));
-  } else if (answer === undefined) {
-    terminal.out(`${id} is unloaded.`);
-  } else if (isList(answer)) {
-    terminal.out(pluginTable(answer));
-  } else {
-    const { version, state, isolation, reason } = pluginRow(answer);
-    terminal.out(`${answer.id} ${version} is ${state} (${isolation})${reason === '' ? '' : `: ${reason}`}`);
-  }
-}
-
-function jsonOf(answer: Plugin | readonly Plugin[] | undefined, id: string): unknown {
-  if (answer === undefined) return { id, state: 'REMOVED' };
-  return isList(answer) ? answer.map(pluginRow) : pluginRow(answer);
-}
-
-function isList(answer: Plugin | readonly Plugin[]): answer is readonly Plugin[] {
-  return Array.isArray(answer);
-}
-
 const HELP = `
 Examples:
   lamella plugin list
   lamella plugin list --json --address 127.0.0.1:9001
   lamella plugin load ./my-plugin
   lamella plugin reload data.store
+  lamella plugin reload data.store --canary 10
+  lamella plugin promote data.store
+  lamella plugin rollback data.store
   lamella plugin unload my.plugin
 ${EXIT_HELP}`;

@@ -1,6 +1,10 @@
 import Table from 'cli-table3';
 import { IsolationLevel } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
-import { type Plugin, PluginState } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
+import {
+  type Instance,
+  type Plugin,
+  PluginState,
+} from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
 import { wrap } from './error-text.ts';
 
 /** What `--json` shows of a plugin: stable names, plain values. */
@@ -15,6 +19,19 @@ export interface PluginRow {
   readonly pid: number | null;
   readonly directory: string;
   readonly reason: string;
+  /** Every running copy, newest first. */
+  readonly instances: readonly InstanceRow[];
+}
+
+/** One running copy of a plugin. */
+export interface InstanceRow {
+  readonly number: number;
+  readonly version: string;
+  readonly state: string;
+  /** Share of the calls, in percent. */
+  readonly weight: number;
+  readonly calls: number;
+  readonly pid: number | null;
 }
 
 /** A plugin as a row. */
@@ -32,7 +49,26 @@ export function pluginRow(plugin: Plugin): PluginRow {
     pid: plugin.pid === 0 ? null : plugin.pid,
     directory: plugin.sourceDirectory,
     reason: plugin.reason,
+    instances: plugin.instances.map(instanceRow),
   };
+}
+
+function instanceRow({ number, version, state, weight, inFlight, pid }: Instance): InstanceRow {
+  return {
+    number: Number(number),
+    version,
+    state: nameOf(PluginState, state, 'PLUGIN_STATE_'),
+    weight,
+    calls: inFlight,
+    pid: pid === 0 ? null : pid,
+  };
+}
+
+/** The version in service, or all that share the calls. */
+function versionText({ version, instances }: PluginRow): string {
+  const serving = instances.filter(({ weight }) => weight > 0).toReversed();
+  if (serving.length < 2) return version;
+  return serving.map((instance) => `${instance.version} ${instance.weight}%`).join(', ');
 }
 
 /** A table for a terminal of 80 columns, then the reason of each plugin that has one. */
@@ -45,7 +81,7 @@ export function pluginTable(plugins: readonly Plugin[]): string {
   });
   const rows = plugins.map(pluginRow);
   for (const row of rows) {
-    table.push([row.id, row.version, row.state, row.isolation, row.calls, row.restarts]);
+    table.push([row.id, versionText(row), row.state, row.isolation, row.calls, row.restarts]);
   }
   const reasons = rows
     .filter(({ reason }) => reason !== '')

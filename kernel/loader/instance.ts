@@ -1,5 +1,6 @@
 import type { FetchHandler } from '../../sdk/index.ts';
 import type { Call } from '../call.ts';
+import { isFault } from '../fault.ts';
 import type { Target } from '../target.ts';
 
 /** Isolation levels that this kernel can give. */
@@ -22,41 +23,69 @@ export interface Instance {
   stop(): Promise<void>;
 }
 
-/** Counts the calls of one instance, so that it can be drained. */
+/** How the calls of an instance ended; versions are compared by it. */
+export interface Tally {
+  readonly calls: number;
+  /** Calls that failed by the plugin's fault. */
+  readonly faults: number;
+}
+
+/** How an instance is drained. */
+export interface Drain {
+  /** After this time the calls left are aborted, in milliseconds. */
+  readonly limitMs: number;
+  /** What callers of aborted calls are told. */
+  readonly reason: Error;
+  /** Ends the wait without touching a call: the instance goes back into service. */
+  readonly recalled: AbortSignal;
+}
+
+/** Counts the calls of one instance, so that it can be drained and compared with another. */
 export class InstanceLoad {
-  #running: Set<Call> = new Set();
+  readonly #running: Set<Call> = new Set();
   #idle: (() => void) | undefined;
+  #calls = 0;
+  #faults = 0;
+  /** Told after each call that failed by the plugin's fault. */
+  onFault: (() => void) | undefined;
 
   get inFlight(): number {
     return this.#running.size;
+  }
+
+  get tally(): Tally {
+    return { calls: this.#calls, faults: this.#faults };
   }
 
   enter(call: Call): void {
     this.#running.add(call);
   }
 
-  leave(call: Call): void {
-    this.#running.delete(call);
+  /** The call is over; `failure` is what it failed with. Told twice, it counts once. */
+  leave(call: Call, failure?: unknown): void {
+    if (!this.#running.delete(call)) return;
     if (this.#running.size === 0) this.#idle?.();
+    this.#calls += 1;
+    if (failure === undefined || !isFault(failure)) return;
+    this.#faults += 1;
+    this.onFault?.();
   }
 
   /**
    * Waits until no call runs.
    *
-   * @param limitMs - After this time the calls left are aborted with `reason`, in milliseconds.
    * @returns number of calls that had to be aborted.
    */
-  async drain(limitMs: number, reason: Error): Promise<number> {
-    if (this.#running.size === 0) return 0;
-    const idle = new Promise<void>((resolve) => {
-      this.#idle = resolve;
-    });
+  async drain({ limitMs, reason, recalled }: Drain): Promise<number> {
+    if (this.#running.size === 0 || recalled.aborted) return 0;
     let timer: NodeJS.Timeout | undefined;
-    const limit = new Promise<'late'>((resolve) => {
+    const outcome = await new Promise<'idle' | 'late' | 'recalled'>((resolve) => {
+      this.#idle = () => resolve('idle');
       timer = setTimeout(resolve, limitMs, 'late');
+      recalled.addEventListener('abort', () => resolve('recalled'), { once: true });
     });
-    const outcome = await Promise.race([idle, limit]);
     clearTimeout(timer);
+    this.#idle = undefined;
     if (outcome !== 'late') return 0;
     const left = [...this.#running];
     for (const call of left) call.abort(reason);

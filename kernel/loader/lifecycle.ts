@@ -52,8 +52,11 @@ export class Lifecycle {
       reason: '',
       restarts: 0,
       updatedMs: this.nowMs(),
-      services: [],
-      draining: new Set(),
+      generations: 0,
+      active: undefined,
+      canary: undefined,
+      standby: undefined,
+      leaving: new Set(),
       crashesMs: [],
       pending: Promise.resolve(),
     };

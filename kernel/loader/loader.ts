@@ -1,29 +1,24 @@
 import path from 'node:path';
 import type { DescService } from '@bufbuild/protobuf';
-import type { Logger } from '../../sdk/index.ts';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
-import {
-  PluginAlreadyLoaded,
-  PluginInUse,
-  PluginNotFound,
-  PluginStartFailed,
-  PluginsUnresolved,
-} from '../errors.ts';
-import { resolveGraph } from '../registry/graph.ts';
+import type { Logger } from '../../sdk/index.ts';
+import { PluginInUse, PluginNotFound, PluginStartFailed } from '../errors.ts';
 import { readManifest } from '../registry/manifest.ts';
-import { StatusError } from '../status-error.ts';
-import { Code } from '../../sdk/index.ts';
-import type { Instance } from './instance.ts';
+import { Dependencies, describeFailures, refuse } from './dependencies.ts';
+import { CanaryImpossible, CanaryIncompatible } from './errors.ts';
+import type { Generation } from './generation.ts';
 import type { Started } from './inline.ts';
+import type { Instance } from './instance.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { allDescribed, shippedServices } from './proto/shipped-services.ts';
 import type { PluginRecord } from './record.ts';
 import type { Routes } from './routes.ts';
 import { Slot } from './slot.ts';
 import { Supervisor } from './supervisor.ts';
+import { Swapper, type SwapperParts } from './swapper.ts';
 
 /** What the loader needs of the rest of the kernel. */
-export interface LoaderParts {
+export interface LoaderParts extends SwapperParts {
   readonly log: Logger;
   readonly lifecycle: Lifecycle;
   readonly routes: Routes;
@@ -32,24 +27,35 @@ export interface LoaderParts {
   readonly kernelVersion: string;
 }
 
+/** How a version is put into service. */
+export interface LoadOptions {
+  /** Share of the calls that it gets at first, in percent; 0 means all of them at once. */
+  readonly canaryPercent?: number;
+}
+
 /** Longest wait of a call for a plugin that is not ready, in milliseconds. */
 const PARKED_MS = 10_000;
 
 /** Calls that may wait for a plugin when its manifest does not say, enough for one burst of clients. */
 const PARKED_CALLS = 1_024;
 
-/** Time that running calls get when their instance is replaced, in milliseconds. */
-const DRAIN_MS = 30_000;
-
 /** Loads, replaces, restarts and unloads plugins. */
 export class Loader {
   readonly #parts: LoaderParts;
   readonly #records: Map<string, PluginRecord> = new Map();
+  readonly #dependencies: Dependencies;
+  readonly #swapper: Swapper;
   readonly #supervisor: Supervisor;
 
   constructor(parts: LoaderParts) {
     this.#parts = parts;
-    this.#supervisor = new Supervisor(parts.lifecycle, (record) => this.#restart(record));
+    this.#dependencies = new Dependencies(() => this.records, parts.kernelVersion);
+    this.#swapper = new Swapper(parts);
+    this.#supervisor = new Supervisor({
+      lifecycle: parts.lifecycle,
+      lost: (record, generation, how) => this.#swapper.lost(record, generation, how),
+      restart: (record) => this.#restart(record),
+    });
   }
 
   get records(): PluginRecord[] {
@@ -76,22 +82,27 @@ export class Loader {
     const manifests = read.flatMap((result, index) =>
       result.status === 'fulfilled' ? [{ manifest: result.value, directory: directories[index] ?? '' }] : [],
     );
-    problems.push(...this.#unresolved(manifests.map(({ manifest }) => manifest)));
-    if (problems.length > 0) throw new PluginsUnresolved({ failures: list(problems) });
+    const failures = this.#dependencies.failures(manifests.map(({ manifest }) => manifest));
+    refuse([...problems, ...describeFailures(failures)]);
     const records = manifests.map(({ manifest, directory }) => this.#add(manifest, directory));
     await Promise.allSettled(records.map((record) => this.#exclusively(record, () => this.#begin(record))));
   }
 
-  /** Loads one plugin. Nothing is left of it when it does not start. */
-  async load(directory: string): Promise<PluginRecord> {
+  /**
+   * Loads one plugin, or upgrades it to what the folder holds when it is loaded already. Nothing is left of a new one
+   * that does not start; of a loaded one the version in service stays.
+   */
+  async load(directory: string, options: LoadOptions = {}): Promise<PluginRecord> {
     const absolute = path.resolve(directory);
     const manifest = await readManifest(absolute);
     const known = this.#records.get(manifest.id);
     if (known !== undefined) {
-      throw new PluginAlreadyLoaded({ plugin: manifest.id, directory: known.directory });
+      await this.#exclusively(known, () => this.#replace(known, absolute, options));
+      return known;
     }
-    const problems = this.#unresolved([manifest]);
-    if (problems.length > 0) throw new PluginsUnresolved({ failures: list(problems) });
+    if (isCanary(options))
+      throw new CanaryImpossible({ plugin: manifest.id, why: 'nothing is in service yet' });
+    refuse(describeFailures(this.#dependencies.failures([manifest])));
     const record = this.#add(manifest, absolute);
     try {
       await this.#exclusively(record, () => this.#begin(record));
@@ -103,16 +114,30 @@ export class Loader {
   }
 
   /** Replaces a plugin by what its folder holds now. When that does not start, the old instance stays in service. */
-  async reload(id: string): Promise<PluginRecord> {
+  async reload(id: string, options: LoadOptions = {}): Promise<PluginRecord> {
     const record = this.record(id);
-    await this.#exclusively(record, () => this.#replace(record));
+    await this.#exclusively(record, () => this.#replace(record, record.directory, options));
+    return record;
+  }
+
+  /** Gives all calls to the version on trial. @throws NOTHING_TO_PROMOTE */
+  promote(id: string): PluginRecord {
+    const record = this.record(id);
+    this.#swapper.promote(record);
+    return record;
+  }
+
+  /** Takes the newest version out of service again, at once. @throws NOTHING_TO_ROLL_BACK */
+  rollBack(id: string): PluginRecord {
+    const record = this.record(id);
+    this.#swapper.rollBack(record);
     return record;
   }
 
   /** @throws PLUGIN_IN_USE names the plugins that require what this one provides. */
   async unload(id: string): Promise<void> {
     const record = this.record(id);
-    const dependants = this.#dependants(record);
+    const dependants = this.#dependencies.dependants(record);
     if (dependants.length > 0) {
       throw new PluginInUse({ plugin: id, dependants: dependants.join(', ') });
     }
@@ -128,12 +153,6 @@ export class Loader {
     for (const record of this.records.toReversed()) {
       await this.#exclusively(record, () => this.#end(record));
     }
-  }
-
-  #unresolved(manifests: readonly Manifest[]): string[] {
-    const active = this.records.map((record) => record.manifest);
-    const { failures } = resolveGraph(manifests, active, this.#parts.kernelVersion);
-    return failures.map(({ pluginId, message, repair }) => `${pluginId}: ${message} ${repair}`);
   }
 
   #add(manifest: Manifest, directory: string): PluginRecord {
@@ -156,34 +175,51 @@ export class Loader {
   }
 
   async #begin(record: PluginRecord): Promise<void> {
-    const { lifecycle, routes } = this.#parts;
+    const { lifecycle } = this.#parts;
     lifecycle.move(record, 'start');
     try {
-      record.services = await shippedServices(record.manifest, record.directory);
-      // Their methods are known before the process runs, so that calls wait for it instead of being refused.
-      routes.open(record);
-      const started = await this.#start(record.manifest, record.directory, record.services);
-      this.#install(record, started);
+      const generation = await this.#launch(record, record);
+      this.#swapper.upgrade(record, generation);
+      this.#supervisor.watch(record, generation);
     } catch (error) {
       lifecycle.move(record, 'fail', (error as Error).message);
       throw error;
     }
   }
 
-  async #replace(record: PluginRecord): Promise<void> {
+  async #launch(
+    record: PluginRecord,
+    { manifest, directory }: Pick<Generation, 'manifest' | 'directory'>,
+  ): Promise<Generation> {
+    const { routes, start, lifecycle } = this.#parts;
+    const shipped = await shippedServices(manifest, directory);
+    // Their methods are known before the code runs, so that calls wait for it instead of being refused.
+    if (record.active === undefined) routes.open(record, shipped);
+    const { instance, services } = await start(manifest, directory);
+    const described = await describedOrStopped(instance, () => allDescribed(manifest, shipped, services));
+    record.generations += 1;
+    return {
+      number: record.generations,
+      manifest,
+      directory,
+      instance,
+      services: described,
+      startedMs: lifecycle.nowMs(),
+      retirement: undefined,
+    };
+  }
+
+  async #replace(record: PluginRecord, directory: string, options: LoadOptions): Promise<void> {
     const { lifecycle, log } = this.#parts;
     try {
-      const manifest = await readManifest(record.directory);
-      if (manifest.id !== record.id) {
-        throw new PluginStartFailed({
-          plugin: record.id,
-          cause: `its plugin.json now says id '${manifest.id}'; unload '${record.id}' and load the folder anew.`,
-        });
-      }
-      const shipped = await shippedServices(manifest, record.directory);
-      const started = await this.#start(manifest, record.directory, shipped);
-      record.manifest = manifest;
-      this.#install(record, started);
+      const manifest = await readManifest(directory);
+      this.#checkUpgrade(record, manifest, options);
+      const generation = await this.#launch(record, { manifest, directory });
+      // People have seen what was wrong and tried again.
+      record.crashesMs = [];
+      if (isCanary(options)) this.#swapper.tryOut(record, generation, options.canaryPercent);
+      else this.#swapper.upgrade(record, generation);
+      this.#supervisor.watch(record, generation);
     } catch (error) {
       // The old instance, if any, stays in service; people must still see why nothing changed.
       lifecycle.note(record, `reload failed: ${(error as Error).message}`);
@@ -192,76 +228,42 @@ export class Loader {
     }
   }
 
-  /** Starts an instance and makes sure that all it provides can be called. */
-  async #start(manifest: Manifest, directory: string, shipped: readonly DescService[]): Promise<Started> {
-    const started = await this.#parts.start(manifest, directory);
-    try {
-      return { ...started, services: allDescribed(manifest, shipped, started.services) };
-    } catch (error) {
-      await started.instance.stop();
-      throw error;
+  #checkUpgrade(record: PluginRecord, next: Manifest, options: LoadOptions): void {
+    const { id, active } = record;
+    if (next.id !== id) {
+      throw new PluginStartFailed({
+        plugin: id,
+        cause: `its plugin.json now says id '${next.id}'; unload '${id}' and load the folder anew.`,
+      });
     }
-  }
-
-  #install(record: PluginRecord, started: Started): void {
-    const { lifecycle, routes } = this.#parts;
-    record.services = started.services;
-    routes.open(record);
-    const previous = record.slot.swap(started.instance);
-    lifecycle.move(record, 'activate');
-    this.#supervisor.watch(record, started.instance);
-    if (previous !== undefined) this.#retire(record, previous);
-  }
-
-  /** Lets an instance finish its calls, then stops it; nobody waits for that. */
-  #retire(record: PluginRecord, instance: Instance): void {
-    record.draining.add(instance);
-    void this.#drainAndStop(record, instance);
-  }
-
-  async #drainAndStop(record: PluginRecord, instance: Instance): Promise<void> {
-    const aborted = await instance.load.drain(
-      DRAIN_MS,
-      new StatusError({
-        code: Code.UNAVAILABLE,
-        message: `Plugin '${record.id}' was replaced and this call did not end within ${DRAIN_MS / 1_000} s; retry.`,
-      }),
+    refuse(describeFailures(this.#dependencies.upgradeFailures(record, next)));
+    if (!isCanary(options)) return;
+    if (active === undefined) throw new CanaryImpossible({ plugin: id, why: 'nothing is in service' });
+    const missing = active.manifest.provides.filter(
+      ({ service, extension }) =>
+        !next.provides.some((other) => other.service === service && other.extension === extension),
     );
-    if (aborted > 0)
-      this.#parts.log.warn('calls were aborted after the drain time', { plugin: record.id, aborted });
-    await instance.stop();
-    record.draining.delete(instance);
+    if (missing.length > 0) {
+      throw new CanaryIncompatible({
+        plugin: id,
+        services: missing.map(({ service }) => service).join(', '),
+      });
+    }
   }
 
   async #end(record: PluginRecord): Promise<void> {
     const { lifecycle } = this.#parts;
-    const instance = record.slot.swap(undefined);
-    if (instance === undefined) {
-      lifecycle.move(record, 'stop');
-      return;
-    }
-    lifecycle.move(record, 'drain');
-    record.draining.add(instance);
-    await this.#drainAndStop(record, instance);
+    if (record.active !== undefined) lifecycle.move(record, 'drain');
+    await this.#swapper.end(record);
     lifecycle.move(record, 'stop');
   }
 
   /** Called by the supervisor after a crash and its pause. */
   async #restart(record: PluginRecord): Promise<void> {
     await this.#exclusively(record, async () => {
-      if (this.#records.get(record.id) !== record || record.slot.instance !== undefined) return;
+      if (this.#records.get(record.id) !== record || record.active !== undefined) return;
       await this.#begin(record);
     });
-  }
-
-  #dependants(record: PluginRecord): string[] {
-    const provided = new Set(record.manifest.provides.map(({ service }) => service));
-    return this.records
-      .filter((other) => other !== record)
-      .filter(({ manifest }) =>
-        manifest.requires.some(({ service, optional }) => !optional && provided.has(service)),
-      )
-      .map(({ id }) => id);
   }
 
   async #exclusively<Result>(record: PluginRecord, work: () => Promise<Result>): Promise<Result> {
@@ -271,6 +273,19 @@ export class Loader {
   }
 }
 
-function list(problems: readonly string[]): string {
-  return problems.map((problem) => `  - ${problem}`).join('\n');
+async function describedOrStopped(
+  instance: Instance,
+  describe: () => readonly DescService[],
+): Promise<readonly DescService[]> {
+  try {
+    return describe();
+  } catch (error) {
+    await instance.stop();
+    throw error;
+  }
+}
+
+function isCanary(options: LoadOptions): options is { readonly canaryPercent: number } {
+  const { canaryPercent = 0 } = options;
+  return canaryPercent > 0 && canaryPercent < 100;
 }

@@ -1,5 +1,6 @@
 import type { DescMethod, DescService } from '@bufbuild/protobuf';
 import type { FetchHandler } from '../../sdk/index.ts';
+import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { Call } from '../call.ts';
 import type { Router } from '../router.ts';
 import { methodPath } from '../target.ts';
@@ -14,6 +15,11 @@ export interface Exposure {
   mount(prefix: string, handler: FetchHandler, owner: string): () => void;
 }
 
+interface Mount {
+  readonly prefix: string;
+  readonly unmount: () => void;
+}
+
 /**
  * Keeps router, gRPC paths and HTTP prefixes in step with what plugins provide.
  *
@@ -23,7 +29,9 @@ export class Routes {
   readonly #router: Router;
   readonly #exposure: Exposure;
   readonly #descriptors: Map<string, DescService> = new Map();
-  readonly #mounts: Map<string, () => void> = new Map();
+  readonly #mounts: Map<string, Mount> = new Map();
+  /** What each plugin is routed by; a new version may provide something else. */
+  readonly #routed: Map<string, Manifest> = new Map();
 
   constructor(router: Router, exposure: Exposure) {
     this.#router = router;
@@ -37,17 +45,18 @@ export class Routes {
 
   /** A plugin is known: calls to its services wait for it from now on. */
   announce(record: PluginRecord): void {
-    this.#route(record);
-    const prefix = record.manifest.capabilities?.httpPrefix ?? '';
-    if (prefix !== '')
-      this.#mounts.set(record.id, this.#exposure.mount(prefix, httpHandler(record), record.id));
+    const { id, manifest, slot } = record;
+    const previous = this.#routed.get(id);
+    this.#routed.set(id, manifest);
+    for (const { service, extension } of manifest.provides) this.#router.add(service, extension, slot);
+    this.#mount(record, prefixOf(manifest));
+    if (previous !== undefined) this.#drop(record, previous, manifest);
   }
 
-  /** A plugin has an instance whose descriptors are known: its methods can be called from outside. */
-  open(record: PluginRecord): void {
-    // A new version may provide more than the one before it.
-    this.#route(record);
-    for (const service of record.services) this.describe(service);
+  /** A version of a plugin is in service: exactly what it provides can be called from outside. */
+  open(record: PluginRecord, services: readonly DescService[]): void {
+    this.announce(record);
+    for (const service of services) this.describe(service);
   }
 
   /** Makes the methods of a service callable and visible to reflection. */
@@ -56,19 +65,31 @@ export class Routes {
     for (const method of service.methods) this.#exposure.expose(methodPath(method), method.methodKind);
   }
 
-  #route(record: PluginRecord): void {
-    for (const { service, extension } of record.manifest.provides) {
-      this.#router.add(service, extension, record.slot);
+  withdraw(record: PluginRecord): void {
+    const routed = this.#routed.get(record.id);
+    this.#routed.delete(record.id);
+    if (routed !== undefined) this.#drop(record, routed);
+    this.#mount(record, '');
+  }
+
+  /** Takes out what one version provides and the next does not. */
+  #drop(record: PluginRecord, previous: Manifest, next?: Manifest): void {
+    const kept = new Set(next?.provides.map(provisionKey));
+    for (const provision of previous.provides) {
+      if (kept.has(provisionKey(provision))) continue;
+      const isLast = this.#router.remove(provision.service, provision.extension, record.slot);
+      if (isLast) this.#close(provision.service);
     }
   }
 
-  withdraw(record: PluginRecord): void {
-    for (const { service, extension } of record.manifest.provides) {
-      const isLast = this.#router.remove(service, extension, record.slot);
-      if (isLast) this.#close(service);
-    }
-    this.#mounts.get(record.id)?.();
+  #mount(record: PluginRecord, prefix: string): void {
+    const mounted = this.#mounts.get(record.id);
+    if (mounted?.prefix === prefix) return;
+    mounted?.unmount();
     this.#mounts.delete(record.id);
+    if (prefix === '') return;
+    const unmount = this.#exposure.mount(prefix, httpHandler(record), record.id);
+    this.#mounts.set(record.id, { prefix, unmount });
   }
 
   #close(service: string): void {
@@ -77,6 +98,14 @@ export class Routes {
     }
     this.#descriptors.delete(service);
   }
+}
+
+function prefixOf({ capabilities }: Manifest): string {
+  return capabilities?.httpPrefix ?? '';
+}
+
+function provisionKey({ service, extension }: Manifest['provides'][number]): string {
+  return `${service} ${extension}`;
 }
 
 function httpHandler(record: PluginRecord): FetchHandler {
@@ -94,10 +123,14 @@ function httpHandler(record: PluginRecord): FetchHandler {
       );
     }
     instance.load.enter(call);
+    let failure: unknown;
     try {
       return await instance.http(request, context);
+    } catch (error) {
+      failure = error;
+      throw error;
     } finally {
-      instance.load.leave(call);
+      instance.load.leave(call, failure);
     }
   };
 }

@@ -30,6 +30,13 @@ interface Waiter {
 /** Delay suggested to callers that are refused because a plugin is not ready, in milliseconds. */
 const PUSHBACK_MS = 250;
 
+/** A second instance that gets a share of the calls. */
+export interface Canary {
+  readonly instance: Instance;
+  /** Share of the calls, 1 to 99. */
+  readonly percent: number;
+}
+
 /**
  * The place of one plugin in the kernel: routes point here, and what stands here changes under them. Swapping the
  * instance is one assignment; calls that come while the place is empty are parked.
@@ -38,6 +45,8 @@ export class Slot {
   readonly pluginId: string;
   readonly #limits: SlotLimits;
   #instance: Instance | undefined;
+  /** Gets its share of the calls before the instance gets the rest. */
+  canary: Canary | undefined;
   #condition: SlotCondition = { state: 'DISCOVERED', reason: '', mayBecomeReady: true };
   readonly #waiting: Set<Waiter> = new Set();
 
@@ -80,7 +89,9 @@ export class Slot {
    * @throws PLUGIN_NOT_READY, PARKING_FULL, TOO_MANY_CALLS
    */
   acquire(call: Call): Instance | Promise<Instance> {
-    const instance = this.#instance;
+    const { canary } = this;
+    const isCanary = canary !== undefined && Math.random() * 100 < canary.percent;
+    const instance = isCanary ? canary.instance : this.#instance;
     if (instance === undefined) return this.#park(call);
     const { concurrency } = this.#limits;
     if (concurrency > 0 && instance.load.inFlight >= concurrency) {

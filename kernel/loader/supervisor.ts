@@ -1,23 +1,33 @@
-import { backoffMs, isGivenUp } from '../registry/backoff.ts';
-import type { Instance } from './instance.ts';
+import { backoffMs, isGivenUp, recentCrashes } from '../registry/backoff.ts';
+import type { Generation } from './generation.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { PluginRecord } from './record.ts';
 
+/** Input of {@link Supervisor}. */
+export interface SupervisorParts {
+  readonly lifecycle: Lifecycle;
+  /** Takes a generation that ended out of service. @returns whether something else serves in its place. */
+  readonly lost: (record: PluginRecord, generation: Generation, how: string) => boolean;
+  readonly restart: (record: PluginRecord) => Promise<void>;
+}
+
 /** Restarts instances that end by themselves: after a growing pause, and not for ever. */
 export class Supervisor {
-  readonly #lifecycle: Lifecycle;
-  readonly #restart: (record: PluginRecord) => Promise<void>;
+  readonly #parts: SupervisorParts;
   readonly #timers: Set<NodeJS.Timeout> = new Set();
   #isStopped = false;
 
-  constructor(lifecycle: Lifecycle, restart: (record: PluginRecord) => Promise<void>) {
-    this.#lifecycle = lifecycle;
-    this.#restart = restart;
+  constructor(parts: SupervisorParts) {
+    this.#parts = parts;
   }
 
   /** Watches an instance until it crashes or is stopped. */
-  watch(record: PluginRecord, instance: Instance): void {
-    void instance.crashed.then((how) => this.#onCrash(record, instance, how));
+  watch(record: PluginRecord, generation: Generation): void {
+    void generation.instance.crashed.then((how) => {
+      if (this.#isStopped || this.#parts.lost(record, generation, how)) return;
+      const level = generation.instance.isolation.toLowerCase();
+      this.#schedule(record, `its ${level} ended: ${how}`);
+    });
   }
 
   /** Nothing is restarted any more. */
@@ -27,27 +37,22 @@ export class Supervisor {
     this.#timers.clear();
   }
 
-  #onCrash(record: PluginRecord, instance: Instance, how: string): void {
-    // An instance that no longer serves has nothing to come back for.
-    if (this.#isStopped || record.slot.instance !== instance) return;
-    record.slot.swap(undefined);
-    this.#schedule(record, `its ${instance.isolation.toLowerCase()} ended: ${how}`);
-  }
-
   #schedule(record: PluginRecord, reason: string): void {
-    const nowMs = this.#lifecycle.nowMs();
-    record.crashesMs.push(nowMs);
+    const { lifecycle, restart } = this.#parts;
+    const nowMs = lifecycle.nowMs();
+    record.crashesMs = recentCrashes([...record.crashesMs, nowMs], nowMs);
     if (isGivenUp(record.crashesMs, nowMs)) {
-      this.#lifecycle.move(record, 'give-up', `${reason}; it crashed too often and is not restarted`);
+      lifecycle.move(record, 'give-up', `${reason}; it crashed too often and is not restarted`);
       return;
     }
     const pauseMs = backoffMs(record.crashesMs, nowMs);
-    this.#lifecycle.move(record, 'crash', reason);
+    lifecycle.move(record, 'crash', reason);
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       record.restarts += 1;
-      this.#restart(record).catch((error: unknown) => {
-        if (!this.#isStopped) this.#schedule(record, (error as Error).message);
+      restart(record).catch((error: unknown) => {
+        // Somebody may have loaded another version meanwhile.
+        if (!this.#isStopped && record.active === undefined) this.#schedule(record, (error as Error).message);
       });
     }, pauseMs);
     this.#timers.add(timer);

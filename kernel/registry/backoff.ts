@@ -38,7 +38,12 @@ export function backoffMs(
   return pauseMs * (1 - JITTER * random());
 }
 
+/** Crashes that still count; older ones change neither the pause nor whether a plugin is given up. */
+export function recentCrashes(crashesMs: readonly number[], nowMs: number): number[] {
+  return crashesMs.filter((crashMs) => nowMs - crashMs <= GIVE_UP_WINDOW_MS);
+}
+
 /** Tells whether a plugin crashed so often that restarting it is no use. */
 export function isGivenUp(crashesMs: readonly number[], nowMs: number): boolean {
-  return crashesMs.filter((crashMs) => nowMs - crashMs <= GIVE_UP_WINDOW_MS).length >= GIVE_UP_CRASHES;
+  return recentCrashes(crashesMs, nowMs).length >= GIVE_UP_CRASHES;
 }

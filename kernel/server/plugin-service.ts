@@ -1,18 +1,10 @@
-import { timestampFromMs } from '@bufbuild/protobuf/wkt';
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import { IsolationLevel } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
-import {
-  type PluginSchema,
-  type PluginService,
-  PluginState as WireState,
-} from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
+import type { PluginService } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
 import { pageOf, type ServiceImplementation } from '../../sdk/index.ts';
 import { KernelMethodMissing } from '../errors.ts';
-import type { Instance } from '../loader/instance.ts';
 import type { Lifecycle } from '../loader/lifecycle.ts';
 import type { Loader } from '../loader/loader.ts';
 import type { PluginRecord } from '../loader/record.ts';
-import type { PluginState } from '../registry/state.ts';
+import { pluginToProto, stateToProto } from './plugin-message.ts';
 
 /** What PluginService works on. */
 export interface PluginServiceParts {
@@ -35,12 +27,16 @@ export function createPluginService(parts: PluginServiceParts): ServiceImplement
       const record = loader.record(id);
       return { plugin: pluginToProto(record), manifest: record.manifest };
     },
-    loadPlugin: async ({ directory }) => {
-      const record = await loader.load(directory);
+    loadPlugin: async ({ directory, canaryPercent }) => {
+      const record = await loader.load(directory, { canaryPercent });
       await parts.remember(record);
       return { plugin: pluginToProto(record) };
     },
-    reloadPlugin: async ({ id }) => ({ plugin: pluginToProto(await loader.reload(id)) }),
+    reloadPlugin: async ({ id, canaryPercent }) => ({
+      plugin: pluginToProto(await loader.reload(id, { canaryPercent })),
+    }),
+    rollbackPlugin: ({ id }) => ({ plugin: pluginToProto(loader.rollBack(id)) }),
+    promotePlugin: ({ id }) => ({ plugin: pluginToProto(loader.promote(id)) }),
     unloadPlugin: async ({ id }) => {
       await loader.unload(id);
       await parts.forget(id);
@@ -49,58 +45,11 @@ export function createPluginService(parts: PluginServiceParts): ServiceImplement
     async *watchPlugins({ ids }, { signal }) {
       for await (const { record, previous } of lifecycle.watch(signal)) {
         if (ids.length > 0 && !ids.includes(record.id)) continue;
-        yield { plugin: pluginToProto(record), previousState: WIRE_STATES[previous] };
+        yield { plugin: pluginToProto(record), previousState: stateToProto(previous) };
       }
-    },
-    rollbackPlugin: () => {
-      throw new KernelMethodMissing({ method: 'RollbackPlugin' });
     },
     tailLogs: () => {
       throw new KernelMethodMissing({ method: 'TailLogs' });
     },
   };
 }
-
-function pluginToProto(record: PluginRecord): MessageInitShape<typeof PluginSchema> {
-  const { id, manifest, slot } = record;
-  return {
-    id,
-    version: manifest.version,
-    isolation: manifest.isolation?.preferred ?? IsolationLevel.ISOLATION_LEVEL_UNSPECIFIED,
-    ...(slot.instance === undefined ? {} : instanceToProto(slot.instance)),
-    state: WIRE_STATES[record.state],
-    reason: record.reason,
-    provides: manifest.provides,
-    sourceDirectory: record.directory,
-    restarts: record.restarts,
-    updateTime: timestampFromMs(record.updatedMs),
-    parked: slot.parkedCount,
-  };
-}
-
-/** What runs says more than what was announced: the operator may have chosen another level. */
-function instanceToProto(instance: Instance): MessageInitShape<typeof PluginSchema> {
-  return {
-    version: instance.version,
-    isolation: IsolationLevel[instance.isolation],
-    pid: instance.pid ?? 0,
-    inFlight: instance.load.inFlight,
-    digest: instance.digest,
-  };
-}
-
-const WIRE_STATES: Readonly<Record<PluginState, WireState>> = {
-  DISCOVERED: WireState.DISCOVERED,
-  VERIFIED: WireState.VERIFIED,
-  RESOLVED: WireState.RESOLVED,
-  STARTING: WireState.STARTING,
-  STANDBY: WireState.STANDBY,
-  ACTIVE: WireState.ACTIVE,
-  DRAINING: WireState.DRAINING,
-  STOPPED: WireState.STOPPED,
-  REMOVED: WireState.REMOVED,
-  FAILED: WireState.FAILED,
-  DEGRADED: WireState.DEGRADED,
-  BACKOFF: WireState.BACKOFF,
-  QUARANTINED: WireState.QUARANTINED,
-};

@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { create } from '@bufbuild/protobuf';
 import { pluginRow, pluginTable } from '../../kernel/cli/plugin-table.ts';
 import { IsolationLevel } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
-import { PluginSchema, PluginState } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
+import {
+  InstanceSchema,
+  PluginSchema,
+  PluginState,
+} from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
 
 const store = create(PluginSchema, {
   id: 'data.store',
@@ -31,6 +35,23 @@ describe('plugins on the command line', () => {
       pid: null,
       directory: '/plugins/data/store',
       reason: 'Exited with code 1; the next start is in 500 ms.',
+      instances: [],
+    });
+  });
+
+  it('show which versions share the calls', () => {
+    const instances = [
+      create(InstanceSchema, { number: 2n, version: '0.2.0', state: PluginState.ACTIVE, weight: 10 }),
+      create(InstanceSchema, { number: 1n, version: '0.1.0', state: PluginState.ACTIVE, weight: 90, pid: 7 }),
+    ];
+    assert.match(pluginTable([{ ...store, instances }]), /0\.1\.0 90%, 0\.2\.0 10% +BACKOFF/);
+    assert.deepEqual(pluginRow({ ...store, instances }).instances[1], {
+      number: 1,
+      version: '0.1.0',
+      state: 'ACTIVE',
+      weight: 90,
+      calls: 0,
+      pid: 7,
     });
   });
 

@@ -14,7 +14,10 @@ export interface EchoPlugin {
   setManifest(changes: Readonly<Record<string, unknown>>): Promise<void>;
   /** Runs `test/support/plugins/contract/plugin.ts` instead of the example. */
   useContractPlugin(): Promise<void>;
+  /** Changes service.ts. */
   replaceCode(from: string, to: string): Promise<void>;
+  /** Changes plugin.ts. */
+  replacePlugin(from: string, to: string): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -32,13 +35,16 @@ export async function copyEcho(): Promise<EchoPlugin> {
     setVersion: (version) =>
       edit('plugin.json', (text) => text.replace(/"version": "[^"]+"/, `"version": "${version}"`)),
     setManifest: (changes) =>
-      edit('plugin.json', (text) => JSON.stringify({ ...(JSON.parse(text) as object), ...changes })),
+      edit('plugin.json', (text) =>
+        JSON.stringify({ ...(JSON.parse(text) as object), ...changes }, undefined, 2),
+      ),
     useContractPlugin: async () => {
       const source = path.join(ROOT, 'test/support/plugins/contract/plugin.ts');
       const text = await readFile(source, 'utf8');
       await writeFile(path.join(directory, 'plugin.ts'), text.replace('../../../../examples/echo/', './'));
     },
     replaceCode: (from, to) => edit('service.ts', (text) => text.replace(from, to)),
+    replacePlugin: (from, to) => edit('plugin.ts', (text) => text.replace(from, to)),
     remove: () => rm(parent, { recursive: true, force: true }),
   };
 }

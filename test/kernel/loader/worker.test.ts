@@ -47,7 +47,8 @@ describe('a plugin in a worker', function () {
     });
     kernel = await startTestKernel({
       plugins: [plugin.directory, neighbour.directory],
-      config: { plugins: { [ID]: { secrets: { password: 'CONTRACT_PASSWORD' } } } },
+      // A version from an earlier test would take over from one that crashes.
+      config: { rollbackWindowMs: 0, plugins: { [ID]: { secrets: { password: 'CONTRACT_PASSWORD' } } } },
       environment: { ...process.env, CONTRACT_PASSWORD: 'open sesame' },
     });
     client = kernel.call(EchoService);

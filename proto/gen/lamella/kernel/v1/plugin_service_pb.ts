@@ -14,7 +14,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file lamella/kernel/v1/plugin_service.proto.
  */
 export const file_lamella_kernel_v1_plugin_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZsYW1lbGxhL2tlcm5lbC92MS9wbHVnaW5fc2VydmljZS5wcm90bxIRbGFtZWxsYS5rZXJuZWwudjEilwMKBlBsdWdpbhIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEi0KBXN0YXRlGAMgASgOMh4ubGFtZWxsYS5rZXJuZWwudjEuUGx1Z2luU3RhdGUSDgoGcmVhc29uGAQgASgJEjQKCWlzb2xhdGlvbhgFIAEoDjIhLmxhbWVsbGEua2VybmVsLnYxLklzb2xhdGlvbkxldmVsEi4KCHByb3ZpZGVzGAYgAygLMhwubGFtZWxsYS5rZXJuZWwudjEuUHJvdmlzaW9uEhgKEHNvdXJjZV9kaXJlY3RvcnkYByABKAkSEAoIcmVzdGFydHMYCCABKA0SCwoDcGlkGAkgASgNEhEKCWluX2ZsaWdodBgKIAEoDRIvCgt1cGRhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoJaW5zdGFuY2VzGAwgAygLMhsubGFtZWxsYS5rZXJuZWwudjEuSW5zdGFuY2USDgoGZGlnZXN0GA0gASgJEg4KBnBhcmtlZBgOIAEoDSKAAgoISW5zdGFuY2USDgoGbnVtYmVyGAEgASgEEg8KB3ZlcnNpb24YAiABKAkSLQoFc3RhdGUYAyABKA4yHi5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW5TdGF0ZRIOCgZyZWFzb24YBCABKAkSNAoJaXNvbGF0aW9uGAUgASgOMiEubGFtZWxsYS5rZXJuZWwudjEuSXNvbGF0aW9uTGV2ZWwSCwoDcGlkGAYgASgNEhEKCWluX2ZsaWdodBgHIAEoDRIOCgZ3ZWlnaHQYCCABKA0SLgoKc3RhcnRfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiOwoSTGlzdFBsdWdpbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIloKE0xpc3RQbHVnaW5zUmVzcG9uc2USKgoHcGx1Z2lucxgBIAMoCzIZLmxhbWVsbGEua2VybmVsLnYxLlBsdWdpbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiHgoQR2V0UGx1Z2luUmVxdWVzdBIKCgJpZBgBIAEoCSKWAQoRR2V0UGx1Z2luUmVzcG9uc2USKQoGcGx1Z2luGAEgASgLMhkubGFtZWxsYS5rZXJuZWwudjEuUGx1Z2luEi0KCG1hbmlmZXN0GAIgASgLMhsubGFtZWxsYS5rZXJuZWwudjEuTWFuaWZlc3QSJwoGY29uZmlnGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCKcAQoRTG9hZFBsdWdpblJlcXVlc3QSEQoJZGlyZWN0b3J5GAEgASgJEicKBmNvbmZpZxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSNAoJaXNvbGF0aW9uGAMgASgOMiEubGFtZWxsYS5rZXJuZWwudjEuSXNvbGF0aW9uTGV2ZWwSFQoNdmFsaWRhdGVfb25seRgEIAEoCCI/ChJMb2FkUGx1Z2luUmVzcG9uc2USKQoGcGx1Z2luGAEgASgLMhkubGFtZWxsYS5rZXJuZWwudjEuUGx1Z2luImIKE1JlbG9hZFBsdWdpblJlcXVlc3QSCgoCaWQYASABKAkSJwoGY29uZmlnGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIWCg5jYW5hcnlfcGVyY2VudBgDIAEoDSJBChRSZWxvYWRQbHVnaW5SZXNwb25zZRIpCgZwbHVnaW4YASABKAsyGS5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW4iIwoVUm9sbGJhY2tQbHVnaW5SZXF1ZXN0EgoKAmlkGAEgASgJIkMKFlJvbGxiYWNrUGx1Z2luUmVzcG9uc2USKQoGcGx1Z2luGAEgASgLMhkubGFtZWxsYS5rZXJuZWwudjEuUGx1Z2luIjAKE1VubG9hZFBsdWdpblJlcXVlc3QSCgoCaWQYASABKAkSDQoFZm9yY2UYAiABKAgiFgoUVW5sb2FkUGx1Z2luUmVzcG9uc2UiIgoTV2F0Y2hQbHVnaW5zUmVxdWVzdBILCgNpZHMYASADKAkieQoUV2F0Y2hQbHVnaW5zUmVzcG9uc2USKQoGcGx1Z2luGAEgASgLMhkubGFtZWxsYS5rZXJuZWwudjEuUGx1Z2luEjYKDnByZXZpb3VzX3N0YXRlGAIgASgOMh4ubGFtZWxsYS5rZXJuZWwudjEuUGx1Z2luU3RhdGUiPQoPVGFpbExvZ3NSZXF1ZXN0EgsKA2lkcxgBIAMoCRINCgVsaW5lcxgCIAEoDRIOCgZmb2xsb3cYAyABKAgiPgoQVGFpbExvZ3NSZXNwb25zZRIqCgVlbnRyeRgBIAEoCzIbLmxhbWVsbGEua2VybmVsLnYxLkxvZ0VudHJ5Iq0BCghMb2dFbnRyeRIRCglwbHVnaW5faWQYASABKAkSKgoFbGV2ZWwYAiABKA4yGy5sYW1lbGxhLmtlcm5lbC52MS5Mb2dMZXZlbBIPCgdtZXNzYWdlGAMgASgJEicKBmZpZWxkcxgEIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSKAoEdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqhwMKC1BsdWdpblN0YXRlEhwKGFBMVUdJTl9TVEFURV9VTlNQRUNJRklFRBAAEhsKF1BMVUdJTl9TVEFURV9ESVNDT1ZFUkVEEAESGQoVUExVR0lOX1NUQVRFX1ZFUklGSUVEEAISGQoVUExVR0lOX1NUQVRFX1JFU09MVkVEEAMSGQoVUExVR0lOX1NUQVRFX1NUQVJUSU5HEAQSGAoUUExVR0lOX1NUQVRFX1NUQU5EQlkQBRIXChNQTFVHSU5fU1RBVEVfQUNUSVZFEAYSGQoVUExVR0lOX1NUQVRFX0RSQUlOSU5HEAcSGAoUUExVR0lOX1NUQVRFX1NUT1BQRUQQCBIYChRQTFVHSU5fU1RBVEVfUkVNT1ZFRBAJEhcKE1BMVUdJTl9TVEFURV9GQUlMRUQQChIZChVQTFVHSU5fU1RBVEVfREVHUkFERUQQCxIYChRQTFVHSU5fU1RBVEVfQkFDS09GRhAMEhwKGFBMVUdJTl9TVEFURV9RVUFSQU5USU5FRBANKncKCExvZ0xldmVsEhkKFUxPR19MRVZFTF9VTlNQRUNJRklFRBAAEhMKD0xPR19MRVZFTF9ERUJVRxABEhIKDkxPR19MRVZFTF9JTkZPEAISEgoOTE9HX0xFVkVMX1dBUk4QAxITCg9MT0dfTEVWRUxfRVJST1IQBDKXBgoNUGx1Z2luU2VydmljZRJhCgtMaXN0UGx1Z2lucxIlLmxhbWVsbGEua2VybmVsLnYxLkxpc3RQbHVnaW5zUmVxdWVzdBomLmxhbWVsbGEua2VybmVsLnYxLkxpc3RQbHVnaW5zUmVzcG9uc2UiA5ACARJbCglHZXRQbHVnaW4SIy5sYW1lbGxhLmtlcm5lbC52MS5HZXRQbHVnaW5SZXF1ZXN0GiQubGFtZWxsYS5rZXJuZWwudjEuR2V0UGx1Z2luUmVzcG9uc2UiA5ACARJZCgpMb2FkUGx1Z2luEiQubGFtZWxsYS5rZXJuZWwudjEuTG9hZFBsdWdpblJlcXVlc3QaJS5sYW1lbGxhLmtlcm5lbC52MS5Mb2FkUGx1Z2luUmVzcG9uc2USXwoMUmVsb2FkUGx1Z2luEiYubGFtZWxsYS5rZXJuZWwudjEuUmVsb2FkUGx1Z2luUmVxdWVzdBonLmxhbWVsbGEua2VybmVsLnYxLlJlbG9hZFBsdWdpblJlc3BvbnNlEmUKDlJvbGxiYWNrUGx1Z2luEigubGFtZWxsYS5rZXJuZWwudjEuUm9sbGJhY2tQbHVnaW5SZXF1ZXN0GikubGFtZWxsYS5rZXJuZWwudjEuUm9sbGJhY2tQbHVnaW5SZXNwb25zZRJfCgxVbmxvYWRQbHVnaW4SJi5sYW1lbGxhLmtlcm5lbC52MS5VbmxvYWRQbHVnaW5SZXF1ZXN0GicubGFtZWxsYS5rZXJuZWwudjEuVW5sb2FkUGx1Z2luUmVzcG9uc2USZgoMV2F0Y2hQbHVnaW5zEiYubGFtZWxsYS5rZXJuZWwudjEuV2F0Y2hQbHVnaW5zUmVxdWVzdBonLmxhbWVsbGEua2VybmVsLnYxLldhdGNoUGx1Z2luc1Jlc3BvbnNlIgOQAgEwARJaCghUYWlsTG9ncxIiLmxhbWVsbGEua2VybmVsLnYxLlRhaWxMb2dzUmVxdWVzdBojLmxhbWVsbGEua2VybmVsLnYxLlRhaWxMb2dzUmVzcG9uc2UiA5ACATABYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_lamella_kernel_v1_manifest]);
+  fileDesc("CiZsYW1lbGxhL2tlcm5lbC92MS9wbHVnaW5fc2VydmljZS5wcm90bxIRbGFtZWxsYS5rZXJuZWwudjEilwMKBlBsdWdpbhIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEi0KBXN0YXRlGAMgASgOMh4ubGFtZWxsYS5rZXJuZWwudjEuUGx1Z2luU3RhdGUSDgoGcmVhc29uGAQgASgJEjQKCWlzb2xhdGlvbhgFIAEoDjIhLmxhbWVsbGEua2VybmVsLnYxLklzb2xhdGlvbkxldmVsEi4KCHByb3ZpZGVzGAYgAygLMhwubGFtZWxsYS5rZXJuZWwudjEuUHJvdmlzaW9uEhgKEHNvdXJjZV9kaXJlY3RvcnkYByABKAkSEAoIcmVzdGFydHMYCCABKA0SCwoDcGlkGAkgASgNEhEKCWluX2ZsaWdodBgKIAEoDRIvCgt1cGRhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoJaW5zdGFuY2VzGAwgAygLMhsubGFtZWxsYS5rZXJuZWwudjEuSW5zdGFuY2USDgoGZGlnZXN0GA0gASgJEg4KBnBhcmtlZBgOIAEoDSKAAgoISW5zdGFuY2USDgoGbnVtYmVyGAEgASgEEg8KB3ZlcnNpb24YAiABKAkSLQoFc3RhdGUYAyABKA4yHi5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW5TdGF0ZRIOCgZyZWFzb24YBCABKAkSNAoJaXNvbGF0aW9uGAUgASgOMiEubGFtZWxsYS5rZXJuZWwudjEuSXNvbGF0aW9uTGV2ZWwSCwoDcGlkGAYgASgNEhEKCWluX2ZsaWdodBgHIAEoDRIOCgZ3ZWlnaHQYCCABKA0SLgoKc3RhcnRfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiOwoSTGlzdFBsdWdpbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIloKE0xpc3RQbHVnaW5zUmVzcG9uc2USKgoHcGx1Z2lucxgBIAMoCzIZLmxhbWVsbGEua2VybmVsLnYxLlBsdWdpbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiHgoQR2V0UGx1Z2luUmVxdWVzdBIKCgJpZBgBIAEoCSKWAQoRR2V0UGx1Z2luUmVzcG9uc2USKQoGcGx1Z2luGAEgASgLMhkubGFtZWxsYS5rZXJuZWwudjEuUGx1Z2luEi0KCG1hbmlmZXN0GAIgASgLMhsubGFtZWxsYS5rZXJuZWwudjEuTWFuaWZlc3QSJwoGY29uZmlnGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCK0AQoRTG9hZFBsdWdpblJlcXVlc3QSEQoJZGlyZWN0b3J5GAEgASgJEicKBmNvbmZpZxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSNAoJaXNvbGF0aW9uGAMgASgOMiEubGFtZWxsYS5rZXJuZWwudjEuSXNvbGF0aW9uTGV2ZWwSFQoNdmFsaWRhdGVfb25seRgEIAEoCBIWCg5jYW5hcnlfcGVyY2VudBgFIAEoDSI/ChJMb2FkUGx1Z2luUmVzcG9uc2USKQoGcGx1Z2luGAEgASgLMhkubGFtZWxsYS5rZXJuZWwudjEuUGx1Z2luImIKE1JlbG9hZFBsdWdpblJlcXVlc3QSCgoCaWQYASABKAkSJwoGY29uZmlnGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIWCg5jYW5hcnlfcGVyY2VudBgDIAEoDSJBChRSZWxvYWRQbHVnaW5SZXNwb25zZRIpCgZwbHVnaW4YASABKAsyGS5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW4iIwoVUm9sbGJhY2tQbHVnaW5SZXF1ZXN0EgoKAmlkGAEgASgJIkMKFlJvbGxiYWNrUGx1Z2luUmVzcG9uc2USKQoGcGx1Z2luGAEgASgLMhkubGFtZWxsYS5rZXJuZWwudjEuUGx1Z2luIiIKFFByb21vdGVQbHVnaW5SZXF1ZXN0EgoKAmlkGAEgASgJIkIKFVByb21vdGVQbHVnaW5SZXNwb25zZRIpCgZwbHVnaW4YASABKAsyGS5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW4iMAoTVW5sb2FkUGx1Z2luUmVxdWVzdBIKCgJpZBgBIAEoCRINCgVmb3JjZRgCIAEoCCIWChRVbmxvYWRQbHVnaW5SZXNwb25zZSIiChNXYXRjaFBsdWdpbnNSZXF1ZXN0EgsKA2lkcxgBIAMoCSJ5ChRXYXRjaFBsdWdpbnNSZXNwb25zZRIpCgZwbHVnaW4YASABKAsyGS5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW4SNgoOcHJldmlvdXNfc3RhdGUYAiABKA4yHi5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW5TdGF0ZSI9Cg9UYWlsTG9nc1JlcXVlc3QSCwoDaWRzGAEgAygJEg0KBWxpbmVzGAIgASgNEg4KBmZvbGxvdxgDIAEoCCI+ChBUYWlsTG9nc1Jlc3BvbnNlEioKBWVudHJ5GAEgASgLMhsubGFtZWxsYS5rZXJuZWwudjEuTG9nRW50cnkirQEKCExvZ0VudHJ5EhEKCXBsdWdpbl9pZBgBIAEoCRIqCgVsZXZlbBgCIAEoDjIbLmxhbWVsbGEua2VybmVsLnYxLkxvZ0xldmVsEg8KB21lc3NhZ2UYAyABKAkSJwoGZmllbGRzGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIoCgR0aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCqHAwoLUGx1Z2luU3RhdGUSHAoYUExVR0lOX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXUExVR0lOX1NUQVRFX0RJU0NPVkVSRUQQARIZChVQTFVHSU5fU1RBVEVfVkVSSUZJRUQQAhIZChVQTFVHSU5fU1RBVEVfUkVTT0xWRUQQAxIZChVQTFVHSU5fU1RBVEVfU1RBUlRJTkcQBBIYChRQTFVHSU5fU1RBVEVfU1RBTkRCWRAFEhcKE1BMVUdJTl9TVEFURV9BQ1RJVkUQBhIZChVQTFVHSU5fU1RBVEVfRFJBSU5JTkcQBxIYChRQTFVHSU5fU1RBVEVfU1RPUFBFRBAIEhgKFFBMVUdJTl9TVEFURV9SRU1PVkVEEAkSFwoTUExVR0lOX1NUQVRFX0ZBSUxFRBAKEhkKFVBMVUdJTl9TVEFURV9ERUdSQURFRBALEhgKFFBMVUdJTl9TVEFURV9CQUNLT0ZGEAwSHAoYUExVR0lOX1NUQVRFX1FVQVJBTlRJTkVEEA0qdwoITG9nTGV2ZWwSGQoVTE9HX0xFVkVMX1VOU1BFQ0lGSUVEEAASEwoPTE9HX0xFVkVMX0RFQlVHEAESEgoOTE9HX0xFVkVMX0lORk8QAhISCg5MT0dfTEVWRUxfV0FSThADEhMKD0xPR19MRVZFTF9FUlJPUhAEMvsGCg1QbHVnaW5TZXJ2aWNlEmEKC0xpc3RQbHVnaW5zEiUubGFtZWxsYS5rZXJuZWwudjEuTGlzdFBsdWdpbnNSZXF1ZXN0GiYubGFtZWxsYS5rZXJuZWwudjEuTGlzdFBsdWdpbnNSZXNwb25zZSIDkAIBElsKCUdldFBsdWdpbhIjLmxhbWVsbGEua2VybmVsLnYxLkdldFBsdWdpblJlcXVlc3QaJC5sYW1lbGxhLmtlcm5lbC52MS5HZXRQbHVnaW5SZXNwb25zZSIDkAIBElkKCkxvYWRQbHVnaW4SJC5sYW1lbGxhLmtlcm5lbC52MS5Mb2FkUGx1Z2luUmVxdWVzdBolLmxhbWVsbGEua2VybmVsLnYxLkxvYWRQbHVnaW5SZXNwb25zZRJfCgxSZWxvYWRQbHVnaW4SJi5sYW1lbGxhLmtlcm5lbC52MS5SZWxvYWRQbHVnaW5SZXF1ZXN0GicubGFtZWxsYS5rZXJuZWwudjEuUmVsb2FkUGx1Z2luUmVzcG9uc2USZQoOUm9sbGJhY2tQbHVnaW4SKC5sYW1lbGxhLmtlcm5lbC52MS5Sb2xsYmFja1BsdWdpblJlcXVlc3QaKS5sYW1lbGxhLmtlcm5lbC52MS5Sb2xsYmFja1BsdWdpblJlc3BvbnNlEmIKDVByb21vdGVQbHVnaW4SJy5sYW1lbGxhLmtlcm5lbC52MS5Qcm9tb3RlUGx1Z2luUmVxdWVzdBooLmxhbWVsbGEua2VybmVsLnYxLlByb21vdGVQbHVnaW5SZXNwb25zZRJfCgxVbmxvYWRQbHVnaW4SJi5sYW1lbGxhLmtlcm5lbC52MS5VbmxvYWRQbHVnaW5SZXF1ZXN0GicubGFtZWxsYS5rZXJuZWwudjEuVW5sb2FkUGx1Z2luUmVzcG9uc2USZgoMV2F0Y2hQbHVnaW5zEiYubGFtZWxsYS5rZXJuZWwudjEuV2F0Y2hQbHVnaW5zUmVxdWVzdBonLmxhbWVsbGEua2VybmVsLnYxLldhdGNoUGx1Z2luc1Jlc3BvbnNlIgOQAgEwARJaCghUYWlsTG9ncxIiLmxhbWVsbGEua2VybmVsLnYxLlRhaWxMb2dzUmVxdWVzdBojLmxhbWVsbGEua2VybmVsLnYxLlRhaWxMb2dzUmVzcG9uc2UiA5ACATABYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_lamella_kernel_v1_manifest]);
 
 /**
  * A plugin as the kernel sees it now.
@@ -100,7 +100,7 @@ export type Plugin = Message<"lamella.kernel.v1.Plugin"> & {
   updateTime?: Timestamp | undefined;
 
   /**
-   * All instances, newest first; filled by GetPlugin only.
+   * All instances, newest first.
    *
    * @generated from field: repeated lamella.kernel.v1.Instance instances = 12;
    */
@@ -350,6 +350,13 @@ export type LoadPluginRequest = Message<"lamella.kernel.v1.LoadPluginRequest"> &
    * @generated from field: bool validate_only = 4;
    */
   validateOnly: boolean;
+
+  /**
+   * Share of calls that a new version of a loaded plugin gets at first, in percent; 0 means all of them at once.
+   *
+   * @generated from field: uint32 canary_percent = 5;
+   */
+  canaryPercent: number;
 };
 
 /**
@@ -479,6 +486,48 @@ export const RollbackPluginResponseSchema: GenMessage<RollbackPluginResponse> = 
   messageDesc(file_lamella_kernel_v1_plugin_service, 11);
 
 /**
+ * Request of PromotePlugin.
+ *
+ * @generated from message lamella.kernel.v1.PromotePluginRequest
+ */
+export type PromotePluginRequest = Message<"lamella.kernel.v1.PromotePluginRequest"> & {
+  /**
+   * Plugin id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message lamella.kernel.v1.PromotePluginRequest.
+ * Use `create(PromotePluginRequestSchema)` to create a new message.
+ */
+export const PromotePluginRequestSchema: GenMessage<PromotePluginRequest> = /*@__PURE__*/
+  messageDesc(file_lamella_kernel_v1_plugin_service, 12);
+
+/**
+ * Answer of PromotePlugin.
+ *
+ * @generated from message lamella.kernel.v1.PromotePluginResponse
+ */
+export type PromotePluginResponse = Message<"lamella.kernel.v1.PromotePluginResponse"> & {
+  /**
+   * The plugin.
+   *
+   * @generated from field: lamella.kernel.v1.Plugin plugin = 1;
+   */
+  plugin?: Plugin | undefined;
+};
+
+/**
+ * Describes the message lamella.kernel.v1.PromotePluginResponse.
+ * Use `create(PromotePluginResponseSchema)` to create a new message.
+ */
+export const PromotePluginResponseSchema: GenMessage<PromotePluginResponse> = /*@__PURE__*/
+  messageDesc(file_lamella_kernel_v1_plugin_service, 13);
+
+/**
  * Request of UnloadPlugin.
  *
  * @generated from message lamella.kernel.v1.UnloadPluginRequest
@@ -504,7 +553,7 @@ export type UnloadPluginRequest = Message<"lamella.kernel.v1.UnloadPluginRequest
  * Use `create(UnloadPluginRequestSchema)` to create a new message.
  */
 export const UnloadPluginRequestSchema: GenMessage<UnloadPluginRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 12);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 14);
 
 /**
  * Answer of UnloadPlugin; it is sent when the plugin has stopped.
@@ -519,7 +568,7 @@ export type UnloadPluginResponse = Message<"lamella.kernel.v1.UnloadPluginRespon
  * Use `create(UnloadPluginResponseSchema)` to create a new message.
  */
 export const UnloadPluginResponseSchema: GenMessage<UnloadPluginResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 13);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 15);
 
 /**
  * Request of WatchPlugins.
@@ -540,7 +589,7 @@ export type WatchPluginsRequest = Message<"lamella.kernel.v1.WatchPluginsRequest
  * Use `create(WatchPluginsRequestSchema)` to create a new message.
  */
 export const WatchPluginsRequestSchema: GenMessage<WatchPluginsRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 14);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 16);
 
 /**
  * One state or change of state.
@@ -568,7 +617,7 @@ export type WatchPluginsResponse = Message<"lamella.kernel.v1.WatchPluginsRespon
  * Use `create(WatchPluginsResponseSchema)` to create a new message.
  */
 export const WatchPluginsResponseSchema: GenMessage<WatchPluginsResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 15);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 17);
 
 /**
  * Request of TailLogs.
@@ -603,7 +652,7 @@ export type TailLogsRequest = Message<"lamella.kernel.v1.TailLogsRequest"> & {
  * Use `create(TailLogsRequestSchema)` to create a new message.
  */
 export const TailLogsRequestSchema: GenMessage<TailLogsRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 16);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 18);
 
 /**
  * One log line.
@@ -624,7 +673,7 @@ export type TailLogsResponse = Message<"lamella.kernel.v1.TailLogsResponse"> & {
  * Use `create(TailLogsResponseSchema)` to create a new message.
  */
 export const TailLogsResponseSchema: GenMessage<TailLogsResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 17);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 19);
 
 /**
  * One line of a plugin's structured log.
@@ -673,7 +722,7 @@ export type LogEntry = Message<"lamella.kernel.v1.LogEntry"> & {
  * Use `create(LogEntrySchema)` to create a new message.
  */
 export const LogEntrySchema: GenMessage<LogEntry> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 18);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 20);
 
 /**
  * State of a plugin or of one of its instances.
@@ -896,7 +945,8 @@ export const PluginService: GenService<{
     output: typeof ReloadPluginResponseSchema;
   },
   /**
-   * Puts the instance before the last upgrade back, while it waits in STANDBY.
+   * Takes a canary out of service, or else puts the instance before the last upgrade back while it waits in STANDBY.
+   * FAILED_PRECONDITION when there is neither.
    *
    * @generated from rpc lamella.kernel.v1.PluginService.RollbackPlugin
    */
@@ -904,6 +954,16 @@ export const PluginService: GenService<{
     methodKind: "unary";
     input: typeof RollbackPluginRequestSchema;
     output: typeof RollbackPluginResponseSchema;
+  },
+  /**
+   * Gives all calls to the canary. FAILED_PRECONDITION when there is none.
+   *
+   * @generated from rpc lamella.kernel.v1.PluginService.PromotePlugin
+   */
+  promotePlugin: {
+    methodKind: "unary";
+    input: typeof PromotePluginRequestSchema;
+    output: typeof PromotePluginResponseSchema;
   },
   /**
    * Drains and stops a plugin and forgets it. Refused with FAILED_PRECONDITION while active plugins require it, unless

@@ -1,0 +1,60 @@
+import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
+import { PluginsUnresolved } from '../errors.ts';
+import { resolveGraph, type ResolutionFailure } from '../registry/graph.ts';
+import type { PluginRecord } from './record.ts';
+
+/** Who needs whom among the plugins that are loaded, and whether a change leaves everyone with what it needs. */
+export class Dependencies {
+  readonly #records: () => readonly PluginRecord[];
+  readonly #kernelVersion: string;
+
+  constructor(records: () => readonly PluginRecord[], kernelVersion: string) {
+    this.#records = records;
+    this.#kernelVersion = kernelVersion;
+  }
+
+  /** What keeps plugins from being loaded beside those there are. */
+  failures(added: readonly Manifest[]): readonly ResolutionFailure[] {
+    const active = this.#records().map(({ manifest }) => manifest);
+    return resolveGraph(added, active, this.#kernelVersion).failures;
+  }
+
+  /** What keeps a plugin from being replaced by another version of it, its dependants' needs among it. */
+  upgradeFailures(record: PluginRecord, next: Manifest): readonly ResolutionFailure[] {
+    const others = this.#records().filter((other) => other !== record);
+    const dependants = new Set(this.dependants(record));
+    const affected = others.filter(({ id }) => dependants.has(id));
+    const rest = others.filter(({ id }) => !dependants.has(id));
+    const failuresWith = (manifest: Manifest): readonly ResolutionFailure[] =>
+      resolveGraph(
+        [manifest, ...affected.map((other) => other.manifest)],
+        rest.map((other) => other.manifest),
+        this.#kernelVersion,
+      ).failures;
+    // What was wrong before is not the new version's doing.
+    const before = new Set(describeFailures(failuresWith(record.manifest)));
+    return failuresWith(next).filter((failure) => !before.has(describeFailures([failure]).join()));
+  }
+
+  /** Ids of the plugins that require a service which this one provides. */
+  dependants(record: PluginRecord): string[] {
+    const provided = new Set(record.manifest.provides.map(({ service }) => service));
+    return this.#records()
+      .filter((other) => other !== record)
+      .filter(({ manifest }) =>
+        manifest.requires.some(({ service, optional }) => !optional && provided.has(service)),
+      )
+      .map(({ id }) => id);
+  }
+}
+
+/** Says what is wrong and how it is repaired, one line a failure. */
+export function describeFailures(failures: readonly ResolutionFailure[]): string[] {
+  return failures.map(({ pluginId, message, repair }) => `${pluginId}: ${message} ${repair}`);
+}
+
+/** @throws PLUGINS_UNRESOLVED with all problems, if there are any. */
+export function refuse(problems: readonly string[]): void {
+  if (problems.length === 0) return;
+  throw new PluginsUnresolved({ failures: problems.map((problem) => `  - ${problem}`).join('\n') });
+}

@@ -1,0 +1,33 @@
+import { Code, type ErrorType } from '../../sdk/index.ts';
+import { defineKernelError } from '../kernel-error.ts';
+
+/** No version waits to be called back. */
+export const NothingToRollBack: ErrorType<'plugin'> = defineKernelError({
+  reason: 'NOTHING_TO_ROLL_BACK',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ plugin }) =>
+    `No earlier version of plugin '${plugin}' waits to be called back; it is kept for rollbackWindowMs after an upgrade. Load the folder of the version you want.`,
+});
+
+/** No version is on trial. */
+export const NothingToPromote: ErrorType<'plugin'> = defineKernelError({
+  reason: 'NOTHING_TO_PROMOTE',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ plugin }) =>
+    `Plugin '${plugin}' has no canary; 'lamella plugin reload ${plugin} --canary 10' starts one.`,
+});
+
+/** A version on trial would miss calls that the one in service takes. */
+export const CanaryIncompatible: ErrorType<'plugin' | 'services'> = defineKernelError({
+  reason: 'CANARY_INCOMPATIBLE',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ plugin, services }) =>
+    `The new version of plugin '${plugin}' does not provide ${services} and cannot take a share of the calls; replace the old one as a whole.`,
+});
+
+/** A canary needs a version beside which it is tried. */
+export const CanaryImpossible: ErrorType<'plugin' | 'why'> = defineKernelError({
+  reason: 'CANARY_IMPOSSIBLE',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ plugin, why }) => `Plugin '${plugin}' cannot have a canary: ${why}; leave canary_percent out.`,
+});

@@ -1,0 +1,84 @@
+import { Code, type Logger } from '../../sdk/index.ts';
+import { StatusError } from '../status-error.ts';
+import type { Instance } from './instance.ts';
+
+/** Where an instance is on its way out of service. */
+export type RetirementState = 'DRAINING' | 'STANDBY' | 'STOPPED';
+
+/** How long an instance stays on its way out. */
+export interface RetirementOptions {
+  /** Time running calls get, in milliseconds. */
+  readonly drainMs: number;
+  /** Time it then waits to be called back, in milliseconds; 0 stops it once it is drained. */
+  readonly standbyMs: number;
+  readonly log: Logger;
+}
+
+/**
+ * The way of one instance out of service: it finishes its calls, waits for a while in case it is wanted back, and is
+ * stopped.
+ */
+export class Retirement {
+  readonly #instance: Instance;
+  readonly #options: RetirementOptions;
+  readonly #recalled: AbortController = new AbortController();
+  #state: RetirementState = 'DRAINING';
+  #isExpired = false;
+  #endStandby: (() => void) | undefined;
+  /** Resolves when the instance has stopped or was called back. */
+  readonly done: Promise<void>;
+
+  constructor(instance: Instance, options: RetirementOptions) {
+    this.#instance = instance;
+    this.#options = options;
+    this.#isExpired = options.standbyMs === 0;
+    this.done = this.#run();
+  }
+
+  get state(): RetirementState {
+    return this.#state;
+  }
+
+  /** Calls the instance back into service. @returns false when it has stopped or is about to. */
+  recall(): boolean {
+    if (this.#state === 'STOPPED') return false;
+    this.#recalled.abort();
+    this.#endStandby?.();
+    return true;
+  }
+
+  /** Nobody wants it back: it is stopped as soon as its calls are done. */
+  expire(): void {
+    this.#isExpired = true;
+    this.#endStandby?.();
+  }
+
+  async #run(): Promise<void> {
+    const { drainMs, log } = this.#options;
+    const { pluginId, version } = this.#instance;
+    const aborted = await this.#instance.load.drain({
+      limitMs: drainMs,
+      recalled: this.#recalled.signal,
+      reason: new StatusError({
+        code: Code.UNAVAILABLE,
+        message: `Plugin '${pluginId}' was replaced and this call did not end within ${drainMs / 1_000} s; retry.`,
+      }),
+    });
+    if (aborted > 0) log.warn('calls were aborted after the drain time', { plugin: pluginId, aborted });
+    if (!this.#isExpired && !this.#recalled.signal.aborted) await this.#standby();
+    if (this.#recalled.signal.aborted) return;
+    this.#state = 'STOPPED';
+    await this.#instance.stop();
+    log.debug('an instance has stopped', { plugin: pluginId, version });
+  }
+
+  async #standby(): Promise<void> {
+    this.#state = 'STANDBY';
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#endStandby = resolve;
+      timer = setTimeout(resolve, this.#options.standbyMs);
+    });
+    clearTimeout(timer);
+  }
+}
