@@ -32,6 +32,11 @@ export class HomeLock {
     return new HomeLock(file);
   }
 
+  /** Process id of the kernel that has taken a folder, if one has. */
+  static async owner(home: string): Promise<string | undefined> {
+    return processIn(path.join(home, 'kernel.lock'));
+  }
+
   async close(): Promise<void> {
     await rm(this.#file, { force: true });
   }

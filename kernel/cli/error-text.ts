@@ -20,15 +20,18 @@ export function exitCodeOf(error: unknown): number {
 }
 
 /** Breaks a text at spaces; words longer than a line, such as paths, stay whole so that they can be copied. */
-export function wrap(text: string): string {
-  return text.split('\n').map(wrapLine).join('\n');
+export function wrap(text: string, width: number = WIDTH): string {
+  return text
+    .split('\n')
+    .map((line) => wrapLine(line, width))
+    .join('\n');
 }
 
-function wrapLine(line: string): string {
+function wrapLine(line: string, width: number): string {
   const lines: string[] = [];
   let current = '';
   for (const word of line.split(' ')) {
-    if (current !== '' && current.length + 1 + word.length > WIDTH) {
+    if (current !== '' && current.length + 1 + word.length > width) {
       lines.push(current);
       current = `  ${word}`;
     } else current = current === '' && lines.length === 0 ? word : `${current} ${word}`;

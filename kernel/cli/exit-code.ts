@@ -11,14 +11,14 @@ export const EXIT = {
   status: 64,
 } as const;
 
-/** A call that was made and failed; what there is to say has been shown. */
-export class CallFailed extends Error {
+/** A command that did not succeed and has shown all there is to say. */
+export class CommandFailed extends Error {
   readonly exitCode: number;
 
-  /** @param code - gRPC status the call ended with. */
-  constructor(code: number) {
-    super(`the call ended with status ${code}`);
-    this.exitCode = EXIT.status + code;
+  /** @param exitCode - See {@link EXIT}. */
+  constructor(exitCode: number = EXIT.failure) {
+    super(`the command failed with exit code ${exitCode}`);
+    this.exitCode = exitCode;
   }
 }
 

@@ -1,8 +1,8 @@
 import { access, readdir } from 'node:fs/promises';
 import path from 'node:path';
 
-/** Root of the package, seen from `dist/kernel/cli/`. */
-const PACKAGE = path.resolve(import.meta.dirname, '..', '..', '..');
+/** Root of the package, as seen from `dist/kernel/cli/`. */
+export const PACKAGE: string = path.resolve(import.meta.dirname, '..', '..', '..');
 
 /**
  * The plugins that come with Lamella: built, or from source when the kernel shall follow changes to them.
@@ -30,6 +30,20 @@ export async function pluginFolders(folder: string, levels = 3): Promise<string[
     .filter((entry) => entry.isDirectory() && entry.name !== 'node_modules' && !entry.name.startsWith('.'))
     .map((entry) => pluginFolders(path.join(folder, entry.name), levels - 1));
   return (await Promise.all(below)).flat().sort();
+}
+
+/**
+ * The plugins that a kernel would load.
+ *
+ * @param given - Folders an operator named; those that come with Lamella when left out.
+ * @param fromSource - See {@link bundledPlugins}.
+ */
+export async function directoriesOf(
+  given: readonly string[] | undefined,
+  fromSource = false,
+): Promise<string[]> {
+  if (given === undefined) return bundledPlugins({ fromSource });
+  return (await Promise.all(given.map((folder) => pluginFolders(path.resolve(folder))))).flat();
 }
 
 async function exists(file: string): Promise<boolean> {

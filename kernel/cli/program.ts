@@ -2,9 +2,12 @@ import { addCallCommand } from './call/call-command.ts';
 import { Command, CommanderError } from 'commander';
 import { KERNEL_VERSION } from '../version.ts';
 import { addAccessCommand } from './access-command.ts';
+import { addCompletionCommand } from './completion-command.ts';
+import { addConfigCommand } from './config/config-command.ts';
 import { addDemoCommand } from './demo-command.ts';
+import { addDoctorCommand } from './doctor/doctor-command.ts';
 import { errorText, exitCodeOf } from './error-text.ts';
-import { CallFailed, EXIT, EXIT_HELP } from './exit-code.ts';
+import { CommandFailed, EXIT, EXIT_HELP } from './exit-code.ts';
 import { addKeyCommand } from './key-command.ts';
 import { addPluginCommand } from './plugin-command.ts';
 import { addStartCommand } from './start-command.ts';
@@ -17,7 +20,7 @@ export async function runProgram(words: readonly string[], terminal: Terminal): 
     return EXIT.ok;
   } catch (error) {
     // Commander has printed its own message already.
-    if (error instanceof CallFailed) return error.exitCode;
+    if (error instanceof CommandFailed) return error.exitCode;
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     terminal.err(errorText(error));
     return exitCodeOf(error);
@@ -47,7 +50,10 @@ function createProgram(terminal: Terminal): Command {
   addCallCommand(program, terminal);
   addKeyCommand(program, terminal);
   addAccessCommand(program, terminal);
+  addConfigCommand(program, terminal);
+  addDoctorCommand(program, terminal);
   addDemoCommand(program, terminal);
+  addCompletionCommand(program, terminal);
   return program.addHelpText('after', HELP);
 }
 
@@ -55,5 +61,7 @@ const HELP = `
 Examples:
   lamella start --example digits
   lamella plugin list
-  lamella demo --json
-${EXIT_HELP}`;
+  lamella call echo.v1.EchoService/Say -d '{}'
+  lamella doctor
+${EXIT_HELP},
+64 + N 'lamella call' ended with gRPC status N, 128 + N stopped by signal N`;

@@ -1,8 +1,7 @@
-import path from 'node:path';
 import { runDigitsExample } from '../../examples/digits/run-digits-example.ts';
 import { createKernel, type Kernel, type KernelAddresses } from '../kernel.ts';
 import { digitsTable } from './digits-table.ts';
-import { bundledPlugins, pluginFolders } from './plugin-folders.ts';
+import { directoriesOf } from './plugin-folders.ts';
 import { ReadyFile } from './ready-file.ts';
 import { StageLines } from './stage-lines.ts';
 import type { StartOptions } from './start-options.ts';
@@ -18,7 +17,7 @@ export async function start(options: StartOptions, terminal: Terminal): Promise<
     grpcPort: options.grpcPort,
     httpPort: options.httpPort,
     metricsPort: options.metricsPort,
-    pluginDirectories: await directories(options),
+    pluginDirectories: await directoriesOf(options.plugins, options.watch),
     watch: options.watch === true,
     logLevel: options.logLevel ?? (options.example === undefined ? 'info' : 'warn'),
   });
@@ -51,11 +50,12 @@ interface Serving {
 async function serve({ options, terminal, kernel, addresses, readyFile, stop }: Serving): Promise<void> {
   try {
     if (options.example === 'digits') {
-      const report = await runDigitsExample(kernel, new StageLines(terminal), {
+      const lines = new StageLines(terminal, options.json === true ? terminal.err : terminal.out);
+      const report = await runDigitsExample(kernel, lines, {
         architecture: options.architecture,
         signal: stop.signal,
       });
-      if (!report.wasInPlace) terminal.out(digitsTable(report));
+      if (!report.wasInPlace && options.json !== true) terminal.out(digitsTable(report));
     }
   } catch (error) {
     // Whoever asked to stop does not want to read that the example did not finish.
@@ -63,14 +63,10 @@ async function serve({ options, terminal, kernel, addresses, readyFile, stop }: 
     throw error;
   }
   await readyFile.write(addresses);
-  terminal.out(readyText(addresses));
+  terminal.out(
+    options.json === true ? JSON.stringify({ ...addresses, pid: process.pid }) : readyText(addresses),
+  );
   await stop.received();
-}
-
-async function directories(options: StartOptions): Promise<readonly string[]> {
-  if (options.plugins === undefined) return bundledPlugins({ fromSource: options.watch === true });
-  const found = options.plugins.map((folder) => pluginFolders(path.resolve(folder)));
-  return (await Promise.all(found)).flat();
 }
 
 /** The line that says where to go, the console's address first. */

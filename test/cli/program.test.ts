@@ -1,34 +1,22 @@
 import assert from 'node:assert/strict';
-import { runProgram } from '../../kernel/cli/program.ts';
-import type { Terminal } from '../../kernel/cli/terminal.ts';
 import { KERNEL_VERSION } from '../../kernel/version.ts';
-
-interface Captured {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function run(words: readonly string[], environment: Record<string, string> = {}): Promise<Captured> {
-  const out: string[] = [];
-  const err: string[] = [];
-  const terminal: Terminal = {
-    out: (line) => out.push(line),
-    err: (line) => err.push(line),
-    isInteractive: false,
-    environment,
-    exit: (code) => assert.fail(`must not exit (${code})`),
-  };
-  const code = await runProgram(words, terminal);
-  return { code, out: out.join('\n'), err: err.join('\n') };
-}
+import { runLamella as run } from '../support/run-lamella.ts';
 
 describe('lamella, the command line', () => {
   it('prints its version and ends with 0', async () => {
     assert.deepEqual(await run(['--version']), { code: 0, out: KERNEL_VERSION, err: '' });
   });
 
-  for (const words of [[], ['start'], ['plugin'], ['demo']]) {
+  for (const words of [
+    [],
+    ['start'],
+    ['plugin'],
+    ['demo'],
+    ['call'],
+    ['config'],
+    ['doctor'],
+    ['completion'],
+  ]) {
     it(`explains 'lamella ${words.join(' ')}' with examples and exit codes in 80 columns`, async () => {
       const { code, out } = await run([...words, '--help']);
       assert.equal(code, 0);
@@ -76,7 +64,9 @@ describe('lamella, the command line', () => {
   }
 
   it('ends with 2 when LAMELLA_ADDRESS is no address', async () => {
-    const { code, err } = await run(['plugin', 'list'], { LAMELLA_ADDRESS: 'nowhere' });
+    const { code, err } = await run(['plugin', 'list'], {
+      environment: { LAMELLA_ADDRESS: 'nowhere' },
+    });
     assert.equal(code, 2);
     assert.match(err, /LAMELLA_ADDRESS: 'nowhere' is not host:port/);
   });

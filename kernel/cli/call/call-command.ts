@@ -22,14 +22,14 @@ export function addCallCommand(program: Command, terminal: Terminal): void {
 
 const HELP = `
 Data is one JSON object, or for methods that take a stream several, one after
-another; what comes from stdin is sent as it comes. Answers are one JSON object a
-line, indented for people at a terminal.
+another; what comes from stdin is sent as it comes. Answers are one JSON object
+a line, indented for people at a terminal.
 
 Examples:
   lamella call --list
   lamella call --describe echo.v1.EchoService/Say
   lamella call EchoService/Say -d '{"payload": "aGVsbG8="}' --deadline 2s
   lamella call EchoService/Chat -d - < requests.jsonl
-  lamella call --tls --address api.example.com:443 -H 'x-key: 1' shop.v1.Shop/Get
+  lamella call --tls --address api.example:443 -H 'x-key: 1' shop.v1.Shop/Get
 ${EXIT_HELP}
 A call that ends with gRPC status N exits with 64 + N.`;

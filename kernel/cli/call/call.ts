@@ -5,7 +5,7 @@ import { EncodingTransport, type OutgoingCall } from '../../client.ts';
 import { StatusError } from '../../status-error.ts';
 import type { CallHeaders } from '../../../sdk/index.ts';
 import { DEFAULT_ADDRESS, localCredentials, parseAddress } from '../connect.ts';
-import { CallFailed } from '../exit-code.ts';
+import { CommandFailed, EXIT } from '../exit-code.ts';
 import type { Terminal } from '../terminal.ts';
 import type { CallCommandOptions } from './call-options.ts';
 import { describe } from './describe.ts';
@@ -23,7 +23,7 @@ export interface CallRun {
   readonly fail: (message: string) => never;
 }
 
-/** Lists, describes, or calls. @throws LINK_UNREACHABLE, CallFailed */
+/** Lists, describes, or calls. @throws LINK_UNREACHABLE, CommandFailed */
 export async function call(given: CallRun): Promise<void> {
   const { terminal } = given;
   const address = given.options.address ?? terminal.environment['LAMELLA_ADDRESS'] ?? DEFAULT_ADDRESS;
@@ -154,7 +154,7 @@ function failed(
   { options, terminal }: CallRun,
   error: StatusError,
   types: FileRegistry | undefined,
-): CallFailed {
+): CommandFailed {
   terminal.err(options.json === true ? JSON.stringify(statusJson(error, types)) : statusText(error, types));
-  return new CallFailed(error.code);
+  return new CommandFailed(EXIT.status + error.code);
 }
