@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Ajv } from 'ajv';
+import type { LinkTls } from './link/connection.ts';
 import type { IsolationName } from './loader/instance.ts';
 import { Code, defineConfig, type ErrorType, type TSchema, Type } from '../sdk/index.ts';
 import { defineKernelError } from './kernel-error.ts';
@@ -13,13 +14,48 @@ export const ConfigInvalid: ErrorType<'file' | 'problem'> = defineKernelError({
   message: ({ file, problem }) => `${file} ${problem}; correct the file and start again.`,
 });
 
+const LEVELS: readonly IsolationName[] = ['INLINE', 'WORKER', 'PROCESS', 'REMOTE'];
+
+const FileSchema = (description: string): TSchema => Type.Optional(Type.String({ description }));
+
+const RemoteSettingsSchema: TSchema = Type.Object(
+  {
+    addresses: Type.Optional(
+      Type.Array(Type.String(), {
+        minItems: 1,
+        description: 'Where the plugin runs, each `host:port`, instead of what its manifest says.',
+      }),
+    ),
+    tls: Type.Optional(
+      Type.Object(
+        {
+          caFile: FileSchema("Certificates that may have signed the plugin's; the system's by default."),
+          certificateFile: FileSchema("The kernel's own certificate, for plugins that ask who calls."),
+          keyFile: FileSchema('Its key.'),
+          serverName: FileSchema("Name in the plugin's certificate; the host by default."),
+        },
+        {
+          additionalProperties: false,
+          description:
+            'Encrypts the connections; needed for addresses beyond this machine. Files are in PEM.',
+        },
+      ),
+    ),
+  },
+  { additionalProperties: false, description: 'Addresses of a plugin at isolation REMOTE.' },
+);
+
 const PluginSettingsSchema: TSchema = Type.Object(
   {
     isolation: Type.Optional(
-      Type.Union([Type.Literal('INLINE'), Type.Literal('WORKER'), Type.Literal('PROCESS')], {
-        description: 'Isolation level of the plugin, one of those its manifest allows.',
-      }),
+      Type.Union(
+        LEVELS.map((level) => Type.Literal(level)),
+        {
+          description: 'Isolation level of the plugin, one of those its manifest allows.',
+        },
+      ),
     ),
+    remote: Type.Optional(RemoteSettingsSchema),
     config: Type.Optional(
       Type.Record(Type.String(), Type.Unknown(), {
         description: "Options, checked by the manifest's schema.",
@@ -79,9 +115,16 @@ export const KernelConfigSchema: TSchema = defineConfig({
   }),
 });
 
+/** Where a plugin at isolation REMOTE runs. */
+export interface RemoteSettings {
+  readonly addresses?: readonly string[];
+  readonly tls?: LinkTls;
+}
+
 /** What an operator says of one plugin. */
 export interface PluginSettings {
   readonly isolation?: IsolationName;
+  readonly remote?: RemoteSettings;
   readonly config?: Readonly<Record<string, unknown>>;
   readonly secrets?: Readonly<Record<string, string>>;
 }

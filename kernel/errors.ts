@@ -116,6 +116,22 @@ export const PluginExited: ErrorType<'plugin' | 'how'> = defineKernelError({
   message: ({ plugin, how }) => `Plugin '${plugin}' ended by itself (${how}); it is being restarted, retry.`,
 });
 
+/** No address of a plugin that runs elsewhere is healthy. */
+export const RemoteUnreachable: ErrorType<'plugin' | 'addresses' | 'obstacle'> = defineKernelError({
+  reason: 'REMOTE_UNREACHABLE',
+  code: Code.UNAVAILABLE,
+  message: ({ plugin, addresses, obstacle }) =>
+    `Plugin '${plugin}' answers at none of ${addresses} (${obstacle}); retry, or check what runs there.`,
+});
+
+/** The addresses of a plugin that runs elsewhere cannot be used. */
+export const RemoteMisconfigured: ErrorType<'plugin' | 'problem'> = defineKernelError({
+  reason: 'REMOTE_MISCONFIGURED',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ plugin, problem }) =>
+    `Plugin '${plugin}' cannot run REMOTE: ${problem}; set plugins.${plugin}.remote in config.json.`,
+});
+
 /** A secret that was not granted. */
 export const SecretNotGranted: ErrorType<'plugin' | 'secret'> = defineKernelError({
   reason: 'SECRET_NOT_GRANTED',

@@ -1,10 +1,25 @@
+import { readFile } from 'node:fs/promises';
 import http2 from 'node:http2';
 import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders, Settings } from 'node:http2';
 import net from 'node:net';
+import tls from 'node:tls';
 import { LinkUnreachable } from './errors.ts';
 
-/** Where a gRPC server listens. */
-export type LinkTarget = { readonly socketPath: string } | { readonly host: string; readonly port: number };
+/** Files for a connection under TLS, read anew for every connection, so that replaced certificates are taken up. */
+export interface LinkTls {
+  /** Certificates of those who may sign the server's, in PEM; the system's by default. */
+  readonly caFile?: string | undefined;
+  /** Our own certificate and its key in PEM, for servers that ask who calls. */
+  readonly certificateFile?: string | undefined;
+  readonly keyFile?: string | undefined;
+  /** Name that the server's certificate must carry; the host by default. */
+  readonly serverName?: string | undefined;
+}
+
+/** Where a gRPC server listens; without `tls` the bytes travel as they are. */
+export type LinkTarget =
+  | { readonly socketPath: string }
+  | { readonly host: string; readonly port: number; readonly tls?: LinkTls | undefined };
 
 /** Receive window of a stream and of the connection, in bytes; the default of 64 KiB would stall large messages. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
@@ -63,9 +78,7 @@ export class Connection {
    * @throws LINK_UNREACHABLE
    */
   static async open(target: LinkTarget, times: ConnectionTimes): Promise<Connection> {
-    const socket = net.connect(
-      'socketPath' in target ? { path: target.socketPath } : { ...target, noDelay: true },
-    );
+    const socket = await connect(target);
     const session = http2.connect('http://localhost', {
       createConnection: () => socket,
       // Node would refuse streams when their queued bytes pass 10 MB; flow control bounds them already.
@@ -129,6 +142,23 @@ export class Connection {
     if (!this.#isUsable) return;
     this.#isUsable = false;
     this.onRetired?.();
+  }
+}
+
+async function connect(target: LinkTarget): Promise<net.Socket> {
+  if ('socketPath' in target) return net.connect({ path: target.socketPath });
+  const { host, port, tls: files } = target;
+  if (files === undefined) return net.connect({ host, port, noDelay: true });
+  try {
+    const [ca, cert, key] = await Promise.all(
+      [files.caFile, files.certificateFile, files.keyFile].map(async (file) =>
+        file === undefined ? undefined : readFile(file),
+      ),
+    );
+    const servername = files.serverName ?? (net.isIP(host) === 0 ? host : '');
+    return tls.connect({ host, port, ca, cert, key, servername, ALPNProtocols: ['h2'] }).setNoDelay();
+  } catch (cause) {
+    throw new LinkUnreachable({ address: addressOf(target), cause: (cause as Error).message }, { cause });
   }
 }
 

@@ -62,6 +62,7 @@ const PROBE_INTERVAL_MS = 30_000;
 export class LinkClient implements Link {
   readonly #target: LinkTarget;
   readonly #address: string;
+  readonly #origin: OutgoingHttpHeaders;
   readonly #limitBytes: number;
   readonly #times: ConnectionTimes;
   readonly #deadlines: Deadlines = new Deadlines();
@@ -76,6 +77,7 @@ export class LinkClient implements Link {
   private constructor(target: LinkTarget, connection: Connection, options: LinkOptions) {
     this.#target = target;
     this.#address = addressOf(target);
+    this.#origin = originBlock(target);
     this.#limitBytes = options.maxMessageBytes ?? MAX_MESSAGE_BYTES;
     this.#times = timesOf(options);
     this.closed = new Promise((resolve) => {
@@ -111,7 +113,7 @@ export class LinkClient implements Link {
 
   async #unaryOnce(path: string, request: Uint8Array, options: LinkCallOptions): Promise<LinkUnaryResult> {
     this.#checkSize(request);
-    const block = requestBlock(path, options);
+    const block = this.#block(path, options);
     return new Promise<LinkUnaryResult>((resolve, reject) => {
       const surroundings = this.#surroundings;
       const stream = surroundings.connection.request(block);
@@ -136,7 +138,7 @@ export class LinkClient implements Link {
     if (!this.#surroundings.connection.isUsable) await this.#reconnect();
     const { deadlineMs, signal, onCancellable } = options;
     const surroundings = this.#surroundings;
-    const stream = surroundings.connection.request(requestBlock(path, options));
+    const stream = surroundings.connection.request(this.#block(path, options));
     const sink = new StreamSink(stream, options);
     const call = new LinkCall(stream, surroundings, { sink, deadlineMs, signal, onCancellable });
     void sendRequests(stream, this.#checked(requests), call);
@@ -150,6 +152,19 @@ export class LinkClient implements Link {
       // Changes nothing unless the consumer has left before the end.
       call.fail(abortError(undefined));
     }
+  }
+
+  /** @throws LINK_HEADER_INVALID, LINK_DEADLINE_EXCEEDED; the reason of a signal that is aborted already. */
+  #block(path: string, { headers, deadlineMs, signal }: LinkCallOptions): OutgoingHttpHeaders {
+    if (signal?.aborted === true) throw abortError(signal.reason);
+    const block: OutgoingHttpHeaders = { ...this.#origin, ':path': path };
+    if (deadlineMs !== undefined) {
+      const leftMs = deadlineMs - Date.now();
+      if (leftMs <= 0) throw new LinkDeadlineExceeded({});
+      block['grpc-timeout'] = timeoutValue(leftMs);
+    }
+    if (headers !== undefined) addMetadata(block, headers);
+    return block;
   }
 
   async *#checked(requests: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -230,25 +245,14 @@ function timesOf(options: LinkOptions): ConnectionTimes {
   };
 }
 
-/**
- * @throws LINK_HEADER_INVALID, LINK_DEADLINE_EXCEEDED; the reason of a signal that is aborted already.
- */
-function requestBlock(path: string, { headers, deadlineMs, signal }: LinkCallOptions): OutgoingHttpHeaders {
-  if (signal?.aborted === true) throw abortError(signal.reason);
-  const block: OutgoingHttpHeaders = {
+/** Header block of a new call, without what is particular to it. */
+function originBlock(target: LinkTarget): OutgoingHttpHeaders {
+  return {
     ':method': 'POST',
-    ':path': path,
-    ':scheme': 'http',
+    ':scheme': 'tls' in target && target.tls !== undefined ? 'https' : 'http',
     // Every language accepts this name on a socket, while an encoded path is refused by some.
-    ':authority': 'localhost',
+    ':authority': 'socketPath' in target ? 'localhost' : addressOf(target),
     'content-type': 'application/grpc',
     te: 'trailers',
   };
-  if (deadlineMs !== undefined) {
-    const leftMs = deadlineMs - Date.now();
-    if (leftMs <= 0) throw new LinkDeadlineExceeded({});
-    block['grpc-timeout'] = timeoutValue(leftMs);
-  }
-  if (headers !== undefined) addMetadata(block, headers);
-  return block;
 }

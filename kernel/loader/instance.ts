@@ -4,7 +4,7 @@ import { isFault } from '../fault.ts';
 import type { Target } from '../target.ts';
 
 /** Isolation levels that this kernel can give. */
-export type IsolationName = 'INLINE' | 'WORKER' | 'PROCESS';
+export type IsolationName = 'INLINE' | 'WORKER' | 'PROCESS' | 'REMOTE';
 
 /** One running copy of a plugin. It is used once: a restart makes a new one. */
 export interface Instance {

@@ -12,6 +12,7 @@ import { LmdbStorage } from '../storage.ts';
 import { type Started, startInline } from './inline.ts';
 import type { IsolationName } from './instance.ts';
 import { startProcess } from './process.ts';
+import { startRemote } from './remote.ts';
 import { startWorker } from './worker.ts';
 
 /** What starting an instance needs of the kernel. */
@@ -27,6 +28,7 @@ const SUPPORTED: ReadonlyMap<IsolationLevel, IsolationName> = new Map<IsolationL
   [IsolationLevel.INLINE, 'INLINE'],
   [IsolationLevel.WORKER, 'WORKER'],
   [IsolationLevel.PROCESS, 'PROCESS'],
+  [IsolationLevel.REMOTE, 'REMOTE'],
 ]);
 
 /** Starts instances at the isolation level that manifest and operator agree on. */
@@ -52,6 +54,8 @@ export class Starter {
         return this.#worker(manifest, placement);
       case 'PROCESS':
         return this.#process(manifest, placement);
+      case 'REMOTE':
+        return this.#remote(manifest);
     }
   }
 
@@ -101,6 +105,11 @@ export class Starter {
       log: log.child({ plugin: manifest.id }),
       register: (token) => registrations.add(token, { manifest, config, storageDirectory }),
     });
+  }
+
+  #remote(manifest: Manifest): Promise<Started> {
+    const log = this.#parts.log.child({ plugin: manifest.id });
+    return startRemote({ manifest, settings: this.#settings(manifest)?.remote, log });
   }
 
   #settings(manifest: Manifest): KernelConfig['plugins'][string] | undefined {

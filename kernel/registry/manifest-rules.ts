@@ -85,7 +85,9 @@ function checkIsolation(manifest: Manifest): string[] {
     return ['isolation.preferred must be INLINE, WORKER, PROCESS or REMOTE.'];
   }
   const fitting = fittingLevels(manifest);
-  const misfits = [...new Set([preferred, ...allowed])].filter((level) => !fitting.includes(level));
+  // Any plugin may be allowed to run elsewhere: the operator's configuration then says where.
+  const operated = allowed.filter((level) => level !== IsolationLevel.REMOTE || preferred === level);
+  const misfits = [...new Set([preferred, ...operated])].filter((level) => !fitting.includes(level));
   return [
     ...unless(
       allowed.length === 0 || allowed.includes(preferred),

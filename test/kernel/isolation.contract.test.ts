@@ -37,10 +37,12 @@ async function eventually(ask: () => Promise<boolean>): Promise<void> {
   assert.fail('it did not come true within 5 s');
 }
 
-for (const isolation of ['INLINE', 'WORKER', 'PROCESS'] as const) {
+for (const isolation of ['INLINE', 'WORKER', 'PROCESS', 'REMOTE'] as const) {
   describe(`a plugin at isolation ${isolation}`, function () {
     this.timeout(30_000);
     let kernel: TestKernel;
+    /** Where the plugin runs at REMOTE: it needs no more than gRPC, and another kernel speaks that. */
+    let far: TestKernel | undefined;
     let plugin: EchoPlugin;
     let link: LinkClient;
     let client: Client<typeof EchoService>;
@@ -48,7 +50,11 @@ for (const isolation of ['INLINE', 'WORKER', 'PROCESS'] as const) {
     before(async () => {
       plugin = await copyEcho();
       await plugin.useContractPlugin();
-      const config = { plugins: { 'example.echo': { isolation } } };
+      if (isolation === 'REMOTE') {
+        far = await startTestKernel({ plugins: [plugin.directory], config: { maxMessageBytes: 128 << 20 } });
+      }
+      const remote = far === undefined ? {} : { remote: { addresses: [far.addresses.grpc] } };
+      const config = { plugins: { 'example.echo': { isolation, ...remote } } };
       kernel = await startTestKernel({ plugins: [plugin.directory], config });
       client = kernel.call(EchoService);
       const [host = '', port = ''] = kernel.addresses.grpc.split(':');
@@ -58,6 +64,7 @@ for (const isolation of ['INLINE', 'WORKER', 'PROCESS'] as const) {
     after(async () => {
       await link.close();
       await kernel.stop();
+      await far?.stop();
       await plugin.remove();
     });
 
@@ -235,6 +242,7 @@ for (const isolation of ['INLINE', 'WORKER', 'PROCESS'] as const) {
       const running = client.say({ payload: Buffer.from('kept'), delayMs: 400 });
       await tell(client, 'counts');
       await plugin.setVersion('0.2.0');
+      await far?.reload('example.echo');
       await kernel.reload('example.echo');
       assert.equal((await client.say({ payload: Buffer.from('new') })).version, '0.2.0');
       const { payload, version } = await running;

@@ -11,7 +11,7 @@ import type { CallCommandOptions } from './call-options.ts';
 import { describe } from './describe.ts';
 import { GrpcCaller, type TlsFiles } from './grpc-caller.ts';
 import { DataMalformed, jsonObjects } from './json-values.ts';
-import { NameNotServed, ReflectedServer } from './reflected-server.ts';
+import { NameNotServed, ReflectedServer } from '../../link/reflected-server.ts';
 import { statusJson, statusText } from './status-text.ts';
 
 /** One run of `lamella call`. */

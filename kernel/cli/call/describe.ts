@@ -1,6 +1,6 @@
 import type { CallRun } from './call.ts';
 import { enumText, messageText, methodDescription, methodText, serviceText } from './proto-text.ts';
-import { NameNotServed, type ReflectedServer } from './reflected-server.ts';
+import { NameNotServed, type ReflectedServer } from '../../link/reflected-server.ts';
 
 /** `--list` and `--describe`. @throws NameNotServed */
 export async function describe({ name, options, terminal }: CallRun, server: ReflectedServer): Promise<void> {

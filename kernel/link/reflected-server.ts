@@ -15,12 +15,12 @@ import {
   ServerReflection,
   type ServerReflectionRequest,
   type ServerReflectionResponse,
-} from '../../../proto/gen/grpc/reflection/v1/reflection_pb.ts';
-import { ServerReflection as ServerReflectionAlpha } from '../../../proto/gen/grpc/reflection/v1alpha/reflection_pb.ts';
-import { Code } from '../../../sdk/index.ts';
-import { type BytesTransport, createClient, EncodingTransport } from '../../client.ts';
-import { nearestName } from '../../registry/nearest-name.ts';
-import { StatusError } from '../../status-error.ts';
+} from '../../proto/gen/grpc/reflection/v1/reflection_pb.ts';
+import { ServerReflection as ServerReflectionAlpha } from '../../proto/gen/grpc/reflection/v1alpha/reflection_pb.ts';
+import { Code } from '../../sdk/index.ts';
+import { type BytesTransport, createClient, EncodingTransport } from '../client.ts';
+import { nearestName } from '../registry/nearest-name.ts';
+import { StatusError } from '../status-error.ts';
 
 type Question = ServerReflectionRequest['messageRequest'];
 type Answer = ServerReflectionResponse['messageResponse'];
