@@ -211,7 +211,7 @@ class RunningKernel {
     await this.#access.owner.write({ socket: this.#kernelSocket, grpc: addresses.grpc });
     const given = (options.pluginDirectories ?? []).map((directory) => path.resolve(directory));
     await this.loader.loadAll([...new Set([...given, ...(await this.#memory.directories())])]);
-    this.#watcher?.start();
+    await this.#watcher?.start();
     this.#health.set('', 'SERVING');
     return addresses;
   }
@@ -231,7 +231,7 @@ class RunningKernel {
   async stop(): Promise<void> {
     const { config, lock, runDirectory, log } = this.#parts;
     this.#health.shutdown();
-    this.#watcher?.close();
+    await this.#watcher?.close();
     if (config.prestopMs > 0) await pause(config.prestopMs);
     await this.#listeners.close(config.drainMs);
     await this.loader.stopAll();

@@ -6,6 +6,8 @@ import { addPackageCommands } from './package-commands.ts';
 import { onePlugin, pluginAction, type Plugins } from './plugin-action.ts';
 import { addPluginRollbackCommand } from './plugin-rollback-command.ts';
 import { parseCanary } from './canary-option.ts';
+import { addPluginDevCommand } from './plugin-dev-command.ts';
+import { addPluginNewCommand } from './plugin-new-command.ts';
 import type { Terminal } from './terminal.ts';
 
 /** `lamella plugin …`: what is loaded, and the ways to change that while calls run. */
@@ -25,6 +27,8 @@ export function addPluginCommand(program: Command, terminal: Terminal): void {
     return undefined;
   }).description('drain and stop a plugin and forget it');
   addPackageCommands(command, terminal);
+  addPluginNewCommand(command, terminal);
+  addPluginDevCommand(command, terminal);
   command.addHelpText('after', HELP);
 }
 

@@ -1,17 +1,13 @@
-import { type FSWatcher, watch } from 'node:fs';
 import type { Logger } from '../../sdk/index.ts';
+import { FolderWatch } from './folder-watch.ts';
 import type { Loader } from './loader.ts';
 import type { PluginRecord } from './record.ts';
-
-/** Editors write a file in several steps; the reload waits until it has been quiet for this long, in milliseconds. */
-const QUIET_MS = 100;
 
 /** Reloads plugins when files in their folders change. */
 export class Watcher {
   readonly #loader: Loader;
   readonly #log: Logger;
-  readonly #watchers: FSWatcher[] = [];
-  readonly #timers: Map<string, NodeJS.Timeout> = new Map();
+  #watches: FolderWatch[] = [];
 
   constructor(loader: Loader, log: Logger) {
     this.#loader = loader;
@@ -19,33 +15,27 @@ export class Watcher {
   }
 
   /** Watches the folders of all plugins loaded so far. */
-  start(): void {
-    for (const record of this.#loader.records) {
-      const watcher = watch(record.directory, { recursive: true }, () => this.#touch(record));
-      watcher.on('error', (error) =>
-        this.#log.warn('a folder cannot be watched', { plugin: record.id, error }),
-      );
-      this.#watchers.push(watcher);
-    }
+  async start(): Promise<void> {
+    this.#watches = await Promise.all(this.#loader.records.map((record) => this.#watch(record)));
   }
 
-  #touch(record: PluginRecord): void {
-    clearTimeout(this.#timers.get(record.id));
-    this.#timers.set(
-      record.id,
-      setTimeout(() => {
-        this.#timers.delete(record.id);
-        this.#loader.reload(record.id).then(
-          () => this.#log.info('reloaded', { plugin: record.id }),
-          // The loader has logged why; the old version serves on.
-          () => undefined,
-        );
-      }, QUIET_MS),
+  #watch(record: PluginRecord): Promise<FolderWatch> {
+    return FolderWatch.open(
+      record.directory,
+      () => this.#reload(record),
+      (error) => this.#log.warn('a folder cannot be watched', { plugin: record.id, error }),
     );
   }
 
-  close(): void {
-    for (const watcher of this.#watchers) watcher.close();
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+  #reload(record: PluginRecord): void {
+    this.#loader.reload(record.id).then(
+      () => this.#log.info('reloaded', { plugin: record.id }),
+      // The loader has logged why; the old version serves on.
+      () => undefined,
+    );
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#watches.map((watch) => watch.close()));
   }
 }
