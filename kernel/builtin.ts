@@ -24,7 +24,7 @@ export function builtin<Service extends DescService>(
 
 /** A slot for the kernel's own services: they are dispatched like everybody's, and never change. */
 export function builtinSlot(services: readonly BuiltinService[], version: string): Slot {
-  const slot = new Slot(KERNEL_ID, { parked: 0, parkedMs: 0, concurrency: 0 });
+  const slot = new Slot(KERNEL_ID, { parked: 0, parkedMs: 0 });
   const instance: Instance = {
     pluginId: KERNEL_ID,
     version,

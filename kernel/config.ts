@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Ajv } from 'ajv';
 import type { LinkTls } from './link/connection.ts';
+import type { BreakerLimits } from './loader/circuit-breaker.ts';
 import type { IsolationName } from './loader/instance.ts';
 import { Code, defineConfig, type ErrorType, type TSchema, Type } from '../sdk/index.ts';
 import { defineKernelError } from './kernel-error.ts';
@@ -56,6 +57,30 @@ const PluginSettingsSchema: TSchema = Type.Object(
       ),
     ),
     remote: Type.Optional(RemoteSettingsSchema),
+    rateLimit: Type.Optional(
+      Type.Object(
+        { perSecond: Type.Number({ exclusiveMinimum: 0 }), burst: Type.Integer({ minimum: 1 }) },
+        {
+          additionalProperties: false,
+          description: 'Calls that the plugin takes: `burst` at once, `perSecond` in the long run.',
+        },
+      ),
+    ),
+    circuitBreaker: Type.Optional(
+      Type.Object(
+        {
+          faultRatio: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
+          minimumCalls: Type.Optional(Type.Integer({ minimum: 0 })),
+          windowMs: Type.Optional(Type.Integer({ minimum: 10 })),
+          openMs: Type.Optional(Type.Integer({ minimum: 1 })),
+        },
+        {
+          additionalProperties: false,
+          description:
+            'When the plugin gets no calls for `openMs` (5,000): `faultRatio` (0.5) of at least `minimumCalls` (20; 0 for never) within `windowMs` (10,000) failed by its fault.',
+        },
+      ),
+    ),
     config: Type.Optional(
       Type.Record(Type.String(), Type.Unknown(), {
         description: "Options, checked by the manifest's schema.",
@@ -125,6 +150,8 @@ export interface RemoteSettings {
 export interface PluginSettings {
   readonly isolation?: IsolationName;
   readonly remote?: RemoteSettings;
+  readonly rateLimit?: { readonly perSecond: number; readonly burst: number };
+  readonly circuitBreaker?: Partial<BreakerLimits>;
   readonly config?: Readonly<Record<string, unknown>>;
   readonly secrets?: Readonly<Record<string, string>>;
 }

@@ -64,7 +64,8 @@ export class Dispatcher implements Target {
   ): Promise<Result> {
     const found = this.instance(path, call);
     const instance = found instanceof Promise ? await found : found;
-    instance.load.enter(call);
+    const waiting = instance.load.enter(call);
+    if (waiting !== undefined) await waiting;
     let failure: unknown;
     try {
       return await run(instance);
@@ -95,9 +96,10 @@ export class Dispatcher implements Target {
     try {
       const waiting = this.#before(call, path);
       if (waiting !== undefined) await waiting;
-      instance = await this.instance(path, call);
-      instance.load.enter(call);
-      yield* run(instance);
+      const found = await this.instance(path, call);
+      await found.load.enter(call);
+      instance = found;
+      yield* run(found);
     } catch (error) {
       failure = call.explain(error);
       throw failure;

@@ -140,12 +140,28 @@ export const SecretNotGranted: ErrorType<'plugin' | 'secret'> = defineKernelErro
     `Plugin '${plugin}' may not read secret '${secret}'; name it under "capabilities.secrets" and set it in the configuration.`,
 });
 
-/** Too many calls are running. */
-export const TooManyCalls: ErrorType<'plugin' | 'limit'> = defineKernelError({
+/** Too many calls are running, and too many wait. */
+export const TooManyCalls: ErrorType<'plugin' | 'limit' | 'queue'> = defineKernelError({
   reason: 'TOO_MANY_CALLS',
   code: Code.RESOURCE_EXHAUSTED,
-  message: ({ plugin, limit }) =>
-    `Plugin '${plugin}' already serves ${limit} calls, its limit; retry later or raise "resources.concurrency".`,
+  message: ({ plugin, limit, queue }) =>
+    `Plugin '${plugin}' already serves ${limit} calls and ${queue} wait, its limits; retry later or raise "resources.concurrency" or "resources.queue".`,
+});
+
+/** More calls in a time than the operator allows. */
+export const PluginRateLimited: ErrorType<'plugin'> = defineKernelError({
+  reason: 'PLUGIN_RATE_LIMITED',
+  code: Code.RESOURCE_EXHAUSTED,
+  message: ({ plugin }) =>
+    `Plugin '${plugin}' is called more often than plugins.${plugin}.rateLimit allows; slow down, or raise the limit.`,
+});
+
+/** The instance failed most of its last calls. */
+export const CircuitOpen: ErrorType<'plugin'> = defineKernelError({
+  reason: 'CIRCUIT_OPEN',
+  code: Code.UNAVAILABLE,
+  message: ({ plugin }) =>
+    `Plugin '${plugin}' failed most of its last calls and gets none for a while; retry later, its log says what fails.`,
 });
 
 /** Another kernel uses the home folder. */

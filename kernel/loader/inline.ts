@@ -4,7 +4,7 @@ import { createHost, type HostParts, Served } from '../host.ts';
 import { LocalTarget } from '../target.ts';
 import { bundleSource, evaluateBundle, readBundle } from './bundle.ts';
 import { Disposer } from './disposer.ts';
-import { type Instance, InstanceLoad } from './instance.ts';
+import type { Instance, InstanceLoad } from './instance.ts';
 
 /** A running instance together with the descriptors of what it serves. */
 export interface Started {
@@ -18,6 +18,7 @@ export type OwnParts = 'disposer' | 'signal' | 'events';
 /** Input of {@link startInline}. */
 export interface InlineStart {
   readonly directory: string;
+  readonly load: InstanceLoad;
   readonly parts: Omit<HostParts, OwnParts>;
   readonly eventsFor: (signal: AbortSignal) => HostParts['events'];
   /** Called last when the instance has stopped. */
@@ -68,7 +69,7 @@ class InlineInstance implements Instance {
   readonly pid: undefined = undefined;
   readonly target: LocalTarget;
   readonly http: FetchHandler | undefined;
-  readonly load: InstanceLoad = new InstanceLoad();
+  readonly load: InstanceLoad;
   /** Code in the kernel's thread cannot end by itself. */
   readonly crashed: Promise<string> = new Promise(() => undefined);
   readonly #log: Logger;
@@ -78,6 +79,7 @@ class InlineInstance implements Instance {
   constructor(start: InlineStart, running: Running) {
     this.pluginId = start.parts.manifest.id;
     this.version = start.parts.manifest.version;
+    this.load = start.load;
     this.#log = start.parts.log;
     this.digest = running.digest;
     this.target = new LocalTarget(running.served.methods);

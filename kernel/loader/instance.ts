@@ -2,6 +2,7 @@ import type { FetchHandler } from '../../sdk/index.ts';
 import type { Call } from '../call.ts';
 import { isFault } from '../fault.ts';
 import type { Target } from '../target.ts';
+import type { Admission } from './admission.ts';
 
 /** Isolation levels that this kernel can give. */
 export type IsolationName = 'INLINE' | 'WORKER' | 'PROCESS' | 'REMOTE';
@@ -46,8 +47,14 @@ export class InstanceLoad {
   #idle: (() => void) | undefined;
   #calls = 0;
   #faults = 0;
+  readonly #admission: Admission | undefined;
   /** Told after each call that failed by the plugin's fault. */
   onFault: (() => void) | undefined;
+
+  /** @param admission - Bounds the calls; the kernel's own services have no bounds. */
+  constructor(admission?: Admission) {
+    this.#admission = admission;
+  }
 
   get inFlight(): number {
     return this.#running.size;
@@ -57,13 +64,25 @@ export class InstanceLoad {
     return { calls: this.#calls, faults: this.#faults };
   }
 
-  enter(call: Call): void {
+  /**
+   * A call begins, now or when another one has made room.
+   *
+   * @throws TOO_MANY_CALLS, PLUGIN_RATE_LIMITED, CIRCUIT_OPEN
+   */
+  enter(call: Call): undefined | Promise<void> {
+    const waiting = this.#admission?.enter(call);
     this.#running.add(call);
+    return waiting?.catch((error: unknown) => {
+      this.#running.delete(call);
+      if (this.#running.size === 0) this.#idle?.();
+      throw error;
+    });
   }
 
   /** The call is over; `failure` is what it failed with. Told twice, it counts once. */
   leave(call: Call, failure?: unknown): void {
     if (!this.#running.delete(call)) return;
+    this.#admission?.leave(call, failure);
     if (this.#running.size === 0) this.#idle?.();
     this.#calls += 1;
     if (failure === undefined || !isFault(failure)) return;

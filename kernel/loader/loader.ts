@@ -13,6 +13,7 @@ import type { Lifecycle } from './lifecycle.ts';
 import { allDescribed, shippedServices } from './proto/shipped-services.ts';
 import type { PluginRecord } from './record.ts';
 import type { Routes } from './routes.ts';
+import { queueOf } from './loads.ts';
 import { Slot } from './slot.ts';
 import { Supervisor } from './supervisor.ts';
 import { Swapper, type SwapperParts } from './swapper.ts';
@@ -35,9 +36,6 @@ export interface LoadOptions {
 
 /** Longest wait of a call for a plugin that is not ready, in milliseconds. */
 const PARKED_MS = 10_000;
-
-/** Calls that may wait for a plugin when its manifest does not say, enough for one burst of clients. */
-const PARKED_CALLS = 1_024;
 
 /** Loads, replaces, restarts and unloads plugins. */
 export class Loader {
@@ -156,12 +154,7 @@ export class Loader {
   }
 
   #add(manifest: Manifest, directory: string): PluginRecord {
-    const { resources } = manifest;
-    const slot = new Slot(manifest.id, {
-      parked: resources?.queue === undefined || resources.queue === 0 ? PARKED_CALLS : resources.queue,
-      parkedMs: PARKED_MS,
-      concurrency: resources?.concurrency ?? 0,
-    });
+    const slot = new Slot(manifest.id, { parked: queueOf(manifest), parkedMs: PARKED_MS });
     const record = this.#parts.lifecycle.discover({ manifest, directory, slot });
     this.#records.set(record.id, record);
     this.#parts.routes.announce(record);

@@ -9,9 +9,10 @@ import type { Logger } from '../../sdk/index.ts';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { PluginExited, PluginStartFailed } from '../errors.ts';
 import type { LinkClient } from '../link/link-client.ts';
-import { type Instance, InstanceLoad } from './instance.ts';
+import type { Instance, InstanceLoad } from './instance.ts';
 import type { Started } from './inline.ts';
 import { ForwardTarget } from './forward-target.ts';
+import { processBytes, watchMemory } from './memory-watch.ts';
 import { forwardLines, inheritedEnvironment } from './plugin-output.ts';
 import { waitUntilHealthy } from './readiness.ts';
 
@@ -28,6 +29,7 @@ export interface ProcessStart {
   /** Socket on which the kernel serves plugin processes. */
   readonly kernelSocket: string;
   readonly environment: NodeJS.ProcessEnv;
+  readonly load: InstanceLoad;
   readonly log: Logger;
   /** Makes the instance's token known before its process starts. */
   readonly register: (token: string) => Registration;
@@ -115,7 +117,7 @@ class ProcessInstance implements Instance {
   readonly isolation = 'PROCESS' as const;
   readonly digest = '';
   readonly http: undefined = undefined;
-  readonly load: InstanceLoad = new InstanceLoad();
+  readonly load: InstanceLoad;
   readonly target: ForwardTarget;
   readonly crashed: Promise<string>;
   readonly #child: ChildProcess;
@@ -123,6 +125,8 @@ class ProcessInstance implements Instance {
   readonly #cleanUp: () => Promise<void>;
   readonly #log: Logger;
   #client: LinkClient | undefined;
+  /** Set when the kernel ends the process for what it used. */
+  #overLimit: string | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(start: ProcessStart, child: ChildProcess, cleanUp: () => Promise<void>) {
@@ -130,8 +134,20 @@ class ProcessInstance implements Instance {
     this.version = start.manifest.version;
     this.#child = child;
     this.#cleanUp = cleanUp;
+    this.load = start.load;
     this.#log = start.log;
-    this.#exited = exitOf(child);
+    const unwatch = watchMemory({
+      limitMib: start.manifest.resources?.memoryMib ?? 0,
+      read: async () => (child.pid === undefined ? undefined : processBytes(child.pid)),
+      onOver: (how) => {
+        this.#overLimit = how;
+        signalGroup(child, 'SIGKILL');
+      },
+    });
+    this.#exited = exitOf(child).then((how) => {
+      unwatch();
+      return this.#overLimit ?? how;
+    });
     this.target = new ForwardTarget(this.pluginId);
     this.crashed = this.#exited.then(async (how) => {
       if (this.#stopping !== undefined) return new Promise<string>(() => undefined);

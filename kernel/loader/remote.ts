@@ -9,7 +9,7 @@ import type { RemoteSettings } from '../config.ts';
 import { Balancer } from './balancer.ts';
 import { ForwardTarget } from './forward-target.ts';
 import type { Started } from './inline.ts';
-import { type Instance, InstanceLoad } from './instance.ts';
+import type { Instance, InstanceLoad } from './instance.ts';
 import { startLimitMs } from './process.ts';
 
 /** Input of {@link startRemote}. */
@@ -17,6 +17,7 @@ export interface RemoteStart {
   readonly manifest: Manifest;
   /** What the operator says of the addresses. */
   readonly settings: RemoteSettings | undefined;
+  readonly load: InstanceLoad;
   readonly log: Logger;
 }
 
@@ -30,7 +31,7 @@ const CHECK_FAILURES = 3;
  * by reflection unless the manifest ships `.proto` text.
  * @throws REMOTE_MISCONFIGURED, REMOTE_UNREACHABLE, or why reflection failed.
  */
-export async function startRemote({ manifest, settings, log }: RemoteStart): Promise<Started> {
+export async function startRemote({ manifest, settings, load, log }: RemoteStart): Promise<Started> {
   const balancer = new Balancer({
     pluginId: manifest.id,
     targets: targetsOf(manifest, settings),
@@ -43,7 +44,7 @@ export async function startRemote({ manifest, settings, log }: RemoteStart): Pro
   try {
     await balancer.ready(startLimitMs(manifest));
     const services = manifest.protos.length > 0 ? [] : await describe(manifest, balancer);
-    return { instance: new RemoteInstance(manifest, balancer), services };
+    return { instance: new RemoteInstance(manifest, load, balancer), services };
   } catch (error) {
     await balancer.close();
     throw error;
@@ -96,12 +97,13 @@ class RemoteInstance implements Instance {
   readonly digest = '';
   readonly pid: undefined = undefined;
   readonly http: undefined = undefined;
-  readonly load: InstanceLoad = new InstanceLoad();
+  readonly load: InstanceLoad;
   readonly target: ForwardTarget;
   readonly crashed: Promise<string> = new Promise(() => undefined);
   readonly #balancer: Balancer;
 
-  constructor(manifest: Manifest, balancer: Balancer) {
+  constructor(manifest: Manifest, load: InstanceLoad, balancer: Balancer) {
+    this.load = load;
     this.pluginId = manifest.id;
     this.version = manifest.version;
     this.#balancer = balancer;

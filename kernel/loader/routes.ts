@@ -122,7 +122,7 @@ function httpHandler(record: PluginRecord): FetchHandler {
         { status: 501 },
       );
     }
-    instance.load.enter(call);
+    await instance.load.enter(call);
     let failure: unknown;
     try {
       return await instance.http(request, context);

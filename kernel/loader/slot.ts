@@ -1,6 +1,6 @@
 import { Code, type DeclaredError } from '../../sdk/index.ts';
 import type { Call } from '../call.ts';
-import { ParkingFull, PluginNotReady, TooManyCalls } from '../errors.ts';
+import { ParkingFull, PluginNotReady } from '../errors.ts';
 import { StatusError } from '../status-error.ts';
 import type { Instance } from './instance.ts';
 
@@ -10,8 +10,6 @@ export interface SlotLimits {
   readonly parked: number;
   /** Longest wait of a parked call, in milliseconds. */
   readonly parkedMs: number;
-  /** Calls that may run at once; 0 means no limit. */
-  readonly concurrency: number;
 }
 
 /** What {@link Slot.refusal} needs to word its answer. */
@@ -86,21 +84,13 @@ export class Slot {
   /**
    * The instance that serves a call, at once or when there is one.
    *
-   * @throws PLUGIN_NOT_READY, PARKING_FULL, TOO_MANY_CALLS
+   * @throws PLUGIN_NOT_READY, PARKING_FULL
    */
   acquire(call: Call): Instance | Promise<Instance> {
     const { canary } = this;
     const isCanary = canary !== undefined && Math.random() * 100 < canary.percent;
     const instance = isCanary ? canary.instance : this.#instance;
-    if (instance === undefined) return this.#park(call);
-    const { concurrency } = this.#limits;
-    if (concurrency > 0 && instance.load.inFlight >= concurrency) {
-      throw new TooManyCalls(
-        { plugin: this.pluginId, limit: String(concurrency) },
-        { retryAfterMs: PUSHBACK_MS },
-      );
-    }
-    return instance;
+    return instance ?? this.#park(call);
   }
 
   async #park(call: Call): Promise<Instance> {

@@ -11,6 +11,7 @@ import { validateConfig } from '../registry/manifest.ts';
 import { LmdbStorage } from '../storage.ts';
 import { type Started, startInline } from './inline.ts';
 import type { IsolationName } from './instance.ts';
+import { Loads } from './loads.ts';
 import { startProcess } from './process.ts';
 import { startRemote } from './remote.ts';
 import { startWorker } from './worker.ts';
@@ -37,8 +38,11 @@ export class Starter {
   /** One storage for all instances of a plugin: during an upgrade two of them are open at once. */
   readonly #storages: Map<string, LmdbStorage> = new Map();
 
+  readonly #loads: Loads;
+
   constructor(parts: StarterParts) {
     this.#parts = parts;
+    this.#loads = new Loads(parts, parts.config.plugins);
   }
 
   /** @throws ISOLATION_UNSUPPORTED, PLUGIN_CONFIG_INVALID, PLUGIN_START_FAILED and what start() throws. */
@@ -63,6 +67,7 @@ export class Starter {
     const { log, clock, metrics, events, dispatcher } = this.#parts;
     const scope = metrics.scope(manifest.id);
     const started = await startInline({
+      load: this.#loads.for(manifest),
       directory,
       eventsFor: (signal) => events.forPlugin(manifest.id, signal),
       parts: {
@@ -85,6 +90,7 @@ export class Starter {
     const log = this.#parts.log.child({ plugin: manifest.id });
     const storage = this.#storage(manifest.id, storageDirectory);
     return startWorker({
+      load: this.#loads.for(manifest),
       manifest,
       directory,
       environment,
@@ -98,6 +104,7 @@ export class Starter {
   #process(manifest: Manifest, { directory, config, storageDirectory }: Placement): Promise<Started> {
     const { log, registrations, kernelSocket, environment } = this.#parts;
     return startProcess({
+      load: this.#loads.for(manifest),
       manifest,
       directory,
       kernelSocket,
@@ -109,7 +116,8 @@ export class Starter {
 
   #remote(manifest: Manifest): Promise<Started> {
     const log = this.#parts.log.child({ plugin: manifest.id });
-    return startRemote({ manifest, settings: this.#settings(manifest)?.remote, log });
+    const settings = this.#settings(manifest)?.remote;
+    return startRemote({ manifest, settings, load: this.#loads.for(manifest), log });
   }
 
   #settings(manifest: Manifest): KernelConfig['plugins'][string] | undefined {

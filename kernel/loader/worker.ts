@@ -13,7 +13,8 @@ import type { Target } from '../target.ts';
 import { bundleSource, readBundle } from './bundle.ts';
 import { ForwardTarget } from './forward-target.ts';
 import { STOP_LIMIT_MS, type Started } from './inline.ts';
-import { type Instance, InstanceLoad } from './instance.ts';
+import type { Instance, InstanceLoad } from './instance.ts';
+import { watchMemory } from './memory-watch.ts';
 import { forwardLines, inheritedEnvironment } from './plugin-output.ts';
 import { type Registration, startLimitMs } from './process.ts';
 import { WorkerHost, type WorkerHostParts } from './worker-host.ts';
@@ -23,6 +24,7 @@ export interface WorkerStart {
   readonly manifest: Manifest;
   readonly directory: string;
   readonly environment: NodeJS.ProcessEnv;
+  readonly load: InstanceLoad;
   readonly log: Logger;
   /** Serves the plugin's own calls: to other plugins and to the kernel. */
   readonly kernel: Target;
@@ -64,7 +66,7 @@ class WorkerInstance implements Instance {
   readonly digest: string;
   readonly pid: undefined = undefined;
   readonly http: undefined = undefined;
-  readonly load: InstanceLoad = new InstanceLoad();
+  readonly load: InstanceLoad;
   readonly target: ForwardTarget;
   readonly crashed: Promise<string>;
   /** Resolves when the plugin serves; rejects when it will not. */
@@ -76,6 +78,8 @@ class WorkerInstance implements Instance {
   readonly #exited: Promise<string>;
   readonly #cleanUp: () => void;
   #settleReady: ((error?: Error) => void) | undefined;
+  /** Set when the kernel ends the worker for what it used. */
+  #overLimit: string | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(start: WorkerStart, input: Pick<WorkerInput, 'token' | 'bundle'>, cleanUp: () => void) {
@@ -83,6 +87,7 @@ class WorkerInstance implements Instance {
     this.pluginId = manifest.id;
     this.version = manifest.version;
     this.digest = input.bundle.digest;
+    this.load = start.load;
     this.#log = log;
     this.#cleanUp = cleanUp;
     this.#host = new WorkerHost(start.host);
@@ -97,7 +102,19 @@ class WorkerInstance implements Instance {
     });
     this.target = new ForwardTarget(manifest.id);
     this.target.attach(this.#peer);
-    this.#exited = exitOf(this.#worker, manifest);
+    const unwatch = watchMemory({
+      limitMib: manifest.resources?.memoryMib ?? 0,
+      // The limit of the heap does not count buffers.
+      read: async () => (await this.#peer.ask('memory', undefined)) as number,
+      onOver: (how) => {
+        this.#overLimit = how;
+        void this.#worker.terminate();
+      },
+    });
+    this.#exited = exitOf(this.#worker, manifest).then((how) => {
+      unwatch();
+      return this.#overLimit ?? how;
+    });
     this.ready = this.#waitUntilReady(startLimitMs(manifest));
     this.crashed = this.#exited.then(async (how) => {
       this.#settleReady?.(new Error(`its worker ended before it was ready (${how})`));

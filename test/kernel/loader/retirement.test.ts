@@ -14,7 +14,7 @@ describe('Retirement', () => {
   it('waits for the calls, then in STANDBY, then stops the instance', async () => {
     const instance = fakeInstance();
     const running = call();
-    instance.load.enter(running);
+    void instance.load.enter(running);
     const retirement = new Retirement(instance, { drainMs: 60_000, standbyMs: 60_000, log });
     assert.equal(retirement.state, 'DRAINING');
     instance.load.leave(running);
@@ -30,7 +30,7 @@ describe('Retirement', () => {
     it(`leaves everything as it is when it is called back while ${when}`, async () => {
       const instance = fakeInstance();
       const running = call();
-      if (when === 'DRAINING') instance.load.enter(running);
+      if (when === 'DRAINING') void instance.load.enter(running);
       const retirement = new Retirement(instance, { drainMs: 60_000, standbyMs: 60_000, log });
       await turn();
       assert.equal(retirement.state, when);
@@ -43,7 +43,7 @@ describe('Retirement', () => {
   it('aborts calls that do not end in time', async () => {
     const instance = fakeInstance();
     const running = call();
-    instance.load.enter(running);
+    void instance.load.enter(running);
     await new Retirement(instance, { drainMs: 1, standbyMs: 0, log }).done;
     assert.match(String(running.signal.reason), /did not end within 0\.001 s; retry/);
     assert.equal(instance.stops, 1);

@@ -57,6 +57,13 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       await wait(0);
     }
   },
+  hoard: async () => {
+    const kept: Buffer[] = [];
+    for (;;) {
+      kept.push(Buffer.alloc(8 << 20, 1));
+      await wait(kept.length < 40 ? 1 : 60_000);
+    }
+  },
   spin: () => {
     for (const endMs = Date.now() + 1_500; Date.now() < endMs;);
   },
