@@ -6,6 +6,7 @@ import { addPackageCommands } from './package-commands.ts';
 import { onePlugin, pluginAction, type Plugins } from './plugin-action.ts';
 import { addPluginRollbackCommand } from './plugin-rollback-command.ts';
 import { parseCanary } from './canary-option.ts';
+import { addPluginCheckCommand } from './plugin-check-command.ts';
 import { addPluginDevCommand } from './plugin-dev-command.ts';
 import { addPluginNewCommand } from './plugin-new-command.ts';
 import type { Terminal } from './terminal.ts';
@@ -29,6 +30,7 @@ export function addPluginCommand(program: Command, terminal: Terminal): void {
   addPackageCommands(command, terminal);
   addPluginNewCommand(command, terminal);
   addPluginDevCommand(command, terminal);
+  addPluginCheckCommand(command, terminal);
   command.addHelpText('after', HELP);
 }
 

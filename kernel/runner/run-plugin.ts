@@ -49,7 +49,7 @@ export async function runPlugin(
   const health = new HealthRegistry();
   const server = await serve(served, health, { log, socketPath: environment.socketPath });
   await announce();
-  health.set('', 'SERVING');
+  for (const name of ['', ...served.services.map(({ typeName }) => typeName)]) health.set(name, 'SERVING');
   await aborted(stop);
   await server.close(DRAIN_MS);
   await disposer.dispose(log);
