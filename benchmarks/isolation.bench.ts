@@ -85,12 +85,9 @@ async function startAt(level: Level): Promise<ChildServer> {
     mkdirSync(home, { recursive: true });
     const config = { plugins: { 'example.echo': { isolation: level } } };
     writeFileSync(path.join(home, 'config.json'), JSON.stringify(config));
-    const ports = ['--grpc-port', '0', '--http-port', '0', '--metrics-port', '0'];
-    return [
-      path.join(ROOT, 'dist/kernel/cli/main.js'),
-      'start',
-      ...['--home', home, '--plugins', path.join(ROOT, 'examples/echo'), ...ports, '--ready-file', ready],
-    ];
+    const program = path.join(ROOT, 'dist/kernel/cli/main.js');
+    const folders = ['--home', home, '--plugins', path.join(ROOT, 'examples/echo'), '--ready-file', ready];
+    return [program, 'start', ...folders, '--grpc-port', '0', '--http-port', '0', '--metrics-port', '0'];
   });
 }
 

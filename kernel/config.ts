@@ -113,6 +113,12 @@ export const KernelConfigSchema: TSchema = defineConfig({
     description:
       'Time a replaced version of a plugin waits to be called back, in milliseconds; 0 stops it once its calls are done.',
   }),
+  blockedMs: Type.Integer({
+    default: 500,
+    minimum: 20,
+    description:
+      'Time for which a plugin may keep its thread busy without a pause before it is named in log, metrics and events, in milliseconds.',
+  }),
   maxMessageBytes: Type.Integer({
     default: 64 * 1024 * 1024,
     minimum: 1024,
@@ -161,6 +167,7 @@ export interface KernelConfig {
   readonly drainMs: number;
   readonly prestopMs: number;
   readonly rollbackWindowMs: number;
+  readonly blockedMs: number;
   readonly maxMessageBytes: number;
   readonly maxHttpBodyBytes: number;
   readonly allowedHosts?: readonly string[];

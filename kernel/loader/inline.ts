@@ -2,6 +2,7 @@ import type { DescService } from '@bufbuild/protobuf';
 import type { FetchHandler, Logger } from '../../sdk/index.ts';
 import { createHost, type HostParts, Served } from '../host.ts';
 import { LocalTarget } from '../target.ts';
+import type { Watchdog } from '../watchdog.ts';
 import { bundleSource, evaluateBundle, readBundle } from './bundle.ts';
 import { Disposer } from './disposer.ts';
 import type { Instance, InstanceLoad } from './instance.ts';
@@ -19,6 +20,7 @@ export type OwnParts = 'disposer' | 'signal' | 'events';
 export interface InlineStart {
   readonly directory: string;
   readonly load: InstanceLoad;
+  readonly watchdog: Watchdog;
   readonly parts: Omit<HostParts, OwnParts>;
   readonly eventsFor: (signal: AbortSignal) => HostParts['events'];
   /** Called last when the instance has stopped. */
@@ -82,7 +84,7 @@ class InlineInstance implements Instance {
     this.load = start.load;
     this.#log = start.parts.log;
     this.digest = running.digest;
-    this.target = new LocalTarget(running.served.methods);
+    this.target = new LocalTarget(start.watchdog.marked(this.pluginId, running.served.methods));
     this.http = running.served.http;
     this.#stop = running.stop;
   }

@@ -9,6 +9,7 @@ import { IsolationUnsupported, SecretNotGranted } from '../errors.ts';
 import { LocalTransport } from '../local-transport.ts';
 import { validateConfig } from '../registry/manifest.ts';
 import { LmdbStorage } from '../storage.ts';
+import { Watchdog } from '../watchdog.ts';
 import { type Started, startInline } from './inline.ts';
 import type { IsolationName } from './instance.ts';
 import { Loads } from './loads.ts';
@@ -39,10 +40,12 @@ export class Starter {
   readonly #storages: Map<string, LmdbStorage> = new Map();
 
   readonly #loads: Loads;
+  readonly #watchdog: Watchdog;
 
   constructor(parts: StarterParts) {
     this.#parts = parts;
     this.#loads = new Loads(parts, parts.config.plugins);
+    this.#watchdog = new Watchdog({ ...parts, blockedMs: parts.config.blockedMs });
   }
 
   /** @throws ISOLATION_UNSUPPORTED, PLUGIN_CONFIG_INVALID, PLUGIN_START_FAILED and what start() throws. */
@@ -67,6 +70,7 @@ export class Starter {
     const { log, clock, metrics, events, dispatcher } = this.#parts;
     const scope = metrics.scope(manifest.id);
     const started = await startInline({
+      watchdog: this.#watchdog,
       load: this.#loads.for(manifest),
       directory,
       eventsFor: (signal) => events.forPlugin(manifest.id, signal),
@@ -90,6 +94,7 @@ export class Starter {
     const log = this.#parts.log.child({ plugin: manifest.id });
     const storage = this.#storage(manifest.id, storageDirectory);
     return startWorker({
+      watchdog: this.#watchdog,
       load: this.#loads.for(manifest),
       manifest,
       directory,
@@ -161,6 +166,7 @@ export class Starter {
 
   /** Closes all storages; no instance may run any more. */
   async close(): Promise<void> {
+    await this.#watchdog.close();
     for (const storage of this.#storages.values()) await storage.close();
   }
 }

@@ -10,6 +10,7 @@ import type { StartFailure, WorkerInput } from '../runner/worker.ts';
 import { fromStatus } from '../server/status.ts';
 import { StatusError } from '../status-error.ts';
 import type { Target } from '../target.ts';
+import type { Watchdog } from '../watchdog.ts';
 import { bundleSource, readBundle } from './bundle.ts';
 import { ForwardTarget } from './forward-target.ts';
 import { STOP_LIMIT_MS, type Started } from './inline.ts';
@@ -25,6 +26,7 @@ export interface WorkerStart {
   readonly directory: string;
   readonly environment: NodeJS.ProcessEnv;
   readonly load: InstanceLoad;
+  readonly watchdog: Watchdog;
   readonly log: Logger;
   /** Serves the plugin's own calls: to other plugins and to the kernel. */
   readonly kernel: Target;
@@ -78,6 +80,7 @@ class WorkerInstance implements Instance {
   readonly #exited: Promise<string>;
   readonly #cleanUp: () => void;
   #settleReady: ((error?: Error) => void) | undefined;
+  #unwatchBlocks: (() => void) | undefined;
   /** Set when the kernel ends the worker for what it used. */
   #overLimit: string | undefined;
   #stopping: Promise<void> | undefined;
@@ -113,9 +116,13 @@ class WorkerInstance implements Instance {
     });
     this.#exited = exitOf(this.#worker, manifest).then((how) => {
       unwatch();
+      this.#unwatchBlocks?.();
       return this.#overLimit ?? how;
     });
-    this.ready = this.#waitUntilReady(startLimitMs(manifest));
+    this.ready = this.#waitUntilReady(startLimitMs(manifest)).then(() => {
+      const ask = (): Promise<unknown> => this.#peer.ask('memory', undefined);
+      this.#unwatchBlocks = start.watchdog.watchWorker(manifest.id, ask);
+    });
     this.crashed = this.#exited.then(async (how) => {
       this.#settleReady?.(new Error(`its worker ended before it was ready (${how})`));
       this.#release(how);
