@@ -7,6 +7,7 @@ import type { IsolationName } from './loader/instance.ts';
 import { Code, defineConfig, type ErrorType, type TSchema, Type } from '../sdk/index.ts';
 import { defineKernelError } from './kernel-error.ts';
 import { type AccessConfig, AccessConfigSchema } from './access/access-config.ts';
+import type { TopicSettings } from './topics/topic.ts';
 
 /** The configuration file in the home folder cannot be used. */
 export const ConfigInvalid: ErrorType<'file' | 'problem'> = defineKernelError({
@@ -95,6 +96,17 @@ const PluginSettingsSchema: TSchema = Type.Object(
   { additionalProperties: false },
 );
 
+const TopicSettingsSchema: TSchema = Type.Object(
+  {
+    durable: Type.Optional(Type.Boolean({ description: 'Keeps events on disk.' })),
+    maxEvents: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000_000, description: 'Events kept.' })),
+    maxAgeMs: Type.Optional(
+      Type.Integer({ minimum: 1_000, description: 'Time they are kept, in milliseconds.' }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
 /** Schema of `config.json` in the home folder. */
 export const KernelConfigSchema: TSchema = defineConfig({
   drainMs: Type.Integer({
@@ -140,6 +152,15 @@ export const KernelConfigSchema: TSchema = defineConfig({
     description: 'Origins of web pages that may send more than GET; `*` takes all.',
   }),
   access: AccessConfigSchema,
+  topics: Type.Record(
+    Type.String({ pattern: '^[a-z][a-z0-9_-]*(?:\\.[a-z0-9_-]+)*$' }),
+    TopicSettingsSchema,
+    {
+      default: {},
+      description:
+        'Event topics by name, over what plugins declare: `durable` keeps events on disk, `maxEvents` and `maxAgeMs` say how many and how long.',
+    },
+  ),
   plugins: Type.Record(Type.String(), PluginSettingsSchema, {
     default: {},
     description: 'Settings of plugins by id.',
@@ -173,6 +194,7 @@ export interface KernelConfig {
   readonly allowedHosts?: readonly string[];
   readonly allowedOrigins: readonly string[];
   readonly access: AccessConfig;
+  readonly topics: Readonly<Record<string, TopicSettings>>;
   readonly plugins: Readonly<Record<string, PluginSettings>>;
 }
 

@@ -201,10 +201,3 @@ export const KernelMethodMissing: ErrorType<'method'> = defineKernelError({
   code: Code.UNIMPLEMENTED,
   message: ({ method }) => `This version of the kernel does not implement ${method}; do without it.`,
 });
-
-/** A subscription to no topic or to several. */
-export const EventTopicsUnsupported: ErrorType = defineKernelError({
-  reason: 'EVENT_TOPICS_UNSUPPORTED',
-  code: Code.INVALID_ARGUMENT,
-  message: () => 'Name exactly one topic; open one subscription for each topic.',
-});

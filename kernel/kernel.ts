@@ -11,7 +11,7 @@ import { type KernelConfig, ownEnvironment, readConfig } from './config.ts';
 import { createContainer, type KernelParts } from './container.ts';
 import { HomeLock } from './home-lock.ts';
 import type { Generation } from './loader/generation.ts';
-import { Lifecycle } from './loader/lifecycle.ts';
+import { Lifecycle, type StateChange } from './loader/lifecycle.ts';
 import { Loader } from './loader/loader.ts';
 import type { PluginRecord } from './loader/record.ts';
 import { Routes } from './loader/routes.ts';
@@ -23,6 +23,8 @@ import { PluginMemory } from './plugin-memory.ts';
 import { HealthRegistry } from './server/health.ts';
 import { Listeners } from './server/listeners.ts';
 import { LmdbStorage } from './storage.ts';
+import { EventJournal } from './topics/journal.ts';
+import { PLUGINS_TOPIC } from './topics/topic-table.ts';
 import { KERNEL_VERSION } from './version.ts';
 
 /** Options of {@link createKernel}. */
@@ -134,6 +136,7 @@ class RunningKernel {
   readonly #parts: RunningParts;
   readonly #health: HealthRegistry = new HealthRegistry();
   readonly #storage: LmdbStorage;
+  readonly #journal: EventJournal;
   readonly #memory: PluginMemory;
   readonly #listeners: Listeners;
   readonly #starter: Starter;
@@ -151,6 +154,7 @@ class RunningKernel {
     this.#host = options.host ?? '127.0.0.1';
     this.#storage = new LmdbStorage(path.join(home, 'kernel'));
     this.#memory = new PluginMemory(this.#storage);
+    this.#journal = new EventJournal(path.join(home, 'events'));
     this.#listeners = new Listeners({
       ...parts,
       host: this.#host,
@@ -158,11 +162,12 @@ class RunningKernel {
       config,
     });
     const routes = new Routes(router, this.#listeners);
+    this.#openEvents(routes);
     const lifecycle = new Lifecycle({
       clock: parts.clock,
       log,
       storage: this.#storage,
-      onChange: ({ record }) => this.#onChange(record),
+      onChange: (change) => this.#onChange(change),
     });
     this.#starter = new Starter({
       ...parts,
@@ -216,8 +221,27 @@ class RunningKernel {
     return addresses;
   }
 
+  #openEvents(routes: Routes): void {
+    const { events, metrics, log, config } = this.#parts;
+    events.open({
+      journal: this.#journal,
+      metrics: metrics.kernel,
+      log,
+      settings: config.topics,
+      findMessage: (name) => routes.message(name),
+    });
+  }
+
+  #onChange({ record, previous }: StateChange): void {
+    const { events } = this.#parts;
+    const { id, state, reason, manifest } = record;
+    events.publish(PLUGINS_TOPIC, { id, version: manifest.version, state, previous, reason });
+    if (state === 'REMOVED') events.topics.withdraw(id);
+    this.#tellHealth(record);
+  }
+
   /** Each service is healthy while every provider of it has an instance. */
-  #onChange(record: PluginRecord): void {
+  #tellHealth(record: PluginRecord): void {
     for (const { service } of record.manifest.provides) {
       const providers = this.#parts.router.providers(service);
       if (record.state === 'REMOVED' && providers.length === 0) this.#health.remove(service);
@@ -238,6 +262,7 @@ class RunningKernel {
     await this.#starter.close();
     await this.#access?.owner.remove();
     await this.#access?.close();
+    await this.#journal.close();
     await this.#storage.close();
     await rm(runDirectory, { recursive: true, force: true });
     await lock.close();

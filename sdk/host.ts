@@ -99,20 +99,44 @@ export interface Metrics {
 export interface EventMessage {
   /** Topic name. */
   readonly topic: string;
-  /** Structured payload. */
+  /** Structured payload: plain JSON, frozen. */
   readonly payload: unknown;
   /** Publication time, milliseconds since the epoch. */
   readonly timeMs: number;
-  /** Id of the plugin that published it. */
+  /** Id of the plugin that published it, or address of the caller. */
   readonly source: string;
+  /** Number within the topic, from 1; goes on over a restart for durable topics only. */
+  readonly sequence: number;
+  /** Messages that this subscriber missed right before this one: it was too slow, or they are no longer kept. */
+  readonly dropped: number;
 }
 
-/** Topics between plugins of one kernel; buffers are bounded and drop the oldest message. */
+/** Options of {@link Events.subscribe}. */
+export interface EventSubscription {
+  /**
+   * First message wanted of a durable topic, by number: 1 is the oldest that is kept, the last one received plus 1
+   * resumes. Such a subscriber misses nothing by being slow. Without it only new messages come.
+   */
+  readonly fromSequence?: number;
+}
+
+/** Topics between plugins of one kernel and its clients. */
 export interface Events {
-  /** Publishes to a topic named in the manifest's capabilities. */
-  publish(topic: string, payload: unknown): void;
-  /** Receives messages until the iterator is closed or the instance stops. */
-  subscribe(topic: string): AsyncIterable<EventMessage>;
+  /**
+   * Publishes to a topic that the manifest declares under `topics` or names in its capabilities.
+   *
+   * @remarks Resolves when the kernel has taken the message; on a durable topic it would then survive a kill. The payload
+   * is JSON, 1 MiB at most.
+   * @throws CAPABILITY_DENIED, EVENT_INVALID, EVENT_TOO_LARGE, STORAGE_FAILED
+   */
+  publish(topic: string, payload: unknown): Promise<void>;
+  /**
+   * Receives messages from this moment on, until the iterator is closed or the instance stops; a trailing `*` takes in
+   * all topics that begin so. The buffer is bounded (1,000 messages, 16 MiB) and drops the oldest.
+   *
+   * @throws CAPABILITY_DENIED, TOPIC_INVALID, TOPIC_NOT_DURABLE; some of them when the first message is asked for
+   */
+  subscribe(topic: string, options?: EventSubscription): AsyncIterable<EventMessage>;
 }
 
 /** Secrets the operator granted, by reference. */

@@ -35,6 +35,7 @@ export type {
   Clock,
   Counter,
   EventMessage,
+  EventSubscription,
   Events,
   FetchHandler,
   Gauge,

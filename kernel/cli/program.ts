@@ -9,6 +9,7 @@ import { addDoctorCommand } from './doctor/doctor-command.ts';
 import { errorText, exitCodeOf } from './error-text.ts';
 import { CommandFailed, EXIT, EXIT_HELP } from './exit-code.ts';
 import { addKeyCommand } from './key-command.ts';
+import { addEventsCommand } from './events-command.ts';
 import { addPluginCommand } from './plugin-command.ts';
 import { addStartCommand } from './start-command.ts';
 import type { Terminal } from './terminal.ts';
@@ -52,6 +53,7 @@ function createProgram(terminal: Terminal): Command {
   addAccessCommand(program, terminal);
   addConfigCommand(program, terminal);
   addDoctorCommand(program, terminal);
+  addEventsCommand(program, terminal);
   addDemoCommand(program, terminal);
   addCompletionCommand(program, terminal);
   return program.addHelpText('after', HELP);

@@ -1,4 +1,4 @@
-import type { DescMethod, DescService } from '@bufbuild/protobuf';
+import type { DescMessage, DescMethod, DescService } from '@bufbuild/protobuf';
 import type { FetchHandler } from '../../sdk/index.ts';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { Call } from '../call.ts';
@@ -65,6 +65,17 @@ export class Routes {
     for (const method of service.methods) this.#exposure.expose(methodPath(method), method.methodKind);
   }
 
+  /** Finds a message in the files of the services that are loaded, by its full name. */
+  message(name: string): DescMessage | undefined {
+    for (const { file } of this.#descriptors.values()) {
+      for (const { messages } of [file, ...file.dependencies]) {
+        const found = messageIn(messages, name);
+        if (found !== undefined) return found;
+      }
+    }
+    return undefined;
+  }
+
   withdraw(record: PluginRecord): void {
     const routed = this.#routed.get(record.id);
     this.#routed.delete(record.id);
@@ -106,6 +117,12 @@ function prefixOf({ capabilities }: Manifest): string {
 
 function provisionKey({ service, extension }: Manifest['provides'][number]): string {
   return `${service} ${extension}`;
+}
+
+function messageIn(messages: readonly DescMessage[], name: string): DescMessage | undefined {
+  // A message that is nested in another has its name before its own.
+  const near = messages.find(({ typeName }) => name === typeName || name.startsWith(`${typeName}.`));
+  return near === undefined || near.typeName === name ? near : messageIn(near.nestedMessages, name);
 }
 
 function httpHandler(record: PluginRecord): FetchHandler {

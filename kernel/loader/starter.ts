@@ -48,13 +48,23 @@ export class Starter {
     this.#watchdog = new Watchdog({ ...parts, blockedMs: parts.config.blockedMs });
   }
 
-  /** @throws ISOLATION_UNSUPPORTED, PLUGIN_CONFIG_INVALID, PLUGIN_START_FAILED and what start() throws. */
+  /** @throws ISOLATION_UNSUPPORTED, PLUGIN_CONFIG_INVALID, TOPIC_CONFLICT, PLUGIN_START_FAILED and what start() throws. */
   async start(manifest: Manifest, directory: string): Promise<Started> {
     const config = validateConfig(manifest, this.#settings(manifest)?.config);
     const storageDirectory = path.join(this.#parts.home, 'plugins', manifest.id);
     await mkdir(storageDirectory, { recursive: true, mode: 0o700 });
-    const placement = { directory, config, storageDirectory };
-    switch (this.#level(manifest)) {
+    const level = this.#level(manifest);
+    const undeclare = this.#parts.events.topics.declare(manifest.id, manifest.topics);
+    try {
+      return await this.#at(level, manifest, { directory, config, storageDirectory });
+    } catch (error) {
+      undeclare();
+      throw error;
+    }
+  }
+
+  async #at(level: IsolationName, manifest: Manifest, placement: Placement): Promise<Started> {
+    switch (level) {
       case 'INLINE':
         return this.#inline(manifest, placement);
       case 'WORKER':

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import semver from 'semver';
 import { IsolationLevel, type Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
+import { isTopicName, KERNEL_TOPIC_PREFIX } from '../topics/topic.ts';
 import { configSchemaProblem } from './plugin-config.ts';
 
 const PLUGIN_ID = /^[a-z][a-z0-9-]*(?:\.[a-z][a-z0-9-]*)+$/;
@@ -26,6 +27,7 @@ const RULES: readonly Rule[] = [
   checkProvisions,
   checkRequirements,
   checkCapabilities,
+  checkTopics,
   ({ protos }) => protos.flatMap((file) => insideProblem('protos', file)),
   ({ files }) => files.flatMap((file) => insideProblem('files', file)),
   ({ config }) => (config === undefined ? [] : configSchemaProblem(config)),
@@ -159,6 +161,26 @@ function checkCapabilities({ capabilities }: Manifest): string[] {
       'capabilities.files: each entry needs a path.',
     ),
   ];
+}
+
+function checkTopics({ topics }: Manifest): string[] {
+  const names = topics.map(({ name }) => name);
+  return topics.flatMap(({ name, schema, message }, index) => [
+    ...unless(
+      isTopicName(name) && !name.startsWith(KERNEL_TOPIC_PREFIX),
+      `topics: '${name}' must be words in lower case with dots, like 'feedback.recorded', and not begin with 'kernel.'.`,
+    ),
+    ...unless(names.indexOf(name) === index, `topics names '${name}' twice.`),
+    ...unless(
+      schema === undefined || message === '',
+      `topics: '${name}' must have schema or message, not both.`,
+    ),
+    ...unless(
+      message === '' || SERVICE_NAME.test(message),
+      `topics: message '${message}' must be a full proto name.`,
+    ),
+    ...(schema === undefined ? [] : configSchemaProblem(schema, `topics: schema of '${name}'`)),
+  ]);
 }
 
 function insideProblem(where: string, file: string): string[] {

@@ -7,13 +7,13 @@ import { nearestName } from './nearest-name.ts';
 /** Schema of a plugin that takes no options. */
 const NO_OPTIONS: JsonObject = { type: 'object', additionalProperties: false };
 
-/** What is wrong with a configuration schema, if anything. */
-export function configSchemaProblem(schema: JsonObject): string[] {
+/** What is wrong with a JSON Schema of a manifest, if anything. */
+export function configSchemaProblem(schema: JsonObject, where: string = 'config'): string[] {
   try {
     newAjv().compile(schema);
     return [];
   } catch (error) {
-    return [`config is not a JSON Schema (${(error as Error).message}).`];
+    return [`${where} is not a JSON Schema (${(error as Error).message}).`];
   }
 }
 

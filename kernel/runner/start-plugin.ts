@@ -57,7 +57,7 @@ export async function startPlugin(parts: PluginParts): Promise<StartedPlugin> {
       signal,
       storage: parts.storage(instance.storageDirectory),
       metrics: parts.metrics(manifest, kernel),
-      events: new KernelEvents(transport, signal, log),
+      events: new KernelEvents(transport, signal),
       secrets,
       transport,
       disposer,

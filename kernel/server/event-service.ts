@@ -1,36 +1,62 @@
-import { fromJson, type JsonValue, toJson } from '@bufbuild/protobuf';
-import { timestampFromMs, ValueSchema } from '@bufbuild/protobuf/wkt';
-import type { EventService } from '../../proto/gen/lamella/kernel/v1/event_service_pb.ts';
-import type { ServiceImplementation } from '../../sdk/index.ts';
-import { EventTopicsUnsupported } from '../errors.ts';
-import type { EventBus } from '../events.ts';
+import { fromJson, type JsonValue, type MessageInitShape, toJson } from '@bufbuild/protobuf';
+import { durationFromMs, timestampFromMs, ValueSchema } from '@bufbuild/protobuf/wkt';
+import type {
+  EventService,
+  SubscribeResponseSchema,
+  TopicStatusSchema,
+} from '../../proto/gen/lamella/kernel/v1/event_service_pb.ts';
+import { type EventMessage, pageOf, type ServiceImplementation } from '../../sdk/index.ts';
+import type { EventBus, TopicReport } from '../events.ts';
 
-/** EventService over the kernel's bus, for plugin processes and outside clients. */
+/** EventService over the kernel's bus, for plugins outside its thread and for clients. */
 export function createEventService(bus: EventBus): ServiceImplementation<typeof EventService> {
-  let sequence = 0n;
   return {
-    publish: ({ topic, payload }, context) => {
-      bus.publish(topic, payload === undefined ? null : toJson(ValueSchema, payload), context.peer);
-      sequence += 1n;
-      return { sequence };
+    publish: async ({ topic, payload }, context) => {
+      const value = payload === undefined ? null : toJson(ValueSchema, payload);
+      return { sequence: BigInt(await bus.accept(topic, value, context.peer)) };
     },
-    async *subscribe({ topics }, context) {
-      const [topic, ...more] = topics;
-      if (topic === undefined || more.length > 0) throw new EventTopicsUnsupported({});
-      let received = 0n;
-      for await (const message of bus.subscribe(topic, context.signal)) {
-        received += 1n;
-        yield {
-          event: {
-            topic: message.topic,
-            payload: fromJson(ValueSchema, message.payload as JsonValue),
-            source: message.source,
-            publishTime: timestampFromMs(message.timeMs),
-            sequence: received,
-          },
-          dropped: 0n,
-        };
-      }
+    async *subscribe({ topics, fromSequence }, context) {
+      const options = { signal: context.signal, fromSequence: Number(fromSequence) };
+      const events = bus.subscribe(topics, options);
+      yield {};
+      for await (const event of events) yield eventToProto(event);
+    },
+    listTopics: async (request) => {
+      const { items, nextPageToken } = pageOf(await bus.list(), ({ name }) => name, request);
+      return { topics: items.map(topicToProto), nextPageToken };
     },
   };
+}
+
+function eventToProto(event: EventMessage): MessageInitShape<typeof SubscribeResponseSchema> {
+  const { topic, payload, source, timeMs, sequence, dropped } = event;
+  return {
+    event: {
+      topic,
+      payload: fromJson(ValueSchema, payload as JsonValue),
+      source,
+      publishTime: timestampFromMs(timeMs),
+      sequence: BigInt(sequence),
+    },
+    dropped: BigInt(dropped),
+  };
+}
+
+function topicToProto(report: TopicReport): MessageInitShape<typeof TopicStatusSchema> {
+  const { declaration, firstSequence, lastSequence, dropped, ...rest } = report;
+  return {
+    ...rest,
+    firstSequence: BigInt(firstSequence),
+    lastSequence: BigInt(lastSequence),
+    dropped: BigInt(dropped),
+    ...(declaration === undefined ? {} : { declaration: declarationToProto(declaration) }),
+  };
+}
+
+function declarationToProto(
+  declaration: NonNullable<TopicReport['declaration']>,
+): NonNullable<MessageInitShape<typeof TopicStatusSchema>['declaration']> {
+  const { name, description, schema, message, isDurable: durable, maxEvents, maxAgeMs } = declaration;
+  const bounds = durable ? { maxEvents, maxAge: durationFromMs(maxAgeMs) } : {};
+  return { name, description, message, durable, ...bounds, ...(schema === undefined ? {} : { schema }) };
 }

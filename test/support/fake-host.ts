@@ -162,7 +162,7 @@ export class FakeHost<Config = unknown> implements Host<Config> {
     exposition: async () => '',
   };
   readonly events: Host['events'] = {
-    publish: (topic, payload) => void this.published.push({ topic, payload }),
+    publish: async (topic, payload) => void this.published.push({ topic, payload }),
     async *subscribe(): AsyncGenerator<EventMessage> {},
   };
   readonly secrets: Host['secrets'] = {

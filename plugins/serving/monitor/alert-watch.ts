@@ -73,7 +73,9 @@ export class AlertWatch {
     if (wasFiring === now.isFiring) return;
     const alert = now.alert ?? before?.alert;
     if (now.sinks.includes('event')) {
-      this.#sinks.events.publish(ALERT_TOPIC, { ...alert, isFiring: now.isFiring });
+      this.#sinks.events
+        .publish(ALERT_TOPIC, { ...alert, isFiring: now.isFiring })
+        .catch((error: unknown) => this.#sinks.log.warn('An alert could not be published', { error }));
     }
     if (!now.sinks.includes('log')) return;
     if (now.isFiring) this.#sinks.log.warn('Alert fires', { ...alert });

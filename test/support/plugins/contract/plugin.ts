@@ -89,6 +89,16 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   secret: ({ secrets }) => ({ secret: secrets.get('password') }),
   publish: ({ events }) => events.publish('contract.told', { from: 'plugin' }),
+  publishWrong: async ({ events }) =>
+    events
+      .publish('contract.told', {})
+      .catch((error: unknown) => ({ reason: Reflect.get(error as object, 'reason') })),
+  hear: async ({ events }) => {
+    const heard = events.subscribe('contract.heard');
+    await events.publish('contract.heard', { n: 1 });
+    for await (const message of heard) return [message];
+    return [];
+  },
   log: ({ log }) => log.info('a line of the plugin', { number: 5 }),
   neighbour: async (host, context) => {
     const target = { extension: 'neighbour' };

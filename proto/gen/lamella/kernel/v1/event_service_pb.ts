@@ -6,13 +6,15 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp, Value } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Topic } from "./manifest_pb.ts";
+import { file_lamella_kernel_v1_manifest } from "./manifest_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file lamella/kernel/v1/event_service.proto.
  */
 export const file_lamella_kernel_v1_event_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVsYW1lbGxhL2tlcm5lbC92MS9ldmVudF9zZXJ2aWNlLnByb3RvEhFsYW1lbGxhLmtlcm5lbC52MSKTAQoFRXZlbnQSDQoFdG9waWMYASABKAkSJwoHcGF5bG9hZBgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRIOCgZzb3VyY2UYAyABKAkSMAoMcHVibGlzaF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghzZXF1ZW5jZRgFIAEoBCJICg5QdWJsaXNoUmVxdWVzdBINCgV0b3BpYxgBIAEoCRInCgdwYXlsb2FkGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIiMKD1B1Ymxpc2hSZXNwb25zZRIQCghzZXF1ZW5jZRgBIAEoBCIiChBTdWJzY3JpYmVSZXF1ZXN0Eg4KBnRvcGljcxgBIAMoCSJNChFTdWJzY3JpYmVSZXNwb25zZRInCgVldmVudBgBIAEoCzIYLmxhbWVsbGEua2VybmVsLnYxLkV2ZW50Eg8KB2Ryb3BwZWQYAiABKAQyvwEKDEV2ZW50U2VydmljZRJQCgdQdWJsaXNoEiEubGFtZWxsYS5rZXJuZWwudjEuUHVibGlzaFJlcXVlc3QaIi5sYW1lbGxhLmtlcm5lbC52MS5QdWJsaXNoUmVzcG9uc2USXQoJU3Vic2NyaWJlEiMubGFtZWxsYS5rZXJuZWwudjEuU3Vic2NyaWJlUmVxdWVzdBokLmxhbWVsbGEua2VybmVsLnYxLlN1YnNjcmliZVJlc3BvbnNlIgOQAgEwAWIGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("CiVsYW1lbGxhL2tlcm5lbC92MS9ldmVudF9zZXJ2aWNlLnByb3RvEhFsYW1lbGxhLmtlcm5lbC52MSKTAQoFRXZlbnQSDQoFdG9waWMYASABKAkSJwoHcGF5bG9hZBgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRIOCgZzb3VyY2UYAyABKAkSMAoMcHVibGlzaF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghzZXF1ZW5jZRgFIAEoBCJICg5QdWJsaXNoUmVxdWVzdBINCgV0b3BpYxgBIAEoCRInCgdwYXlsb2FkGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIiMKD1B1Ymxpc2hSZXNwb25zZRIQCghzZXF1ZW5jZRgBIAEoBCI5ChBTdWJzY3JpYmVSZXF1ZXN0Eg4KBnRvcGljcxgBIAMoCRIVCg1mcm9tX3NlcXVlbmNlGAIgASgEIk0KEVN1YnNjcmliZVJlc3BvbnNlEicKBWV2ZW50GAEgASgLMhgubGFtZWxsYS5rZXJuZWwudjEuRXZlbnQSDwoHZHJvcHBlZBgCIAEoBCI6ChFMaXN0VG9waWNzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJdChJMaXN0VG9waWNzUmVzcG9uc2USLgoGdG9waWNzGAEgAygLMh4ubGFtZWxsYS5rZXJuZWwudjEuVG9waWNTdGF0dXMSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIq4BCgtUb3BpY1N0YXR1cxIMCgRuYW1lGAEgASgJEi0KC2RlY2xhcmF0aW9uGAIgASgLMhgubGFtZWxsYS5rZXJuZWwudjEuVG9waWMSDQoFb3duZXIYAyABKAkSFgoOZmlyc3Rfc2VxdWVuY2UYBCABKAQSFQoNbGFzdF9zZXF1ZW5jZRgFIAEoBBITCgtzdWJzY3JpYmVycxgGIAEoDRIPCgdkcm9wcGVkGAcgASgEMp8CCgxFdmVudFNlcnZpY2USUAoHUHVibGlzaBIhLmxhbWVsbGEua2VybmVsLnYxLlB1Ymxpc2hSZXF1ZXN0GiIubGFtZWxsYS5rZXJuZWwudjEuUHVibGlzaFJlc3BvbnNlEl0KCVN1YnNjcmliZRIjLmxhbWVsbGEua2VybmVsLnYxLlN1YnNjcmliZVJlcXVlc3QaJC5sYW1lbGxhLmtlcm5lbC52MS5TdWJzY3JpYmVSZXNwb25zZSIDkAIBMAESXgoKTGlzdFRvcGljcxIkLmxhbWVsbGEua2VybmVsLnYxLkxpc3RUb3BpY3NSZXF1ZXN0GiUubGFtZWxsYS5rZXJuZWwudjEuTGlzdFRvcGljc1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_lamella_kernel_v1_manifest]);
 
 /**
  * One event on a topic.
@@ -49,7 +51,8 @@ export type Event = Message<"lamella.kernel.v1.Event"> & {
   publishTime?: Timestamp | undefined;
 
   /**
-   * Number of the event within its topic, from 1; a gap means that events were dropped.
+   * Number of the event within its topic, from 1; a gap means that events were dropped. It goes on over a restart for
+   * durable topics only.
    *
    * @generated from field: uint64 sequence = 5;
    */
@@ -124,6 +127,14 @@ export type SubscribeRequest = Message<"lamella.kernel.v1.SubscribeRequest"> & {
    * @generated from field: repeated string topics = 1;
    */
   topics: string[];
+
+  /**
+   * First sequence number wanted; 1 is the oldest event still kept, the last one received plus 1 resumes. Needs exactly
+   * one durable topic, and such a subscriber is never too slow: it reads from the disk. 0 means new events only.
+   *
+   * @generated from field: uint64 from_sequence = 2;
+   */
+  fromSequence: bigint;
 };
 
 /**
@@ -140,14 +151,14 @@ export const SubscribeRequestSchema: GenMessage<SubscribeRequest> = /*@__PURE__*
  */
 export type SubscribeResponse = Message<"lamella.kernel.v1.SubscribeResponse"> & {
   /**
-   * The event.
+   * The event; absent in the first answer.
    *
    * @generated from field: lamella.kernel.v1.Event event = 1;
    */
   event?: Event | undefined;
 
   /**
-   * Events dropped for this subscriber since the last one it got.
+   * Events that this subscriber missed since the last one it got: it was too slow, or they are no longer kept.
    *
    * @generated from field: uint64 dropped = 2;
    */
@@ -162,14 +173,135 @@ export const SubscribeResponseSchema: GenMessage<SubscribeResponse> = /*@__PURE_
   messageDesc(file_lamella_kernel_v1_event_service, 4);
 
 /**
- * Topics of one kernel. Events are not stored: a subscriber gets what is published while it listens, and its buffer
- * drops the oldest event when it is too slow.
+ * Request of ListTopics.
+ *
+ * @generated from message lamella.kernel.v1.ListTopicsRequest
+ */
+export type ListTopicsRequest = Message<"lamella.kernel.v1.ListTopicsRequest"> & {
+  /**
+   * Topics on a page; 0 means 100, 1000 at most.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before; empty for the first.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message lamella.kernel.v1.ListTopicsRequest.
+ * Use `create(ListTopicsRequestSchema)` to create a new message.
+ */
+export const ListTopicsRequestSchema: GenMessage<ListTopicsRequest> = /*@__PURE__*/
+  messageDesc(file_lamella_kernel_v1_event_service, 5);
+
+/**
+ * Answer of ListTopics.
+ *
+ * @generated from message lamella.kernel.v1.ListTopicsResponse
+ */
+export type ListTopicsResponse = Message<"lamella.kernel.v1.ListTopicsResponse"> & {
+  /**
+   * Topics in the order of their names.
+   *
+   * @generated from field: repeated lamella.kernel.v1.TopicStatus topics = 1;
+   */
+  topics: TopicStatus[];
+
+  /**
+   * Token of the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message lamella.kernel.v1.ListTopicsResponse.
+ * Use `create(ListTopicsResponseSchema)` to create a new message.
+ */
+export const ListTopicsResponseSchema: GenMessage<ListTopicsResponse> = /*@__PURE__*/
+  messageDesc(file_lamella_kernel_v1_event_service, 6);
+
+/**
+ * One topic.
+ *
+ * @generated from message lamella.kernel.v1.TopicStatus
+ */
+export type TopicStatus = Message<"lamella.kernel.v1.TopicStatus"> & {
+  /**
+   * Name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * What is declared of it; absent for a topic that was only used.
+   *
+   * @generated from field: lamella.kernel.v1.Topic declaration = 2;
+   */
+  declaration?: Topic | undefined;
+
+  /**
+   * Plugin that declared it, `kernel`, or `config.json`.
+   *
+   * @generated from field: string owner = 3;
+   */
+  owner: string;
+
+  /**
+   * Number of the oldest event that can be read again; 0 when there is none.
+   *
+   * @generated from field: uint64 first_sequence = 4;
+   */
+  firstSequence: bigint;
+
+  /**
+   * Number of the newest event; 0 before the first.
+   *
+   * @generated from field: uint64 last_sequence = 5;
+   */
+  lastSequence: bigint;
+
+  /**
+   * Subscriptions that get its events now.
+   *
+   * @generated from field: uint32 subscribers = 6;
+   */
+  subscribers: number;
+
+  /**
+   * Events that slow subscribers did not get, since the start.
+   *
+   * @generated from field: uint64 dropped = 7;
+   */
+  dropped: bigint;
+};
+
+/**
+ * Describes the message lamella.kernel.v1.TopicStatus.
+ * Use `create(TopicStatusSchema)` to create a new message.
+ */
+export const TopicStatusSchema: GenMessage<TopicStatus> = /*@__PURE__*/
+  messageDesc(file_lamella_kernel_v1_event_service, 7);
+
+/**
+ * Topics of one kernel. Each subscriber has a buffer that drops the oldest event when it is too slow. Events of a durable
+ * topic are also stored, within a bound by count and age, and can be read again from a sequence number, also after a
+ * restart. Topics under `kernel.` are the kernel's own: `kernel.plugins` tells changes of state, `kernel.audit` denials.
  *
  * @generated from service lamella.kernel.v1.EventService
  */
 export const EventService: GenService<{
   /**
-   * Publishes one event. PERMISSION_DENIED when the caller may not use the topic.
+   * Publishes one event; on a durable topic it is on disk when the answer comes. PERMISSION_DENIED when the caller may
+   * not use the topic, INVALID_ARGUMENT when the payload does not fit what the topic declares.
    *
    * @generated from rpc lamella.kernel.v1.EventService.Publish
    */
@@ -179,7 +311,8 @@ export const EventService: GenService<{
     output: typeof PublishResponseSchema;
   },
   /**
-   * Streams events until the caller cancels. Response headers are sent once the subscription is in place.
+   * Streams events until the caller cancels. The first answer has no event: it says that the subscription is in place and
+   * nothing published from then on is missed.
    *
    * @generated from rpc lamella.kernel.v1.EventService.Subscribe
    */
@@ -187,6 +320,16 @@ export const EventService: GenService<{
     methodKind: "server_streaming";
     input: typeof SubscribeRequestSchema;
     output: typeof SubscribeResponseSchema;
+  },
+  /**
+   * Lists the topics that are declared or were used since the start, by name.
+   *
+   * @generated from rpc lamella.kernel.v1.EventService.ListTopics
+   */
+  listTopics: {
+    methodKind: "unary";
+    input: typeof ListTopicsRequestSchema;
+    output: typeof ListTopicsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_lamella_kernel_v1_event_service, 0);

@@ -12,7 +12,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file lamella/kernel/v1/manifest.proto.
  */
 export const file_lamella_kernel_v1_manifest: GenFile = /*@__PURE__*/
-  fileDesc("CiBsYW1lbGxhL2tlcm5lbC92MS9tYW5pZmVzdC5wcm90bxIRbGFtZWxsYS5rZXJuZWwudjEivAQKCE1hbmlmZXN0EgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGa2VybmVsGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEicKBWVudHJ5GAUgASgLMhgubGFtZWxsYS5rZXJuZWwudjEuRW50cnkSLwoJaXNvbGF0aW9uGAYgASgLMhwubGFtZWxsYS5rZXJuZWwudjEuSXNvbGF0aW9uEi4KCHByb3ZpZGVzGAcgAygLMhwubGFtZWxsYS5rZXJuZWwudjEuUHJvdmlzaW9uEjAKCHJlcXVpcmVzGAggAygLMh4ubGFtZWxsYS5rZXJuZWwudjEuUmVxdWlyZW1lbnQSNQoMY2FwYWJpbGl0aWVzGAkgASgLMh8ubGFtZWxsYS5rZXJuZWwudjEuQ2FwYWJpbGl0aWVzEicKBmNvbmZpZxgKIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLwoJcmVzb3VyY2VzGAsgASgLMhwubGFtZWxsYS5rZXJuZWwudjEuUmVzb3VyY2VzEjEKCmFjdGl2YXRpb24YDCABKA4yHS5sYW1lbGxhLmtlcm5lbC52MS5BY3RpdmF0aW9uEikKBnByb2JlcxgNIAEoCzIZLmxhbWVsbGEua2VybmVsLnYxLlByb2JlcxIRCglleGNsdXNpdmUYDiABKAgSEQoJZXh0ZXJuYWxzGA8gAygJEg4KBnByb3RvcxgQIAMoCRINCgVmaWxlcxgRIAMoCSI7CgVFbnRyeRIOCgZtb2R1bGUYASABKAkSDwoHY29tbWFuZBgCIAMoCRIRCglhZGRyZXNzZXMYAyADKAkidQoJSXNvbGF0aW9uEjQKCXByZWZlcnJlZBgBIAEoDjIhLmxhbWVsbGEua2VybmVsLnYxLklzb2xhdGlvbkxldmVsEjIKB2FsbG93ZWQYAiADKA4yIS5sYW1lbGxhLmtlcm5lbC52MS5Jc29sYXRpb25MZXZlbCIvCglQcm92aXNpb24SDwoHc2VydmljZRgBIAEoCRIRCglleHRlbnNpb24YAiABKAkiVAoLUmVxdWlyZW1lbnQSDwoHc2VydmljZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhAKCG9wdGlvbmFsGAMgASgIEhEKCWV4dGVuc2lvbhgEIAEoCSKiAQoMQ2FwYWJpbGl0aWVzEg8KB25ldHdvcmsYASADKAkSLAoFZmlsZXMYAiADKAsyHS5sYW1lbGxhLmtlcm5lbC52MS5GaWxlQWNjZXNzEg8KB3NlY3JldHMYAyADKAkSDgoGdG9waWNzGAQgAygJEhAKCHNlcnZpY2VzGAUgAygJEgsKA2dwdRgGIAEoCBITCgtodHRwX3ByZWZpeBgHIAEoCSIpCgpGaWxlQWNjZXNzEgwKBHBhdGgYASABKAkSDQoFd3JpdGUYAiABKAgiUgoJUmVzb3VyY2VzEhIKCm1lbW9yeV9taWIYASABKA0SEwoLY29uY3VycmVuY3kYAiABKA0SDQoFcXVldWUYAyABKA0SDQoFY29yZXMYBCABKA0iuQEKBlByb2JlcxIwCg1zdGFydF90aW1lb3V0GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjAKDWRyYWluX3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMgoPaGVhbHRoX2ludGVydmFsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhcKD2hlYWx0aF9mYWlsdXJlcxgEIAEoDSpiCg5Jc29sYXRpb25MZXZlbBIfChtJU09MQVRJT05fTEVWRUxfVU5TUEVDSUZJRUQQABIKCgZJTkxJTkUQARIKCgZXT1JLRVIQAhILCgdQUk9DRVNTEAMSCgoGUkVNT1RFEAQqTgoKQWN0aXZhdGlvbhIaChZBQ1RJVkFUSU9OX1VOU1BFQ0lGSUVEEAASCQoFRUFHRVIQARILCgdPTl9DQUxMEAISDAoIT05fRVZFTlQQA2IGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct]);
+  fileDesc("CiBsYW1lbGxhL2tlcm5lbC92MS9tYW5pZmVzdC5wcm90bxIRbGFtZWxsYS5rZXJuZWwudjEi5gQKCE1hbmlmZXN0EgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGa2VybmVsGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEicKBWVudHJ5GAUgASgLMhgubGFtZWxsYS5rZXJuZWwudjEuRW50cnkSLwoJaXNvbGF0aW9uGAYgASgLMhwubGFtZWxsYS5rZXJuZWwudjEuSXNvbGF0aW9uEi4KCHByb3ZpZGVzGAcgAygLMhwubGFtZWxsYS5rZXJuZWwudjEuUHJvdmlzaW9uEjAKCHJlcXVpcmVzGAggAygLMh4ubGFtZWxsYS5rZXJuZWwudjEuUmVxdWlyZW1lbnQSNQoMY2FwYWJpbGl0aWVzGAkgASgLMh8ubGFtZWxsYS5rZXJuZWwudjEuQ2FwYWJpbGl0aWVzEicKBmNvbmZpZxgKIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLwoJcmVzb3VyY2VzGAsgASgLMhwubGFtZWxsYS5rZXJuZWwudjEuUmVzb3VyY2VzEjEKCmFjdGl2YXRpb24YDCABKA4yHS5sYW1lbGxhLmtlcm5lbC52MS5BY3RpdmF0aW9uEikKBnByb2JlcxgNIAEoCzIZLmxhbWVsbGEua2VybmVsLnYxLlByb2JlcxIRCglleGNsdXNpdmUYDiABKAgSEQoJZXh0ZXJuYWxzGA8gAygJEg4KBnByb3RvcxgQIAMoCRINCgVmaWxlcxgRIAMoCRIoCgZ0b3BpY3MYEiADKAsyGC5sYW1lbGxhLmtlcm5lbC52MS5Ub3BpYyI7CgVFbnRyeRIOCgZtb2R1bGUYASABKAkSDwoHY29tbWFuZBgCIAMoCRIRCglhZGRyZXNzZXMYAyADKAkidQoJSXNvbGF0aW9uEjQKCXByZWZlcnJlZBgBIAEoDjIhLmxhbWVsbGEua2VybmVsLnYxLklzb2xhdGlvbkxldmVsEjIKB2FsbG93ZWQYAiADKA4yIS5sYW1lbGxhLmtlcm5lbC52MS5Jc29sYXRpb25MZXZlbCIvCglQcm92aXNpb24SDwoHc2VydmljZRgBIAEoCRIRCglleHRlbnNpb24YAiABKAkiVAoLUmVxdWlyZW1lbnQSDwoHc2VydmljZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhAKCG9wdGlvbmFsGAMgASgIEhEKCWV4dGVuc2lvbhgEIAEoCSKiAQoMQ2FwYWJpbGl0aWVzEg8KB25ldHdvcmsYASADKAkSLAoFZmlsZXMYAiADKAsyHS5sYW1lbGxhLmtlcm5lbC52MS5GaWxlQWNjZXNzEg8KB3NlY3JldHMYAyADKAkSDgoGdG9waWNzGAQgAygJEhAKCHNlcnZpY2VzGAUgAygJEgsKA2dwdRgGIAEoCBITCgtodHRwX3ByZWZpeBgHIAEoCSIpCgpGaWxlQWNjZXNzEgwKBHBhdGgYASABKAkSDQoFd3JpdGUYAiABKAgiUgoJUmVzb3VyY2VzEhIKCm1lbW9yeV9taWIYASABKA0SEwoLY29uY3VycmVuY3kYAiABKA0SDQoFcXVldWUYAyABKA0SDQoFY29yZXMYBCABKA0itQEKBVRvcGljEgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSJwoGc2NoZW1hGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIPCgdtZXNzYWdlGAQgASgJEg8KB2R1cmFibGUYBSABKAgSEgoKbWF4X2V2ZW50cxgGIAEoDRIqCgdtYXhfYWdlGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIrkBCgZQcm9iZXMSMAoNc3RhcnRfdGltZW91dBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIwCg1kcmFpbl90aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjIKD2hlYWx0aF9pbnRlcnZhbBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIXCg9oZWFsdGhfZmFpbHVyZXMYBCABKA0qYgoOSXNvbGF0aW9uTGV2ZWwSHwobSVNPTEFUSU9OX0xFVkVMX1VOU1BFQ0lGSUVEEAASCgoGSU5MSU5FEAESCgoGV09SS0VSEAISCwoHUFJPQ0VTUxADEgoKBlJFTU9URRAEKk4KCkFjdGl2YXRpb24SGgoWQUNUSVZBVElPTl9VTlNQRUNJRklFRBAAEgkKBUVBR0VSEAESCwoHT05fQ0FMTBACEgwKCE9OX0VWRU5UEANiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct]);
 
 /**
  * What a plugin says about itself before any of its code runs: `plugin.json` is this message in JSON.
@@ -141,6 +141,13 @@ export type Manifest = Message<"lamella.kernel.v1.Manifest"> & {
    * @generated from field: repeated string files = 17;
    */
   files: string[];
+
+  /**
+   * Topics that it publishes, and what their events look like; it may use them without a capability.
+   *
+   * @generated from field: repeated lamella.kernel.v1.Topic topics = 18;
+   */
+  topics: Topic[];
 };
 
 /**
@@ -419,6 +426,70 @@ export const ResourcesSchema: GenMessage<Resources> = /*@__PURE__*/
   messageDesc(file_lamella_kernel_v1_manifest, 7);
 
 /**
+ * A topic and what may be published on it.
+ *
+ * @generated from message lamella.kernel.v1.Topic
+ */
+export type Topic = Message<"lamella.kernel.v1.Topic"> & {
+  /**
+   * Name, lower case with dots, for example `feedback.recorded`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * One sentence for people who subscribe.
+   *
+   * @generated from field: string description = 2;
+   */
+  description: string;
+
+  /**
+   * JSON Schema of a payload; absent means any.
+   *
+   * @generated from field: google.protobuf.Struct schema = 3;
+   */
+  schema?: JsonObject | undefined;
+
+  /**
+   * Full name of a message whose JSON form a payload must be, for example `lamella.app.v1.Feedback`; it must be in the
+   * files of a service that is loaded. Empty means any.
+   *
+   * @generated from field: string message = 4;
+   */
+  message: string;
+
+  /**
+   * True to keep events on disk, so that they can be read again and survive a restart.
+   *
+   * @generated from field: bool durable = 5;
+   */
+  durable: boolean;
+
+  /**
+   * Events kept of a durable topic; 0 means 10,000.
+   *
+   * @generated from field: uint32 max_events = 6;
+   */
+  maxEvents: number;
+
+  /**
+   * Time that events of a durable topic are kept; absent means 7 days.
+   *
+   * @generated from field: google.protobuf.Duration max_age = 7;
+   */
+  maxAge?: Duration | undefined;
+};
+
+/**
+ * Describes the message lamella.kernel.v1.Topic.
+ * Use `create(TopicSchema)` to create a new message.
+ */
+export const TopicSchema: GenMessage<Topic> = /*@__PURE__*/
+  messageDesc(file_lamella_kernel_v1_manifest, 8);
+
+/**
  * Times after which the kernel gives up on an instance.
  *
  * @generated from message lamella.kernel.v1.Probes
@@ -458,7 +529,7 @@ export type Probes = Message<"lamella.kernel.v1.Probes"> & {
  * Use `create(ProbesSchema)` to create a new message.
  */
 export const ProbesSchema: GenMessage<Probes> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_manifest, 8);
+  messageDesc(file_lamella_kernel_v1_manifest, 9);
 
 /**
  * Where a plugin's code runs.
