@@ -5,6 +5,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { createFileRegistry, fromBinary } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import { LANGUAGES } from '../../kernel/cli/plugin-new.ts';
 import { isDeclaredError } from '../../sdk/index.ts';
 import { startTestKernel, type TestKernel } from '../../sdk/testing/index.ts';
 import { ROOT } from '../support/echo-plugin.ts';
@@ -58,6 +59,22 @@ describe('docs/writing-a-plugin.md', function () {
       (error: { stdout: string }) => assert.fail(error.stdout),
     );
   });
+
+  for (const language of LANGUAGES) {
+    it(`shows for ${language} what the README of its template says`, async () => {
+      const page = await readFile(path.join(ROOT, 'docs/writing-a-plugin.md'), 'utf8');
+      const readme = await readFile(path.join(ROOT, 'sdk/templates', language, 'README.md'), 'utf8');
+      const known = new Set(readme.split('\n'));
+      const commands = [...page.matchAll(/^```sh lang=(\w+)\n([\s\S]*?)^```$/gm)]
+        .filter(([, of]) => of === language)
+        .flatMap(([, , text = '']) => text.trimEnd().split('\n'));
+      assert.ok(commands.length >= 3);
+      assert.deepEqual(
+        commands.filter((command) => !known.has(command)),
+        [],
+      );
+    });
+  }
 
   for (const isolation of ['INLINE', 'PROCESS'] as const) {
     it(`makes a plugin that greets, inline or in a process: ${isolation}`, async () => {
