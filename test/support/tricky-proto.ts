@@ -27,6 +27,8 @@ message Outer {
   string renamed = 11 [json_name = "other", deprecated = true];
   Outer again = 12;
   Other other_file = 13;
+  bool Odd__name_1_ = 14;
+  string alreadyCamel_case = 15;
   reserved 20, 30 to 40;
   reserved "gone";
 }

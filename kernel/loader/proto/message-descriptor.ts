@@ -93,13 +93,19 @@ function optionsOf(field: protobuf.Field): MessageInitShape<typeof FieldDescript
   const defaultValue = option('default') as string | number | boolean | undefined;
   return {
     ...(option('proto3_optional') === true ? { proto3Optional: true } : {}),
-    ...(typeof jsonName === 'string' ? { jsonName } : {}),
+    // Clients do not work it out for themselves: they would show an empty name.
+    jsonName: typeof jsonName === 'string' ? jsonName : jsonNameOf(field.name),
     ...(defaultValue === undefined ? {} : { defaultValue: String(defaultValue) }),
     options: {
       ...(typeof packed === 'boolean' ? { packed } : {}),
       ...(option('deprecated') === true ? { deprecated: true } : {}),
     },
   };
+}
+
+/** As the compiler does it: an underscore goes, the letter after it is upper case. */
+function jsonNameOf(name: string): string {
+  return name.replaceAll(/_+(.?)/g, (_match, letter: string) => letter.toUpperCase());
 }
 
 /** Those that only stand for an `optional` field come last, as the compiler puts them. */
@@ -137,8 +143,14 @@ function entryDescriptor(field: protobuf.MapField): DescriptorProto {
   return create(DescriptorProtoSchema, {
     name: entryName(field),
     field: [
-      { name: 'key', number: 1, label: Label.OPTIONAL, type: SCALARS.get(field.keyType) ?? Type.STRING },
-      { name: 'value', number: 2, label: Label.OPTIONAL, ...typeOf(field) },
+      {
+        name: 'key',
+        jsonName: 'key',
+        number: 1,
+        label: Label.OPTIONAL,
+        type: SCALARS.get(field.keyType) ?? Type.STRING,
+      },
+      { name: 'value', jsonName: 'value', number: 2, label: Label.OPTIONAL, ...typeOf(field) },
     ],
     options: { mapEntry: true },
   });

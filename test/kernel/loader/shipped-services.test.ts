@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { clone, type DescFile, type DescService, fromBinary, toJson } from '@bufbuild/protobuf';
+import { type DescFile, type DescService, fromBinary, toJson } from '@bufbuild/protobuf';
 import {
   type FileDescriptorProto,
   FileDescriptorProtoSchema,
@@ -241,17 +241,9 @@ function namesOf(file: DescFile): string[] {
   return [file.name, ...file.dependencies.flatMap(namesOf)];
 }
 
-/** Without the JSON names that can be told from the names, and without options that only code generators read. */
+/** Without messages of options in which nothing is set. */
 function comparable(file: FileDescriptorProto): unknown {
-  const copy = clone(FileDescriptorProtoSchema, file);
-  const messages = [...copy.messageType];
-  for (const message of messages) {
-    messages.push(...message.nestedType);
-    for (const field of message.field) if (field.jsonName !== 'other') field.jsonName = '';
-  }
-  const text = JSON.stringify(toJson(FileDescriptorProtoSchema, copy), (key, value: unknown) =>
-    key === 'jsonName' && value === '' ? undefined : emptyToNothing(key, value),
-  );
+  const text = JSON.stringify(toJson(FileDescriptorProtoSchema, file), emptyToNothing);
   return JSON.parse(text);
 }
 
