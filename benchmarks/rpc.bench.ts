@@ -13,7 +13,7 @@ const PAYLOAD_BYTES = 100;
 /** Echo through the kernel, inline, against the same echo on bare grpc-js. */
 export async function rpcBenchmark(): Promise<Comparison & { readonly what: string; readonly peer: string }> {
   const lamella = await startChildServer((ready, home) => [
-    path.join(ROOT, 'dist/kernel/cli/main.js'),
+    path.join(ROOT, 'dist/bin/lamella.js'),
     'start',
     '--home',
     home,

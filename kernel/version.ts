@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import path from 'node:path';
+import { PACKAGE_DIRECTORY } from '../sdk/package-directory.ts';
 
 /** Version of the package, which is the version of the kernel: there is only one. */
 export const KERNEL_VERSION: string = readVersion();
 
 function readVersion(): string {
-  const file = createRequire(import.meta.url).resolve('lamella/package.json');
-  const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string };
+  const text = readFileSync(path.join(PACKAGE_DIRECTORY, 'package.json'), 'utf8');
+  const { version } = JSON.parse(text) as { version: string };
   return version;
 }

@@ -2,6 +2,7 @@ import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { build } from 'esbuild';
+import { SHARED } from '../kernel/loader/shared-modules.ts';
 import { ROOT } from './run-command.ts';
 import { filesBelow } from './source-files.ts';
 
@@ -10,9 +11,6 @@ interface ManifestFile {
   entry?: { module?: string };
   externals?: string[];
 }
-
-/** Stay with the kernel, so that all plugins share one copy; the loader resolves them. */
-const SHARED = ['lamella/*', '@bufbuild/protobuf', '@bufbuild/protobuf/*'];
 
 /**
  * Bundles every plugin to `dist/plugins/<layer>/<box>/plugin.cjs` with its manifest beside it.

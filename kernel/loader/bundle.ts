@@ -6,6 +6,7 @@ import vm from 'node:vm';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import type { Plugin } from '../../sdk/index.ts';
 import { PluginStartFailed } from '../errors.ts';
+import { loadShared, SHARED } from './shared-modules.ts';
 
 /** A plugin's code as one CommonJS text, and the digest that names this version of it. */
 export interface Bundle {
@@ -30,11 +31,6 @@ export interface BundleSource {
   /** npm packages left out of the bundle, resolved from the plugin's folder when it runs. */
   readonly externals: readonly string[];
 }
-
-/** Modules that a bundle takes from the kernel, so that all inline plugins share one copy. */
-const SHARED = ['lamella/*', '@bufbuild/protobuf', '@bufbuild/protobuf/*'];
-
-const SHARED_REQUIRE = /require\("(lamella\/[\w./-]+|@bufbuild\/protobuf(?:\/[\w./-]+)?)"\)/g;
 
 /**
  * Reads a plugin's code, bundling it from source when it is not built yet.
@@ -102,12 +98,6 @@ export async function evaluateBundle(bundle: Bundle, pluginId: string): Promise<
     });
   }
   return plugin;
-}
-
-async function loadShared(code: string): Promise<Map<string, unknown>> {
-  const ids = new Set([...code.matchAll(SHARED_REQUIRE)].map((match) => match[1] ?? ''));
-  const loaded = await Promise.all([...ids].map(async (id) => [id, (await import(id)) as unknown] as const));
-  return new Map(loaded);
 }
 
 function isPlugin(value: unknown): value is Plugin {

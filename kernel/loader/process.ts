@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { DescService } from '@bufbuild/protobuf';
 import type { Logger } from '../../sdk/index.ts';
+import { programFile } from '../../sdk/package-directory.ts';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { PluginExited, PluginStartFailed } from '../errors.ts';
 import type { LinkClient } from '../link/link-client.ts';
@@ -105,10 +105,9 @@ function spawnPlugin(start: ProcessStart, endpoint: Endpoint): ChildProcess {
 
 /** TypeScript plugins run in the kernel's own runner. */
 function runnerCommand(manifest: Manifest): string[] {
-  const runner = fileURLToPath(new URL('../runner/main.js', import.meta.url));
   const heapMib = manifest.resources?.memoryMib ?? 0;
   const limits = heapMib > 0 ? [`--max-old-space-size=${heapMib}`] : [];
-  return [process.execPath, ...limits, runner];
+  return [process.execPath, ...limits, programFile('runner')];
 }
 
 class ProcessInstance implements Instance {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
+import { programFile } from '../../sdk/package-directory.ts';
 import { type DeclaredError, isDeclaredError, type Logger } from '../../sdk/index.ts';
 import { PluginExited, PluginStartFailed } from '../errors.ts';
 import { LinkLost } from '../link/errors.ts';
@@ -188,7 +189,7 @@ class WorkerInstance implements Instance {
 
 function createWorker({ manifest, environment }: WorkerStart, input: WorkerInput): Worker {
   const heapMib = manifest.resources?.memoryMib ?? 0;
-  return new Worker(new URL('../runner/worker.js', import.meta.url), {
+  return new Worker(programFile('worker'), {
     name: manifest.id,
     workerData: input,
     transferList: [input.port],

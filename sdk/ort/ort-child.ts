@@ -1,13 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Socket } from 'node:net';
-import { fileURLToPath } from 'node:url';
+import { programFile } from '../package-directory.ts';
 import { ChildExited, ModelRejected, RunFailed, RuntimeMissing } from './errors.ts';
 import { type Frame, FRAME_KIND, jsonFrame, readTensors, tensorFrame } from './frame.ts';
 import { FrameReader } from './frame-reader.ts';
 import type { FailedReply, OpenedReply, OpenRequest } from './session-options.ts';
 import type { OrtTensors } from './tensor.ts';
 
-const ENTRY: string = fileURLToPath(new URL('./child.js', import.meta.url));
 const TAIL_CHARACTERS = 2_000;
 
 interface Waiter {
@@ -40,7 +39,7 @@ export class OrtChild {
 
   constructor() {
     // Detached, so that Ctrl-C in a terminal reaches the parent only, which drains before it closes its children.
-    this.#process = spawn(process.execPath, [ENTRY], {
+    this.#process = spawn(process.execPath, [programFile('ort-child')], {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
       detached: true,
     });

@@ -4,7 +4,7 @@ import path from 'node:path';
 /** Root of the repository, seen from `dist/test/cli/`. */
 export const ROOT: string = path.resolve(import.meta.dirname, '..', '..', '..');
 
-const MAIN = path.join(ROOT, 'dist', 'kernel', 'cli', 'main.js');
+const MAIN = path.join(ROOT, 'dist', 'bin', 'lamella.js');
 
 /** How a process ended and what it printed. */
 export interface Ended {

@@ -180,7 +180,7 @@ describe('a kernel that is killed', function () {
     const child = spawn(
       process.execPath,
       [
-        path.join(ROOT, 'dist/kernel/cli/main.js'),
+        path.join(ROOT, 'dist/bin/lamella.js'),
         'start',
         '--home',
         home,

@@ -1,6 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import protobuf from 'protobufjs';
+import { PACKAGE_DIRECTORY } from '../../../sdk/package-directory.ts';
 import { readLimitedFile } from '../../registry/limited-file.ts';
 import { ProtoTextInvalid } from './errors.ts';
 
@@ -10,8 +11,8 @@ const SIZE_LIMIT_BYTES = 1024 * 1024;
 /** Files of one plugin with everything that they import. */
 const FILE_LIMIT = 256;
 
-/** The kernel's own `.proto` files, which a plugin may import and serve; seen from `dist/kernel/loader/proto/`. */
-const KERNEL_PROTOS = path.resolve(import.meta.dirname, '..', '..', '..', '..', 'proto');
+/** The kernel's own `.proto` files, which a plugin may import and serve. */
+const KERNEL_PROTOS = path.join(PACKAGE_DIRECTORY, 'proto');
 
 /** One file, by the name under which others import it. */
 export interface ProtoSource {
