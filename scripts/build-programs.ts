@@ -25,7 +25,8 @@ const EXTERNALS = [
 ];
 
 /** CommonJS packages call `require`, which a module does not have. */
-const REQUIRE = "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);";
+const REQUIRE =
+  "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);";
 
 /**
  * Bundles each program with the packages it uses to `dist/bin/`.

@@ -23,9 +23,7 @@ const PROTO = /^lamella\/proto\/([\w/]+)$/;
 /** Loads all shared modules that a bundle requires; by name. */
 export async function loadShared(code: string): Promise<Map<string, unknown>> {
   const names = new Set([...code.matchAll(REQUIRED)].map((match) => match[1] ?? ''));
-  const loaded = await Promise.all(
-    [...names].map(async (name) => [name, await importShared(name)] as const),
-  );
+  const loaded = await Promise.all([...names].map(async (name) => [name, await importShared(name)] as const));
   return new Map(loaded);
 }
 
