@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
-import { lmdbCause, requireLmdbRoom, type Storage, type StorageEntry } from '../sdk/index.ts';
+import { closeLmdb, lmdbCause, requireLmdbRoom, type Storage, type StorageEntry } from '../sdk/index.ts';
 import { StorageFailed } from './errors.ts';
 
 /** Largest value `range` looks for after a prefix: sorts behind every string. */
@@ -103,6 +103,6 @@ export class LmdbStorage implements Storage {
     await Promise.allSettled(this.#writes);
     const opening = this.#opening;
     this.#opening = undefined;
-    if (opening !== undefined) await (await opening).close();
+    if (opening !== undefined) await closeLmdb(await opening);
   }
 }

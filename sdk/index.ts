@@ -54,4 +54,4 @@ export type {
 export { isHoldout } from './split.ts';
 export { type Page, PageInvalid, pageOf, type PageRequest } from './page.ts';
 export { floatLiteral, identifier, INPUT, numberLiteral, textLiteral } from './sql.ts';
-export { lmdbCause, type LmdbEnvironment, requireLmdbRoom } from './lmdb-disk.ts';
+export { closeLmdb, lmdbCause, type LmdbEnvironment, requireLmdbRoom } from './lmdb.ts';

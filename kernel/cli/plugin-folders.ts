@@ -30,6 +30,20 @@ export async function pluginFolders(folder: string, levels = 3): Promise<string[
   return (await Promise.all(below)).flat().sort();
 }
 
+/**
+ * The plugins that a kernel would load.
+ *
+ * @param given - Folders an operator named; those that come with Lamella when left out.
+ * @param fromSource - See {@link bundledPlugins}.
+ */
+export async function directoriesOf(
+  given: readonly string[] | undefined,
+  fromSource = false,
+): Promise<string[]> {
+  if (given === undefined) return bundledPlugins({ fromSource });
+  return (await Promise.all(given.map((folder) => pluginFolders(path.resolve(folder))))).flat();
+}
+
 async function exists(file: string): Promise<boolean> {
   return access(file).then(
     () => true,

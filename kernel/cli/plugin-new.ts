@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { PACKAGE_DIRECTORY } from '../../sdk/package-directory.ts';
 import { toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { shippedServices } from '../loader/proto/shipped-services.ts';
@@ -23,8 +24,8 @@ export interface NewPlugin {
 /** The templates are whole plugins with this name, so that they can be built and tested as they stand. */
 const TEMPLATE_NAME = 'greeter';
 
-/** Seen from `dist/kernel/cli/`; the package holds the templates as they are. */
-const TEMPLATES = path.resolve(import.meta.dirname, '..', '..', '..', 'sdk', 'templates');
+/** The package holds the templates as they are. */
+const TEMPLATES = path.join(PACKAGE_DIRECTORY, 'sdk', 'templates');
 
 const NAME = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*(?:\.[a-z][a-z0-9]*(?:-[a-z0-9]+)*)*$/;
 const NAME_LIMIT = 60;

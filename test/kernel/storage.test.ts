@@ -24,6 +24,22 @@ describe('storage', () => {
     await again.close();
   });
 
+  it('may be closed right after it was read', async () => {
+    const storage = new LmdbStorage(directory);
+    await storage.put('key', 1);
+    // Later, when no commit resets the read transaction any more.
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+    const reading = storage.get('key');
+    await storage.close();
+    assert.equal(await reading, 1);
+    // A timer of lmdb that throws would end the run here.
+    await new Promise((resolve) => {
+      setTimeout(resolve, 5);
+    });
+  });
+
   it('takes nothing more when it is closed, and says so', async () => {
     const storage = new LmdbStorage(directory);
     await storage.put('key', 1);

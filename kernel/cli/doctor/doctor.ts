@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { Connection } from '../connect.ts';
 import { CommandFailed } from '../exit-code.ts';
-import { PACKAGE } from '../plugin-folders.ts';
+import { PACKAGE_DIRECTORY } from '../../../sdk/package-directory.ts';
 import type { PlaceOptions } from '../start-options.ts';
 import type { Terminal } from '../terminal.ts';
 import { checksText } from './check.ts';
@@ -25,11 +25,11 @@ export async function doctor({ options, terminal, kernel }: DoctorRun): Promise<
   const ports = { grpc: options.grpcPort, http: options.httpPort, metrics: options.metricsPort };
   const checks = (
     await Promise.all([
-      machineChecks(PACKAGE),
+      machineChecks(PACKAGE_DIRECTORY),
       portChecks(options.host, ports),
       homeChecks(home),
-      nativeChecks(PACKAGE),
-      acceleratorChecks(PACKAGE),
+      nativeChecks(PACKAGE_DIRECTORY),
+      acceleratorChecks(PACKAGE_DIRECTORY),
       gpuCheck().then((check) => [check]),
       kernelChecks(kernel),
     ])

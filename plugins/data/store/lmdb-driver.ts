@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Database } from 'lmdb';
-import { lmdbCause, requireLmdbRoom } from 'lamella/sdk';
+import { closeLmdb, lmdbCause, requireLmdbRoom } from 'lamella/sdk';
 import { decodeArrow, encodeArrow, type RowBatch, selectColumns, sliceBatch } from 'lamella/sdk/arrow';
 import type { RowRange, StoredRows, StoreDriver } from './driver.ts';
 import { DatasetVersionNotFound, RowsNotStored, StoreUnavailable, WriteInvalid } from './errors.ts';
@@ -175,7 +175,7 @@ export class LmdbDriver implements StoreDriver {
   }
 
   async close(): Promise<void> {
-    await this.#database.close();
+    await closeLmdb(this.#database);
   }
 }
 

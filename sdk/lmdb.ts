@@ -92,3 +92,14 @@ export async function lmdbCause(error: unknown): Promise<Error> {
     return cause instanceof Error ? cause : thrown;
   }
 }
+
+/**
+ * Closes an environment whose writes have ended.
+ *
+ * @remarks lmdb ends its shared read transaction by a timer of 0 ms, which throws where nobody catches when the
+ * environment is closed by then; so it is ended here.
+ */
+export async function closeLmdb(database: Pick<Database, 'close'>): Promise<void> {
+  (database as unknown as { resetReadTxn(): void }).resetReadTxn();
+  await database.close();
+}
