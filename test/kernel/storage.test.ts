@@ -31,9 +31,8 @@ describe('storage', () => {
     await new Promise((resolve) => {
       setImmediate(resolve);
     });
-    const reading = storage.get('key');
+    assert.equal(await storage.get('key'), 1);
     await storage.close();
-    assert.equal(await reading, 1);
     // A timer of lmdb that throws would end the run here.
     await new Promise((resolve) => {
       setTimeout(resolve, 5);
