@@ -141,6 +141,8 @@ export class Swapper {
   }
 
   #retire(record: PluginRecord, generation: Generation, standbyMs: number): void {
+    // It would keep the version before, which keeps the one before that, and so all there ever were.
+    generation.instance.load.onFault = undefined;
     const { drainTimeout } = generation.manifest.probes ?? {};
     if (standbyMs > 0) {
       // One version back is kept, not two.
