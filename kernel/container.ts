@@ -7,6 +7,7 @@ import { EventBus } from './events.ts';
 import { interceptors } from './server/interceptors.ts';
 import { createLogger, type KernelLogger, type LogLevel } from './logger.ts';
 import { Registrations } from './loader/registrations.ts';
+import { LogBook } from './log-book.ts';
 import { MetricsRegistry } from './metrics.ts';
 import { Router } from './router.ts';
 
@@ -14,6 +15,7 @@ import { Router } from './router.ts';
 export interface KernelParts {
   readonly clock: Clock;
   readonly log: KernelLogger;
+  readonly logs: LogBook;
   readonly metrics: MetricsRegistry;
   readonly events: EventBus;
   readonly router: Router;
@@ -38,7 +40,8 @@ export function createContainer(level: LogLevel): KernelParts {
   const get = <Name extends keyof KernelParts>(name: Name): KernelParts[Name] =>
     container.resolve(token(name));
   factory('clock', () => ({ now: () => Date.now() }));
-  factory('log', () => createLogger({ level }));
+  factory('log', () => createLogger({ level, book: get('logs') }));
+  factory('logs', () => new LogBook());
   factory('metrics', () => new MetricsRegistry());
   factory('events', () => new EventBus(get('clock')));
   factory('router', () => new Router());
@@ -51,6 +54,7 @@ export function createContainer(level: LogLevel): KernelParts {
   return {
     clock: get('clock'),
     log: get('log'),
+    logs: get('logs'),
     metrics: get('metrics'),
     events: get('events'),
     router: get('router'),

@@ -1,5 +1,6 @@
 import process from 'node:process';
 import type { Logger } from '../sdk/index.ts';
+import type { LogBook } from './log-book.ts';
 import { redactText, toLogValue } from './log-value.ts';
 
 /** Levels from the noisiest to the quietest. */
@@ -16,6 +17,8 @@ export interface LoggerOptions {
   readonly format?: 'json' | 'human' | undefined;
   /** Receives each line with its line feed; default stderr, since stdout belongs to command results. */
   readonly write?: ((line: string) => void) | undefined;
+  /** Keeps the last lines of each plugin, and knows the level of each; none by default. */
+  readonly book?: LogBook | undefined;
   /** Current time, milliseconds since the epoch. */
   readonly now?: (() => number) | undefined;
 }
@@ -35,6 +38,7 @@ interface Sink {
   readonly format: 'json' | 'human';
   readonly write: (line: string) => void;
   readonly now: () => number;
+  readonly book: LogBook | undefined;
 }
 
 /** Creates a root logger that writes one line an event. */
@@ -45,6 +49,7 @@ export function createLogger(options: LoggerOptions = {}): KernelLogger {
       format: options.format ?? (process.stderr.isTTY ? 'human' : 'json'),
       write: options.write ?? ((line) => void process.stderr.write(line)),
       now: options.now ?? Date.now,
+      book: options.book,
     },
     {},
   );
@@ -88,34 +93,75 @@ class LineLogger implements KernelLogger {
   }
 
   #log(level: WrittenLevel, message: string, fields: Readonly<Record<string, unknown>> | undefined): void {
-    if (LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(this.#sink.level)) return;
-    const entry: Entry = {
-      time: new Date(this.#sink.now()).toISOString(),
+    const { book } = this.#sink;
+    if (book !== undefined) this.#logInto(book, level, { message, fields });
+    else if (isAtLeast(level, this.#sink.level)) this.#write(this.#entry(level, { message, fields }));
+  }
+
+  #logInto(book: LogBook, level: WrittenLevel, line: Line): void {
+    const plugin = typeof this.#bound['plugin'] === 'string' ? this.#bound['plugin'] : '';
+    const { isWritten, isKept } = this.#destinations(level, book.level(plugin));
+    if (!isKept || (plugin !== '' && !book.admit(plugin))) return;
+    const entry = this.#entry(level, line);
+    const dropped = book.takeDropped(plugin);
+    if (isWritten) {
+      this.#write(dropped === 0 ? entry : { ...entry, fields: { ...entry.fields, droppedLines: dropped } });
+    }
+    const { plugin: _plugin, ...fields } = entry.fields;
+    book.add({ ...entry, plugin, fields: plugin === '' ? entry.fields : fields, dropped });
+  }
+
+  /** The book keeps what a person would want to see afterwards, though stderr was to be quieter. */
+  #destinations(
+    level: WrittenLevel,
+    chosen: LogLevel | undefined,
+  ): { readonly isWritten: boolean; readonly isKept: boolean } {
+    const { level: own } = this.#sink;
+    const isWritten = own !== 'silent' && isAtLeast(level, chosen ?? own);
+    return { isWritten, isKept: isWritten || isAtLeast(level, chosen ?? 'info') };
+  }
+
+  #entry(level: WrittenLevel, { message, fields }: Line): Entry {
+    return {
+      timeMs: this.#sink.now(),
       level,
       message: redactText(String(message)),
       fields: toLogValue({ ...fields, ...this.#bound }) as Record<string, unknown>,
     };
+  }
+
+  #write(entry: Entry): void {
     this.#sink.write(this.#sink.format === 'json' ? jsonLine(entry) : humanLine(entry));
   }
 }
 
+interface Line {
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>> | undefined;
+}
+
+function isAtLeast(level: WrittenLevel, lowest: LogLevel): boolean {
+  return LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(lowest);
+}
+
 interface Entry {
-  readonly time: string;
+  readonly timeMs: number;
   readonly level: WrittenLevel;
   readonly message: string;
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
 /** The fixed keys are assigned last too, so that no field can forge them. */
-function jsonLine({ time, level, message, fields }: Entry): string {
+function jsonLine({ timeMs, level, message, fields }: Entry): string {
+  const time = new Date(timeMs).toISOString();
   return `${JSON.stringify(Object.assign({ time, level }, fields, { time, level, message }))}\n`;
 }
 
 const COLORS: Readonly<Record<WrittenLevel, string>> = { debug: '90', info: '36', warn: '33', error: '31' };
 
-function humanLine({ time, level, message, fields }: Entry): string {
+function humanLine({ timeMs, level, message, fields }: Entry): string {
   const { plugin, error, ...rest } = fields;
-  const clock = time.slice(11, 23);
+  const clock = new Date(timeMs).toISOString().slice(11, 23);
   const source = typeof plugin === 'string' ? ` ${printable(plugin)}:` : '';
   const pairs = Object.entries(rest).map(([key, value]) => ` ${printable(key)}=${printable(shown(value))}`);
   const head = `${clock} \u001b[${COLORS[level]}m${level.padEnd(5)}\u001b[0m${source} ${printable(message)}`;

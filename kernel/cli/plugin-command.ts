@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import type { Plugin } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
 import { EXIT_HELP } from './exit-code.ts';
+import { addLogCommands } from './log-commands.ts';
 import { addPackageCommands } from './package-commands.ts';
 import { onePlugin, pluginAction, type Plugins } from './plugin-action.ts';
 import { addPluginRollbackCommand } from './plugin-rollback-command.ts';
@@ -31,6 +32,7 @@ export function addPluginCommand(program: Command, terminal: Terminal): void {
   addPluginNewCommand(command, terminal);
   addPluginDevCommand(command, terminal);
   addPluginCheckCommand(command, terminal);
+  addLogCommands(command, terminal);
   command.addHelpText('after', HELP);
 }
 

@@ -1,17 +1,92 @@
-import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import type { Logger } from '../../sdk/index.ts';
+import type { LogLevel } from '../logger.ts';
 
-/** Longest log line taken from a plugin, in characters; a flood must not become the kernel's memory. */
+/** Longest log line taken from a plugin, in bytes; a flood must not become the kernel's memory. */
 const LINE_LIMIT = 64 * 1024;
 
-/** Passes what a plugin writes on its outputs to its log, line by line. */
-export function forwardLines(outputs: readonly (Readable | null)[], log: Logger): void {
-  for (const stream of outputs) {
-    if (stream === null) continue;
-    createInterface({ input: stream, crlfDelay: Infinity }).on('line', (line) =>
-      forwardLine(line.slice(0, LINE_LIMIT), log),
-    );
+/** Bytes read of one output in one turn of {@link TURN_MS}; what is written faster waits in the plugin. */
+const BYTES_A_TURN = 256 * 1024;
+const TURN_MS = 50;
+
+/** What the kernel knows of a plugin's log. */
+export interface OutputWatcher {
+  /** Tells about a new level. @returns a function that ends it. */
+  readonly watchLevel: (watcher: (level: LogLevel) => void) => () => void;
+}
+
+/**
+ * Passes what a plugin writes on its outputs to its log, line by line.
+ *
+ * @returns a function that lets go of the outputs.
+ */
+export function forwardLines(
+  outputs: readonly (Readable | null)[],
+  { log }: { readonly log: Logger },
+): () => void {
+  const releases = outputs.map((stream) => (stream === null ? undefined : forward(stream, log)));
+  return () => {
+    for (const release of releases) release?.();
+  };
+}
+
+/** Reads no faster than the kernel can bear: a plugin that floods its output is slowed by the pipe, not the kernel. */
+function forward(stream: Readable, log: Logger): () => void {
+  const lines = new LineCutter((line) => forwardLine(line, log));
+  let bytes = 0;
+  const turn = setInterval(() => {
+    bytes = 0;
+    if (stream.isPaused()) stream.resume();
+  }, TURN_MS).unref();
+  stream.on('data', (chunk: Buffer) => {
+    lines.take(chunk);
+    bytes += chunk.byteLength;
+    if (bytes > BYTES_A_TURN) stream.pause();
+  });
+  stream.once('end', () => lines.end());
+  stream.on('error', () => undefined);
+  return () => {
+    clearInterval(turn);
+    // The last words of a plugin that crashed: no more than what the pipe held.
+    bytes = Number.NEGATIVE_INFINITY;
+    stream.resume();
+  };
+}
+
+/** Cuts bytes into lines; what goes beyond the limit of a line is thrown away as it comes. */
+class LineCutter {
+  readonly #onLine: (line: string) => void;
+  #kept: Buffer[] = [];
+  #keptBytes = 0;
+
+  constructor(onLine: (line: string) => void) {
+    this.#onLine = onLine;
+  }
+
+  take(chunk: Buffer): void {
+    let from = 0;
+    for (let to = chunk.indexOf(10); to !== -1; to = chunk.indexOf(10, from)) {
+      this.#keep(chunk.subarray(from, to));
+      this.end();
+      from = to + 1;
+    }
+    this.#keep(chunk.subarray(from));
+  }
+
+  #keep(part: Buffer): void {
+    const fitting = part.subarray(0, LINE_LIMIT - this.#keptBytes);
+    if (fitting.byteLength === 0) return;
+    // A view would keep the whole chunk that it came with.
+    this.#kept.push(Buffer.from(fitting));
+    this.#keptBytes += fitting.byteLength;
+  }
+
+  end(): void {
+    if (this.#keptBytes === 0) return;
+    const line = Buffer.concat(this.#kept).toString().replace(/\r$/, '');
+    this.#kept = [];
+    this.#keptBytes = 0;
+    this.#onLine(line);
   }
 }
 

@@ -13,7 +13,7 @@ import type { Instance, InstanceLoad } from './instance.ts';
 import type { Started } from './inline.ts';
 import { ForwardTarget } from './forward-target.ts';
 import { processBytes, watchMemory } from './memory-watch.ts';
-import { forwardLines, inheritedEnvironment } from './plugin-output.ts';
+import { forwardLines, inheritedEnvironment, type OutputWatcher } from './plugin-output.ts';
 import { waitUntilHealthy } from './readiness.ts';
 
 /** Time from SIGTERM to SIGKILL, in milliseconds. */
@@ -31,6 +31,7 @@ export interface ProcessStart {
   readonly environment: NodeJS.ProcessEnv;
   readonly load: InstanceLoad;
   readonly log: Logger;
+  readonly output: OutputWatcher;
   /** Makes the instance's token known before its process starts. */
   readonly register: (token: string) => Registration;
 }
@@ -156,7 +157,15 @@ class ProcessInstance implements Instance {
       return how;
     });
     child.stdin?.on('error', () => undefined);
-    forwardLines([child.stderr, child.stdout], start.log);
+    const release = forwardLines([child.stderr, child.stdout], start);
+    // Our runner reads its level here; a plugin in another language reads stdin to its end and sees a line more.
+    const unwatchLevel = start.output.watchLevel((level) =>
+      child.stdin?.write(`${JSON.stringify({ logLevel: level })}\n`),
+    );
+    void this.#exited.then(() => {
+      unwatchLevel();
+      release();
+    });
   }
 
   get pid(): number | undefined {

@@ -13,6 +13,7 @@ import { Watchdog } from '../watchdog.ts';
 import { type Started, startInline } from './inline.ts';
 import type { IsolationName } from './instance.ts';
 import { Loads } from './loads.ts';
+import type { OutputWatcher } from './plugin-output.ts';
 import { startProcess } from './process.ts';
 import { startRemote } from './remote.ts';
 import { startWorker } from './worker.ts';
@@ -111,6 +112,7 @@ export class Starter {
       environment,
       log,
       kernel: dispatcher,
+      output: this.#output(manifest.id),
       host: { storage, metrics: metrics.scope(manifest.id), log },
       register: (token) => registrations.add(token, { manifest, config, storageDirectory }),
     });
@@ -125,6 +127,7 @@ export class Starter {
       kernelSocket,
       environment,
       log: log.child({ plugin: manifest.id }),
+      output: this.#output(manifest.id),
       register: (token) => registrations.add(token, { manifest, config, storageDirectory }),
     });
   }
@@ -133,6 +136,10 @@ export class Starter {
     const log = this.#parts.log.child({ plugin: manifest.id });
     const settings = this.#settings(manifest)?.remote;
     return startRemote({ manifest, settings, load: this.#loads.for(manifest), log });
+  }
+
+  #output(id: string): OutputWatcher {
+    return { watchLevel: (watcher) => this.#parts.logs.watchLevel(id, watcher) };
   }
 
   #settings(manifest: Manifest): KernelConfig['plugins'][string] | undefined {

@@ -17,7 +17,7 @@ import { ForwardTarget } from './forward-target.ts';
 import { STOP_LIMIT_MS, type Started } from './inline.ts';
 import type { Instance, InstanceLoad } from './instance.ts';
 import { watchMemory } from './memory-watch.ts';
-import { forwardLines, inheritedEnvironment } from './plugin-output.ts';
+import { forwardLines, inheritedEnvironment, type OutputWatcher } from './plugin-output.ts';
 import { type Registration, startLimitMs } from './process.ts';
 import { WorkerHost, type WorkerHostParts } from './worker-host.ts';
 
@@ -29,6 +29,7 @@ export interface WorkerStart {
   readonly load: InstanceLoad;
   readonly watchdog: Watchdog;
   readonly log: Logger;
+  readonly output: OutputWatcher;
   /** Serves the plugin's own calls: to other plugins and to the kernel. */
   readonly kernel: Target;
   readonly host: WorkerHostParts;
@@ -97,7 +98,8 @@ class WorkerInstance implements Instance {
     this.#host = new WorkerHost(start.host);
     const { port1, port2: port } = new MessageChannel();
     this.#worker = createWorker(start, { ...input, directory: start.directory, port });
-    forwardLines([this.#worker.stderr, this.#worker.stdout], log);
+    const release = forwardLines([this.#worker.stderr, this.#worker.stdout], start);
+    const unwatch = start.output.watchLevel((level) => this.#peer.tell('level', level));
     this.#peer = new PortPeer(port1, {
       side: 'kernel',
       target: kernel,
@@ -106,7 +108,7 @@ class WorkerInstance implements Instance {
     });
     this.target = new ForwardTarget(manifest.id);
     this.target.attach(this.#peer);
-    const unwatch = watchMemory({
+    const unwatchMemory = watchMemory({
       limitMib: manifest.resources?.memoryMib ?? 0,
       // The limit of the heap does not count buffers.
       read: async () => (await this.#peer.ask('memory', undefined)) as number,
@@ -116,8 +118,10 @@ class WorkerInstance implements Instance {
       },
     });
     this.#exited = exitOf(this.#worker, manifest).then((how) => {
+      unwatchMemory();
       unwatch();
       this.#unwatchBlocks?.();
+      release();
       return this.#overLimit ?? how;
     });
     this.ready = this.#waitUntilReady(startLimitMs(manifest)).then(() => {

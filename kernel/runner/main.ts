@@ -1,4 +1,5 @@
-import { createLogger } from '../logger.ts';
+import { createInterface } from 'node:readline';
+import { createLogger, LOG_LEVELS } from '../logger.ts';
 import { type RunnerEnvironment, runPlugin } from './run-plugin.ts';
 
 /**
@@ -11,7 +12,10 @@ async function main(): Promise<void> {
   const controller = new AbortController();
   const exit = (): void => controller.abort();
   // The kernel holds the other end of stdin: when it goes away, however it died, so do we.
-  process.stdin.resume();
+  createInterface({ input: process.stdin }).on('line', (line) => {
+    const level = /^\{"logLevel":"(\w+)"\}$/.exec(line)?.[1];
+    log.level = LOG_LEVELS.find((known) => known === level) ?? log.level;
+  });
   process.stdin.once('end', exit);
   process.stdin.once('error', exit);
   process.once('SIGTERM', exit);

@@ -8,6 +8,7 @@ import { bundleSource, readBundle } from '../loader/bundle.ts';
 import { Disposer } from '../loader/disposer.ts';
 import { GrpcServer } from '../server/grpc-server.ts';
 import { createHealthService, HealthRegistry } from '../server/health.ts';
+import type { KernelLogger } from '../logger.ts';
 import { LmdbStorage } from '../storage.ts';
 import { bindService, LocalTarget } from '../target.ts';
 import { KernelMetrics } from './kernel-metrics.ts';
@@ -31,7 +32,7 @@ const MAX_MESSAGE_BYTES = 2 ** 31 - 1;
 /** Serves a plugin until the signal: start, announce, healthy; then drain and release. */
 export async function runPlugin(
   environment: RunnerEnvironment,
-  log: Logger,
+  log: KernelLogger,
   stop: AbortSignal,
 ): Promise<void> {
   const link = await LinkClient.connect({ socketPath: environment.kernelSocket });

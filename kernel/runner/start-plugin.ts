@@ -3,12 +3,14 @@ import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import type { DescFile, DescService } from '@bufbuild/protobuf';
 import { HostService } from '../../proto/gen/lamella/kernel/v1/host_service_pb.ts';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
-import type { Client, Logger, Metrics, Storage } from '../../sdk/index.ts';
+import type { Client, Metrics, Storage } from '../../sdk/index.ts';
 import { type ClientTransport, createClient } from '../client.ts';
 import { createHost, Served } from '../host.ts';
 import { type Bundle, evaluateBundle } from '../loader/bundle.ts';
 import type { Disposer } from '../loader/disposer.ts';
+import type { KernelLogger } from '../logger.ts';
 import { readManifest } from '../registry/manifest.ts';
+import { levelOf } from '../server/log-methods.ts';
 import { KernelEvents } from './kernel-events.ts';
 import { KernelSecrets } from './kernel-secrets.ts';
 
@@ -17,7 +19,7 @@ export interface PluginParts {
   readonly directory: string;
   /** Calls to the kernel; its token says who calls. */
   readonly transport: ClientTransport;
-  readonly log: Logger;
+  readonly log: KernelLogger;
   readonly disposer: Disposer;
   /** Aborted when the instance is to stop. */
   readonly signal: AbortSignal;
@@ -45,6 +47,7 @@ export async function startPlugin(parts: PluginParts): Promise<StartedPlugin> {
   const kernel = createClient(HostService, transport);
   const manifest = await readManifest(directory);
   const [instance, bundle] = await Promise.all([kernel.getInstance({}), parts.bundle(manifest)]);
+  log.level = levelOf(instance.logLevel) ?? log.level;
   const plugin = await evaluateBundle(bundle, manifest.id);
   const secrets = await KernelSecrets.load(kernel, manifest);
   const served = new Served(manifest);

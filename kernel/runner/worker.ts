@@ -4,7 +4,7 @@ import { EncodingTransport } from '../client.ts';
 import { LinkTransport } from '../kernel-link.ts';
 import type { Bundle } from '../loader/bundle.ts';
 import { Disposer } from '../loader/disposer.ts';
-import { createLogger } from '../logger.ts';
+import { createLogger, type LogLevel } from '../logger.ts';
 import { PortPeer } from '../port/port-peer.ts';
 import { toStatus, type WireStatus } from '../server/status.ts';
 import { LocalTarget } from '../target.ts';
@@ -43,7 +43,12 @@ async function main(input: WorkerInput): Promise<void> {
   const peer = new PortPeer(input.port, {
     side: 'worker',
     target,
-    answer: (name) => (name === 'stop' ? stop() : usedBytes()),
+    answer: (name, value) => {
+      if (name === 'stop') return stop();
+      if (name !== 'level') return usedBytes();
+      log.level = value as LogLevel;
+      return undefined;
+    },
   });
   const stop = async (): Promise<void> => {
     controller.abort();

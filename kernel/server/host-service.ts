@@ -4,11 +4,16 @@ import type { AnnounceRequest, HostService } from '../../proto/gen/lamella/kerne
 import type { CallContext, Secrets, ServiceImplementation } from '../../sdk/index.ts';
 import { KernelMethodMissing, MalformedRequest, NotAPlugin } from '../errors.ts';
 import { TOKEN_HEADER } from '../kernel-link.ts';
+import type { LogBook } from '../log-book.ts';
+import type { KernelLogger } from '../logger.ts';
+import { levelOf, wireLevel } from './log-methods.ts';
 import type { RegisteredProcess, Registrations } from '../loader/registrations.ts';
 
 /** Parts of the kernel that plugin processes may reach. */
 export interface HostServiceParts {
   readonly registrations: Registrations;
+  readonly log: KernelLogger;
+  readonly logs: LogBook;
   readonly exposition: () => Promise<string>;
   readonly secretsFor: (process: RegisteredProcess) => Secrets;
 }
@@ -31,6 +36,7 @@ export function createHostService(parts: HostServiceParts): ServiceImplementatio
         config: config as JsonObject,
         storageDirectory,
         ...(capabilities === undefined ? {} : { capabilities }),
+        logLevel: wireLevel(parts.logs.level(id)),
       };
     },
     announce: (request, context) => {
@@ -42,7 +48,14 @@ export function createHostService(parts: HostServiceParts): ServiceImplementatio
       caller(context);
       return { text: await parts.exposition() };
     },
-    writeLogs: () => Promise.reject(new KernelMethodMissing({ method: 'WriteLogs' })),
+    writeLogs: async (requests, context) => {
+      const { id } = caller(context).manifest;
+      const log = parts.log.child({ plugin: id });
+      for await (const { entries } of requests) {
+        for (const { level, message, fields } of entries) log[levelOf(level) ?? 'info'](message, fields);
+      }
+      return {};
+    },
     reportMetrics: () => {
       throw new KernelMethodMissing({ method: 'ReportMetrics' });
     },

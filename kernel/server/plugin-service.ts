@@ -1,15 +1,17 @@
 import type { PluginService } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
 import { pageOf, type ServiceImplementation } from '../../sdk/index.ts';
-import { KernelMethodMissing } from '../errors.ts';
 import type { Lifecycle } from '../loader/lifecycle.ts';
 import type { Loader } from '../loader/loader.ts';
+import type { LogBook } from '../log-book.ts';
 import type { PluginRecord } from '../loader/record.ts';
+import { createLogMethods } from './log-methods.ts';
 import { pluginToProto, stateToProto } from './plugin-message.ts';
 
 /** What PluginService works on. */
 export interface PluginServiceParts {
   readonly loader: Loader;
   readonly lifecycle: Lifecycle;
+  readonly logs: LogBook;
   /** Remembers a folder, so that the next start loads it too. */
   readonly remember: (record: PluginRecord) => Promise<void>;
   readonly forget: (id: string) => Promise<void>;
@@ -40,6 +42,7 @@ export function createPluginService(parts: PluginServiceParts): ServiceImplement
     unloadPlugin: async ({ id }) => {
       await loader.unload(id);
       await parts.forget(id);
+      parts.logs.forget(id);
       return {};
     },
     async *watchPlugins({ ids }, { signal }) {
@@ -48,8 +51,6 @@ export function createPluginService(parts: PluginServiceParts): ServiceImplement
         yield { plugin: pluginToProto(record), previousState: stateToProto(previous) };
       }
     },
-    tailLogs: () => {
-      throw new KernelMethodMissing({ method: 'TailLogs' });
-    },
+    ...createLogMethods(parts.logs, (id) => void loader.record(id)),
   };
 }
