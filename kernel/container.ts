@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { container as root, type InjectionToken } from 'tsyringe';
 import type { Clock } from '../sdk/index.ts';
 import { AccessGate } from './access/gate.ts';
+import { CallMetrics } from './call-metrics.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { EventBus } from './events.ts';
 import { interceptors } from './server/interceptors.ts';
@@ -17,6 +18,7 @@ export interface KernelParts {
   readonly log: KernelLogger;
   readonly logs: LogBook;
   readonly metrics: MetricsRegistry;
+  readonly calls: CallMetrics;
   readonly events: EventBus;
   readonly router: Router;
   readonly gate: AccessGate;
@@ -43,19 +45,25 @@ export function createContainer(level: LogLevel): KernelParts {
   factory('log', () => createLogger({ level, book: get('logs') }));
   factory('logs', () => new LogBook());
   factory('metrics', () => new MetricsRegistry());
+  factory('calls', () => {
+    const calls = new CallMetrics(get('router'));
+    get('metrics').addSource(() => calls.text());
+    return calls;
+  });
   factory('events', () => new EventBus(get('clock')));
   factory('router', () => new Router());
   factory('registrations', () => new Registrations());
   factory('gate', () => new AccessGate());
   factory(
     'dispatcher',
-    () => new Dispatcher(get('router'), interceptors(get('gate'), get('metrics').kernel, get('log'))),
+    () => new Dispatcher(get('router'), interceptors(get('gate'), get('calls'), get('log'))),
   );
   return {
     clock: get('clock'),
     log: get('log'),
     logs: get('logs'),
     metrics: get('metrics'),
+    calls: get('calls'),
     events: get('events'),
     router: get('router'),
     gate: get('gate'),

@@ -69,6 +69,7 @@ export class MetricsRegistry {
   readonly #families: Map<string, Family> = new Map();
   readonly #maxSeries: number;
   readonly #dropped: PromCounter;
+  readonly #sources: (() => string)[] = [];
   readonly #sampleProcess: () => void;
   /** The kernel's own metrics. */
   readonly kernel: MetricsScope;
@@ -91,9 +92,15 @@ export class MetricsRegistry {
   }
 
   /** All metrics in Prometheus text format 0.0.4. */
-  exposition(): Promise<string> {
+  async exposition(): Promise<string> {
     this.#sampleProcess();
-    return this.#registry.metrics();
+    const text = await this.#registry.metrics();
+    return [text, ...this.#sources.map((source) => source())].join('');
+  }
+
+  /** Adds metrics that are counted elsewhere and written as Prometheus text when somebody asks. */
+  addSource(source: () => string): void {
+    this.#sources.push(source);
   }
 
   /** Metrics for one instance of the plugin `owner`. */

@@ -1,17 +1,13 @@
-import { codeName, isDeclaredError, type Logger, type Metrics } from '../../sdk/index.ts';
+import { codeName, isDeclaredError, type Logger } from '../../sdk/index.ts';
 import type { AccessGate } from '../access/gate.ts';
 import type { Call } from '../call.ts';
+import type { CallMetrics } from '../call-metrics.ts';
 import { deadlineExceeded } from '../deadline.ts';
 import type { Interceptor } from '../dispatcher.ts';
 import { StatusError } from '../status-error.ts';
 
-/** Upper bounds of the duration histogram, in seconds: from a cached answer to a long training step. */
-const DURATION_BUCKETS_SECONDS = [
-  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
-];
-
 /** The whole chain, in the order in which calls pass it. */
-export function interceptors(gate: AccessGate, metrics: Metrics, log: Logger): readonly Interceptor[] {
+export function interceptors(gate: AccessGate, metrics: CallMetrics, log: Logger): readonly Interceptor[] {
   return [
     // First: nothing of a call is read before its caller is known.
     gate.interceptor(),
@@ -32,16 +28,10 @@ function deadlineInterceptor(): Interceptor {
 }
 
 /** Rate, errors and duration of every method. */
-function metricsInterceptor(metrics: Metrics): Interceptor {
-  const duration = metrics.histogram({
-    name: 'lamella_call_duration_seconds',
-    help: 'Time from the arrival of a call to its status, by method and status code.',
-    labels: ['method', 'code'],
-    buckets: DURATION_BUCKETS_SECONDS,
-  });
+function metricsInterceptor(metrics: CallMetrics): Interceptor {
   return {
     name: 'metrics',
-    after: (call, path, error) => duration.observe(seconds(call), { method: path, code: statusOf(error) }),
+    after: (call, path, error) => metrics.count(path, statusOf(error), seconds(call)),
   };
 }
 
