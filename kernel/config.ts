@@ -6,8 +6,13 @@ import type { BreakerLimits } from './loader/circuit-breaker.ts';
 import type { IsolationName } from './loader/instance.ts';
 import { Code, defineConfig, type ErrorType, type TSchema, Type } from '../sdk/index.ts';
 import { defineKernelError } from './kernel-error.ts';
-import { type AccessConfig, AccessConfigSchema } from './access/access-config.ts';
 import type { TopicSettings } from './topics/topic.ts';
+import {
+  type AccessConfig,
+  AccessConfigSchema,
+  type TlsConfig,
+  TlsConfigSchema,
+} from './access/access-config.ts';
 
 /** The configuration file in the home folder cannot be used. */
 export const ConfigInvalid: ErrorType<'file' | 'problem'> = defineKernelError({
@@ -161,6 +166,7 @@ export const KernelConfigSchema: TSchema = defineConfig({
         'Event topics by name, over what plugins declare: `durable` keeps events on disk, `maxEvents` and `maxAgeMs` say how many and how long.',
     },
   ),
+  tls: Type.Optional(TlsConfigSchema),
   plugins: Type.Record(Type.String(), PluginSettingsSchema, {
     default: {},
     description: 'Settings of plugins by id.',
@@ -195,23 +201,33 @@ export interface KernelConfig {
   readonly allowedOrigins: readonly string[];
   readonly access: AccessConfig;
   readonly topics: Readonly<Record<string, TopicSettings>>;
+  readonly tls?: TlsConfig;
   readonly plugins: Readonly<Record<string, PluginSettings>>;
 }
+
+/** Files for TLS from elsewhere, which go before those of the configuration. */
+export type TlsFiles = Partial<Pick<TlsConfig, 'cert' | 'key' | 'clientCa'>>;
 
 /**
  * Reads `config.json` of a home folder; a missing file means defaults.
  *
  * @throws CONFIG_INVALID names the option and what it should be.
  */
-export async function readConfig(home: string): Promise<KernelConfig> {
+export async function readConfig(home: string, tls: TlsFiles = {}): Promise<KernelConfig> {
   const file = path.join(home, 'config.json');
-  const config: unknown = parse(await readText(file), file);
+  const config = withTls(parse(await readText(file), file), tls);
   const ajv = new Ajv({ useDefaults: true, allErrors: true, strict: false });
   if (!ajv.validate(KernelConfigSchema, config)) {
     const problems = ajv.errors?.map((error) => `${error.instancePath || '/'} ${error.message ?? ''}`) ?? [];
     throw new ConfigInvalid({ file, problem: `is not valid: ${problems.join(', ')}` });
   }
   return config as KernelConfig;
+}
+
+function withTls(config: unknown, tls: TlsFiles): unknown {
+  if (Object.keys(tls).length === 0 || typeof config !== 'object' || config === null) return config;
+  const { tls: own } = config as { readonly tls?: object };
+  return { ...config, tls: { ...own, ...tls } };
 }
 
 async function readText(file: string): Promise<string> {

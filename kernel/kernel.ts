@@ -7,7 +7,7 @@ import { checkProtected, openAccess, type OpenedAccess } from './access/open-acc
 import { KERNEL_ID } from './builtin.ts';
 import { createBuiltins } from './builtins.ts';
 import { createClient } from './client.ts';
-import { type KernelConfig, ownEnvironment, readConfig } from './config.ts';
+import { type KernelConfig, ownEnvironment, readConfig, type TlsFiles } from './config.ts';
 import { createContainer, type KernelParts } from './container.ts';
 import { HomeLock } from './home-lock.ts';
 import type { Generation } from './loader/generation.ts';
@@ -33,6 +33,8 @@ export interface KernelOptions {
   readonly home: string;
   /** Address to listen on; loopback by default. Any other needs credentials to be configured. */
   readonly host?: string;
+  /** Files for TLS, before those of the configuration. */
+  readonly tls?: TlsFiles;
   /** Port of the gRPC listener; 0 takes a free one. */
   readonly grpcPort?: number;
   readonly httpPort?: number;
@@ -51,6 +53,8 @@ export interface KernelAddresses {
   readonly grpc: string;
   readonly http: string;
   readonly metrics: string;
+  /** Whether all of them serve TLS. */
+  readonly isTls: boolean;
 }
 
 /** Triton's ports, so that its clients need no setting. */
@@ -79,12 +83,12 @@ export class Kernel {
   /**
    * Takes the home folder, opens the listeners and loads all plugins.
    *
-   * @throws HOME_IN_USE, CONFIG_INVALID, LISTENER_UNPROTECTED, PORT_IN_USE, PLUGINS_UNRESOLVED; nothing is left running
-   * then.
+   * @throws HOME_IN_USE, CONFIG_INVALID, LISTENER_UNPROTECTED, TLS_FILES_INVALID, PORT_IN_USE, PLUGINS_UNRESOLVED; nothing is
+   * left running then.
    */
   async start(): Promise<KernelAddresses> {
     const home = path.resolve(this.#options.home);
-    const config = await readConfig(home);
+    const config = await readConfig(home, this.#options.tls);
     const lock = await HomeLock.take(home);
     const runDirectory = await mkdtemp(path.join(tmpdir(), 'lamella-kernel-'));
     const running = new RunningKernel({

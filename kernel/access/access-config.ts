@@ -90,6 +90,26 @@ export const AccessConfigSchema: TSchema = Type.Object(
   { default: {}, description: 'Who may call what; see docs/access.md.', ...Strict },
 );
 
+/** Schema of `tls` in the kernel's configuration. */
+export const TlsConfigSchema: TSchema = Type.Object(
+  {
+    cert: Type.String({ minLength: 1, description: 'File of the certificate chain, PEM.' }),
+    key: Type.String({ minLength: 1, description: 'File of the private key, PEM.' }),
+    clientCa: Type.Optional(
+      Type.String({
+        description:
+          'File of the authorities, PEM; with it every client must show a certificate of one of them.',
+      }),
+    ),
+    reloadMs: Type.Integer({
+      default: 5_000,
+      minimum: 20,
+      description: 'Time between two looks at the files for a new certificate, in milliseconds.',
+    }),
+  },
+  { description: 'TLS on all listeners.', ...Strict },
+);
+
 /** One issuer of JSON Web Tokens. */
 export interface JwtConfig {
   readonly issuer: string;
@@ -110,4 +130,12 @@ export interface AccessConfig {
   readonly peers: Readonly<Record<string, readonly string[]>>;
   readonly sidecars: readonly string[];
   readonly auditFileBytes: number;
+}
+
+/** Checked content of `tls`. */
+export interface TlsConfig {
+  readonly cert: string;
+  readonly key: string;
+  readonly clientCa?: string;
+  readonly reloadMs: number;
 }

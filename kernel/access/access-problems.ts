@@ -1,11 +1,11 @@
 import { BlockList, isIP } from 'node:net';
-import type { AccessConfig } from './access-config.ts';
+import type { AccessConfig, TlsConfig } from './access-config.ts';
 import type { Roles } from './roles.ts';
 import { isRule } from './rule.ts';
 
 /** What a schema cannot say: names that must exist, forms that must hold together. Each is a phrase. */
-export function accessProblems(access: AccessConfig, roles: Roles): string[] {
-  return [...roleProblems(access), ...grantProblems(access, roles), ...placeProblems(access)];
+export function accessProblems(access: AccessConfig, roles: Roles, tls: TlsConfig | undefined): string[] {
+  return [...roleProblems(access), ...grantProblems(access, roles), ...placeProblems(access, tls)];
 }
 
 function roleProblems({ roles }: AccessConfig): string[] {
@@ -27,7 +27,7 @@ function grantProblems(access: AccessConfig, roles: Roles): string[] {
   );
 }
 
-function placeProblems({ jwt, sidecars, peers }: AccessConfig): string[] {
+function placeProblems({ jwt, sidecars, peers }: AccessConfig, tls: TlsConfig | undefined): string[] {
   const problems = [
     ...jwt
       .filter(({ jwks }) => !isJwksPlace(jwks))
@@ -36,8 +36,8 @@ function placeProblems({ jwt, sidecars, peers }: AccessConfig): string[] {
       .filter((sidecar) => subnet(sidecar) === undefined)
       .map((sidecar) => `access.sidecars: '${sidecar}' is no address or subnet`),
   ];
-  if (Object.keys(peers).length > 0 && sidecars.length === 0) {
-    problems.push('access.peers: needs access.sidecars, or nobody can prove to be a peer');
+  if (Object.keys(peers).length > 0 && tls?.clientCa === undefined && sidecars.length === 0) {
+    problems.push('access.peers: needs tls.clientCa or access.sidecars, or nobody can prove to be a peer');
   }
   return problems;
 }

@@ -40,7 +40,7 @@ export const ListenerUnprotected: ErrorType<'host'> = defineKernelError({
   code: Code.FAILED_PRECONDITION,
   message: ({ host }) =>
     `Nobody could be told apart on ${host}, which other machines reach. Make an API key ('lamella key create NAME --scope user'), ` +
-    'or configure access.jwt or access.peers, and start again; or listen on 127.0.0.1.',
+    'or configure access.jwt, or access.peers with tls.clientCa, and start again; or listen on 127.0.0.1.',
 });
 
 /** No API key has that name. */
@@ -70,4 +70,12 @@ export const PrincipalUnknown: ErrorType<'principal'> = defineKernelError({
   code: Code.INVALID_ARGUMENT,
   message: ({ principal }) =>
     `'${principal}' is no caller; write anonymous, owner, key:NAME, role:NAME or peer:spiffe://….`,
+});
+
+/** Certificate, key and authorities cannot be used together. */
+export const TlsFilesInvalid: ErrorType<'files' | 'problem'> = defineKernelError({
+  reason: 'TLS_FILES_INVALID',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ files, problem }) =>
+    `TLS cannot be served from ${files} (${problem}); give PEM files of a certificate chain and of its key.`,
 });

@@ -42,7 +42,7 @@ export interface OpenedAccess {
 export async function openAccess(parts: OpenAccessParts): Promise<OpenedAccess> {
   const { home, host, config, storage, events, clock, log } = parts;
   const roles = new Roles(config.access.roles);
-  const problems = accessProblems(config.access, roles);
+  const problems = accessProblems(config.access, roles, config.tls);
   if (problems.length > 0) {
     throw new ConfigInvalid({
       file: path.join(home, 'config.json'),

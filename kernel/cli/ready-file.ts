@@ -27,7 +27,7 @@ export class ReadyFile {
   }
 
   /** Writes the addresses and the process id. */
-  async write({ grpc, http, metrics }: KernelAddresses): Promise<void> {
+  async write({ grpc, http, metrics }: Omit<KernelAddresses, 'isTls'>): Promise<void> {
     if (this.#file === undefined) return;
     const temporary = `${this.#file}.${process.pid}.tmp`;
     await writeFile(temporary, `${JSON.stringify({ grpc, http, metrics, pid: process.pid })}\n`);

@@ -6,6 +6,9 @@ import { LOG_LEVELS, type LogLevel } from '../logger.ts';
 export interface PlaceOptions {
   readonly home?: string;
   readonly host: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsClientCa?: string;
   readonly grpcPort: number;
   readonly httpPort: number;
   readonly metricsPort: number;
@@ -64,6 +67,9 @@ export function startOptions(): Option[] {
     new Option('--example <name>', 'build an example first, if it is not there yet').choices(['digits']),
     architectureOption(),
     ...placeOptions(),
+    new Option('--tls-cert <file>', 'serve TLS with this certificate chain (PEM)'),
+    new Option('--tls-key <file>', 'key of the certificate (PEM)'),
+    new Option('--tls-client-ca <file>', 'authorities of which every client must show a certificate (PEM)'),
     new Option('--ready-file <file>', 'write {grpc, http, metrics, pid} as JSON when ready'),
     new Option('--json', 'print one line of JSON when ready, nothing else on stdout'),
     new Option('--watch', 'reload a plugin when its files change'),

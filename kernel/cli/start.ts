@@ -1,4 +1,5 @@
 import { runDigitsExample } from '../../examples/digits/run-digits-example.ts';
+import type { TlsFiles } from '../config.ts';
 import { createKernel, type Kernel, type KernelAddresses } from '../kernel.ts';
 import { digitsTable } from './digits-table.ts';
 import { directoriesOf } from './plugin-folders.ts';
@@ -14,6 +15,7 @@ export async function start(options: StartOptions, terminal: Terminal): Promise<
   const kernel = createKernel({
     home,
     host: options.host,
+    tls: tlsFiles(options),
     grpcPort: options.grpcPort,
     httpPort: options.httpPort,
     metricsPort: options.metricsPort,
@@ -70,6 +72,15 @@ async function serve({ options, terminal, kernel, addresses, readyFile, stop }: 
 }
 
 /** The line that says where to go, the console's address first. */
-export function readyText({ grpc, http, metrics }: KernelAddresses): string {
-  return `ready: http://${http}/  grpc ${grpc}  metrics http://${metrics}/metrics`;
+export function readyText({ grpc, http, metrics, isTls }: KernelAddresses): string {
+  const scheme = isTls ? 'https' : 'http';
+  return `ready: ${scheme}://${http}/  grpc ${grpc}  metrics ${scheme}://${metrics}/metrics`;
+}
+
+function tlsFiles({ tlsCert, tlsKey, tlsClientCa }: StartOptions): TlsFiles {
+  return {
+    ...(tlsCert !== undefined && { cert: tlsCert }),
+    ...(tlsKey !== undefined && { key: tlsKey }),
+    ...(tlsClientCa !== undefined && { clientCa: tlsClientCa }),
+  };
 }

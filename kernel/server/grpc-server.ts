@@ -3,6 +3,7 @@ import * as grpc from '@grpc/grpc-js';
 import type { DescMethod } from '@bufbuild/protobuf';
 import { PortInUse } from '../errors.ts';
 import type { Target } from '../target.ts';
+import type { Certificates } from './certificates.ts';
 import { clampDeadlines } from './deadline-clamp.ts';
 import { type Identify, registerMethod } from './grpc-adapter.ts';
 
@@ -11,8 +12,8 @@ import { type Identify, registerMethod } from './grpc-adapter.ts';
  * place must keep this shape.
  */
 export interface Transport {
-  /** @returns the address that was bound, `host:port`. */
-  listen(host: string, port: number): Promise<string>;
+  /** @returns the address that was bound, `host:port`; plain text without certificates. */
+  listen(host: string, port: number, certificates?: Certificates): Promise<string>;
   listenUnix(socketPath: string): Promise<void>;
   expose(path: string, kind: DescMethod['methodKind']): void;
   hide(path: string): void;
@@ -45,10 +46,10 @@ export class GrpcServer implements Transport {
     });
   }
 
-  async listen(host: string, port: number): Promise<string> {
+  async listen(host: string, port: number, certificates?: Certificates): Promise<string> {
     const name = isIP(host) === 6 ? `[${host}]` : host;
     const address = `${name}:${port}`;
-    const bound = await this.#bind(address).catch((error: Error) => {
+    const bound = await this.#bind(address, credentialsOf(certificates)).catch((error: Error) => {
       throw new PortInUse({ name: 'grpc', address }, { cause: error });
     });
     this.#addresses.push(`${name}:${bound}`);
@@ -56,13 +57,13 @@ export class GrpcServer implements Transport {
   }
 
   async listenUnix(socketPath: string): Promise<void> {
-    await this.#bind(`unix:${socketPath}`);
+    await this.#bind(`unix:${socketPath}`, grpc.ServerCredentials.createInsecure());
     this.#addresses.push(`unix:${socketPath}`);
   }
 
-  async #bind(address: string): Promise<number> {
+  async #bind(address: string, credentials: grpc.ServerCredentials): Promise<number> {
     const port = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error, bound) =>
+      this.#server.bindAsync(address, credentials, (error, bound) =>
         error === null ? resolve(bound) : reject(error),
       );
     });
@@ -99,4 +100,15 @@ export class GrpcServer implements Transport {
       });
     });
   }
+}
+
+function credentialsOf(certificates: Certificates | undefined): grpc.ServerCredentials {
+  if (certificates === undefined) return grpc.ServerCredentials.createInsecure();
+  const authorities = certificates.asksClients ? certificates : null;
+  // The first parameter is called an authority there and used as the identity; the second is the authority.
+  return grpc.experimental.createCertificateProviderServerCredentials(
+    certificates,
+    authorities,
+    certificates.asksClients,
+  );
 }

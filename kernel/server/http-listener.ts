@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { type FetchHandler, type HttpContext, isDeclaredError, type Logger } from '../../sdk/index.ts';
 import { isLoopbackAddress } from '../access/loopback.ts';
 import { PortInUse } from '../errors.ts';
+import type { Certificates } from './certificates.ts';
 import { HttpConnections } from './http-connections.ts';
 import { errorResponse } from './http-error-response.ts';
 import { HttpClientGone } from './http-errors.ts';
@@ -13,6 +14,7 @@ import { type ActiveMount, type HttpMount, HttpMounts } from './http-mounts.ts';
 import { type HttpListenerLimits, withDefaultLimits } from './http-limits.ts';
 import { checkLength, requestUrl, toRequest } from './http-request.ts';
 import { sendResponse } from './http-response.ts';
+import { createHttpServer } from './http-server.ts';
 
 /** Passes a request on, or answers it itself: authorisation, limits, traces. */
 export type HttpInterceptor = (
@@ -59,6 +61,8 @@ export interface HttpListenerOptions {
   readonly allowedHosts?: readonly string[];
   /** Origins whose pages may send more than GET. */
   readonly allowedOrigins?: readonly string[];
+  /** Serves TLS with them; plain text without. */
+  readonly certificates?: Certificates | undefined;
   /** Asked before every request; without it all are let in. */
   readonly admit?: HttpAdmission;
   /** Run around every request in the order of the list. */
@@ -86,15 +90,9 @@ export class HttpListener {
   constructor(options: HttpListenerOptions) {
     this.#options = options;
     this.#limits = withDefaultLimits(options.limits);
-    this.#server = createServer({
-      maxHeaderSize: this.#limits.maxHeaderBytes,
-      headersTimeout: this.#limits.headersTimeoutMs,
-      requestTimeout: this.#limits.requestTimeoutMs,
-      keepAliveTimeout: this.#limits.keepAliveTimeoutMs,
-      connectionsCheckingInterval: this.#limits.checkIntervalMs,
-    });
-    this.#server.maxConnections = this.#limits.maxConnections;
-    this.#server.on('connection', (socket) => this.#connections.add(socket));
+    this.#server = createHttpServer(this.#limits, options.certificates);
+    const connected = options.certificates === undefined ? 'connection' : 'secureConnection';
+    this.#server.on(connected, (socket: Socket) => this.#connections.add(socket));
     this.#server.on('clientError', (error, socket) => this.#connections.refuse(error, socket));
     this.#server.on(
       'request',

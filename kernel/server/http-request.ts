@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { TLSSocket } from 'node:tls';
 import { HttpBodyTimeout, HttpBodyTooLarge, HttpClientGone, HttpRequestInvalid } from './http-errors.ts';
 
 /** Limits on what a client may send as a body. */
@@ -24,13 +25,19 @@ export function requestUrl(incoming: IncomingMessage): URL {
   const target = incoming.url ?? '';
   const host = incoming.headers.host ?? 'localhost';
   if (!HOST.test(host)) throw new HttpRequestInvalid({ problem: 'its Host header is not a host name' });
+  const scheme = schemeOf(incoming);
   // Joined as text: `new URL('//evil/x', base)` would take "evil" for the host.
-  const text = target.startsWith('/') ? `http://${host}${target}` : target;
+  const text = target.startsWith('/') ? `${scheme}//${host}${target}` : target;
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || url.protocol !== 'http:' || url.username !== '' || url.password !== '') {
-    throw new HttpRequestInvalid({ problem: 'its target is not a path or an http URL' });
+  const hasLogin = url !== undefined && `${url.username}${url.password}` !== '';
+  if (url === undefined || url.protocol !== scheme || hasLogin) {
+    throw new HttpRequestInvalid({ problem: 'its target is not a path or a URL of this listener' });
   }
   return url;
+}
+
+function schemeOf({ socket }: IncomingMessage): 'https:' | 'http:' {
+  return socket instanceof TLSSocket ? 'https:' : 'http:';
 }
 
 /** What {@link toRequest} makes a request from. */

@@ -7,6 +7,7 @@ import { TOKEN_HEADER } from '../kernel-link.ts';
 import type { Exposure } from '../loader/routes.ts';
 import { GrpcServer, type Transport } from './grpc-server.ts';
 import { HttpListener } from './http-listener.ts';
+import { Certificates } from './certificates.ts';
 import { createHttpAdmission } from './http-admission.ts';
 import { createHttpCounter } from './http-metrics.ts';
 import { createMetricsListener } from './metrics-listener.ts';
@@ -26,12 +27,21 @@ export interface ListenerPorts {
   readonly metrics: number;
 }
 
+/** Where the listeners listen, each as `host:port`. */
+export interface ListenerAddresses {
+  readonly grpc: string;
+  readonly http: string;
+  readonly metrics: string;
+  readonly isTls: boolean;
+}
+
 /** The doors of the kernel: gRPC, HTTP, metrics, and the socket for its own plugin processes. */
 export class Listeners implements Exposure {
   readonly #parts: ListenerParts;
   readonly #grpc: Transport;
   #http: HttpListener | undefined;
   #metrics: HttpListener | undefined;
+  #certificates: Certificates | undefined;
   readonly #mounts: Map<string, { handler: FetchHandler; owner: string; close: (() => void) | undefined }> =
     new Map();
 
@@ -49,14 +59,16 @@ export class Listeners implements Exposure {
     });
   }
 
-  async listen(ports: ListenerPorts): Promise<{ grpc: string; http: string; metrics: string }> {
+  async listen(ports: ListenerPorts): Promise<ListenerAddresses> {
     const { host, kernelSocket, log, metrics, config } = this.#parts;
     await this.#grpc.listenUnix(kernelSocket);
-    const grpc = await this.#grpc.listen(host, ports.grpc);
+    const certificates = config.tls === undefined ? undefined : await Certificates.open(config.tls, log);
+    this.#certificates = certificates;
+    const grpc = await this.#grpc.listen(host, ports.grpc, certificates);
     const { allowedHosts, allowedOrigins, maxHttpBodyBytes: maxBodyBytes } = config;
     const hosts = allowedHosts === undefined ? {} : { allowedHosts };
     const admit = createHttpAdmission(this.#parts.gate);
-    const common = { host, log, admit, ...hosts };
+    const common = { host, log, admit, certificates, ...hosts };
     const limits = { maxBodyBytes };
     const observe = createHttpCounter(metrics.kernel);
     const own = { name: 'http', port: ports.http, limits, allowedOrigins, observe };
@@ -65,7 +77,7 @@ export class Listeners implements Exposure {
     const http = await this.#http.listen();
     this.#metrics = createMetricsListener({ ...common, port: ports.metrics, metrics });
     const metricsAddress = await this.#metrics.listen();
-    return { grpc, http: join(http), metrics: join(metricsAddress) };
+    return { grpc, http: join(http), metrics: join(metricsAddress), isTls: certificates !== undefined };
   }
 
   expose(path: string, kind: DescMethod['methodKind']): void {
@@ -96,6 +108,7 @@ export class Listeners implements Exposure {
 
   /** Refuses new calls and lets running ones end for the time given. */
   async close(drainMs: number): Promise<void> {
+    this.#certificates?.close();
     await Promise.all([this.#grpc.close(drainMs), this.#http?.close(drainMs), this.#metrics?.close()]);
   }
 }

@@ -1,6 +1,7 @@
 import { Code, type ErrorType, type Logger } from '../../sdk/index.ts';
 import { defineKernelError } from '../kernel-error.ts';
 import type { MetricsRegistry } from '../metrics.ts';
+import type { Certificates } from './certificates.ts';
 import { type HttpAdmission, HttpListener } from './http-listener.ts';
 
 /** The metrics port serves reading only. */
@@ -21,6 +22,8 @@ export interface MetricsListenerOptions {
   readonly allowedHosts?: readonly string[];
   /** See `HttpListenerOptions.admit`. */
   readonly admit?: HttpAdmission;
+  /** See `HttpListenerOptions.certificates`. */
+  readonly certificates?: Certificates | undefined;
 }
 
 /** A listener of its own for `GET /metrics`, so that a scraper needs no way to the plugins. */

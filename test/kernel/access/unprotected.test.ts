@@ -79,7 +79,7 @@ describe('a kernel that other machines can reach', () => {
         "'not a rule'",
         'https URL',
         "'nobody'",
-        'access.sidecars',
+        'tls.clientCa',
       ]) {
         assert.ok(error.message.includes(part), `${part} in: ${error.message}`);
       }

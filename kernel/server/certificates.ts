@@ -1,0 +1,152 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { createSecureContext } from 'node:tls';
+import type { experimental } from '@grpc/grpc-js';
+import type { Logger } from '../../sdk/index.ts';
+import type { TlsConfig } from '../access/access-config.ts';
+import { TlsFilesInvalid } from '../access/errors.ts';
+
+/** Certificates as both listeners take them. */
+export interface TlsContext {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+  /** Authorities of client certificates; `undefined` asks for none. */
+  readonly ca: Buffer | undefined;
+}
+
+type IdentityListener = experimental.IdentityCertificateUpdateListener;
+type AuthorityListener = experimental.CaCertificateUpdateListener;
+
+/**
+ * The certificate of the listeners, read again when its files change.
+ *
+ * @remarks Files are compared by content, since a mounted secret changes by a link above it. Nothing that does not fit
+ * together is ever used: a pair that is read half-way through its replacement, or is wrong, leaves the one before in
+ * place. Connections that are open keep theirs. It is a provider of grpc-js too; that never hears of "no certificate",
+ * on which it would drop every new connection.
+ */
+export class Certificates implements experimental.CertificateProvider {
+  readonly #config: TlsConfig;
+  readonly #log: Logger;
+  readonly #identityListeners: Set<IdentityListener> = new Set();
+  readonly #authorityListeners: Set<AuthorityListener> = new Set();
+  readonly #contextListeners: Set<(context: TlsContext) => void> = new Set();
+  readonly #timer: NodeJS.Timeout;
+  #context: TlsContext;
+  #lastProblem = '';
+
+  private constructor(config: TlsConfig, context: TlsContext, log: Logger) {
+    this.#config = config;
+    this.#context = context;
+    this.#log = log;
+    this.#timer = setInterval(() => void this.#reload(), config.reloadMs).unref();
+  }
+
+  /** @throws TLS_FILES_INVALID */
+  static async open(config: TlsConfig, log: Logger): Promise<Certificates> {
+    return new Certificates(config, await readContext(config), log);
+  }
+
+  /** Whether clients must show a certificate. */
+  get asksClients(): boolean {
+    return this.#config.clientCa !== undefined;
+  }
+
+  get context(): TlsContext {
+    return this.#context;
+  }
+
+  /** Tells of every later context. */
+  onChange(listener: (context: TlsContext) => void): void {
+    this.#contextListeners.add(listener);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #reload(): Promise<void> {
+    try {
+      const next = await readContext(this.#config);
+      if (isSame(next, this.#context)) return;
+      this.#context = next;
+      this.#lastProblem = '';
+      this.#tell(next);
+      this.#log.info('the certificate was replaced', { file: this.#config.cert, ...factsOf(next) });
+    } catch (error) {
+      const { message } = error as Error;
+      if (message === this.#lastProblem) return;
+      this.#lastProblem = message;
+      this.#log.warn('the new certificate cannot be used; the one before stays', { error });
+    }
+  }
+
+  #tell(context: TlsContext): void {
+    for (const listener of this.#contextListeners) listener(context);
+    for (const listener of this.#authorityListeners) tellAuthority(listener, context);
+    for (const listener of this.#identityListeners) tellIdentity(listener, context);
+  }
+
+  // grpc-js adds its listeners before it watches for their first word, so that must not come at once.
+  addIdentityCertificateListener(listener: IdentityListener): void {
+    this.#identityListeners.add(listener);
+    queueMicrotask(() => tellIdentity(listener, this.#context));
+  }
+
+  removeIdentityCertificateListener(listener: IdentityListener): void {
+    this.#identityListeners.delete(listener);
+  }
+
+  addCaCertificateListener(listener: AuthorityListener): void {
+    this.#authorityListeners.add(listener);
+    queueMicrotask(() => tellAuthority(listener, this.#context));
+  }
+
+  removeCaCertificateListener(listener: AuthorityListener): void {
+    this.#authorityListeners.delete(listener);
+  }
+}
+
+function tellIdentity(listener: IdentityListener, { cert, key }: TlsContext): void {
+  listener({ certificate: cert, privateKey: key });
+}
+
+function tellAuthority(listener: AuthorityListener, { ca }: TlsContext): void {
+  if (ca !== undefined) listener({ caCertificate: ca });
+}
+
+/** @throws TLS_FILES_INVALID */
+async function readContext({ cert, key, clientCa }: TlsConfig): Promise<TlsContext> {
+  try {
+    const context: TlsContext = {
+      cert: await readFile(cert),
+      key: await readFile(key),
+      ca: clientCa === undefined ? undefined : await readFile(clientCa),
+    };
+    createSecureContext(context);
+    const certificate = new X509Certificate(context.cert);
+    if (!certificate.checkPrivateKey(createPrivateKey(context.key))) {
+      throw new Error('the key is not that of the certificate');
+    }
+    return context;
+  } catch (cause) {
+    throw new TlsFilesInvalid(
+      {
+        files: [cert, key, ...(clientCa === undefined ? [] : [clientCa])].join(', '),
+        problem: (cause as Error).message,
+      },
+      { cause },
+    );
+  }
+}
+
+function isSame(one: TlsContext, other: TlsContext): boolean {
+  const isSameCa =
+    one.ca === undefined || other.ca === undefined ? one.ca === other.ca : one.ca.equals(other.ca);
+  return isSameCa && one.cert.equals(other.cert) && one.key.equals(other.key);
+}
+
+function factsOf({ cert }: TlsContext): { readonly subject: string; readonly validTo: string } {
+  const { subject, validTo } = new X509Certificate(cert);
+  return { subject, validTo };
+}
