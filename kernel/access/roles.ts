@@ -19,6 +19,8 @@ const CONTROL: readonly string[] = [
   '!lamella.kernel.v1.*/*',
   '!inference.GRPCInferenceService/RepositoryModelLoad',
   '!inference.GRPCInferenceService/RepositoryModelUnload',
+  '!lamella.serving.v1.DeployService/Deploy',
+  '!lamella.serving.v1.DeployService/Undeploy',
   'http:POST /v2/repository/index',
   '!http:POST /v2/repository*',
 ];

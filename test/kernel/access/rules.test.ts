@@ -64,6 +64,8 @@ describe('roles', () => {
       'lamella.kernel.v1.ServiceOfTomorrow/GetAll',
       'inference.GRPCInferenceService/RepositoryModelLoad',
       'inference.GRPCInferenceService/RepositoryModelUnload',
+      'lamella.serving.v1.DeployService/Deploy',
+      'lamella.serving.v1.DeployService/Undeploy',
       'http:POST /v2/repository/models/digits/load',
     ]) {
       assert.ok(!may('user', operation), operation);
