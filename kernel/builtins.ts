@@ -48,7 +48,7 @@ export function createBuiltins(parts: BuiltinParts): void {
     ),
     builtin(HostService, createHostService({ ...parts, exposition: () => parts.metrics.exposition() })),
     builtin(AccessService, createAccessService(parts.access)),
-    builtin(EventService, createEventService(parts.events)),
+    builtin(EventService, createEventService(parts.events, parts.guard)),
     builtin(health.service, health.implementation),
     builtin(ServerReflection, reflection.v1),
     builtin(ServerReflectionAlpha, reflection.v1alpha),

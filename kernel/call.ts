@@ -12,8 +12,8 @@ export interface CallInit {
   readonly readPeer: () => string;
   /** Id of the plugin that calls, when the caller is one. */
   readonly caller?: string | undefined;
-  /** Services that a plugin process may call; `undefined` for callers that are held to theirs elsewhere. */
-  readonly callable?: ReadonlySet<string> | undefined;
+  /** The calling plugin runs outside the kernel's thread, where its host object may be another than ours. */
+  readonly isForeign?: boolean | undefined;
   /** What a caller from outside shows of itself. */
   readonly evidence?: Evidence | undefined;
   /** Tells the transport's cancellation; called at most once, when somebody first asks for the signal. */
@@ -28,7 +28,7 @@ export interface CallInit {
 export class Call implements CallContext {
   readonly deadlineMs: number | undefined;
   readonly caller: string | undefined;
-  readonly callable: ReadonlySet<string> | undefined;
+  readonly isForeign: boolean;
   /** Who calls from outside; set once the caller is identified. */
   principal: Principal | undefined;
   readonly startedNs: bigint = process.hrtime.bigint();
@@ -50,7 +50,7 @@ export class Call implements CallContext {
     this.#init = init;
     this.deadlineMs = init.deadlineMs;
     this.caller = init.caller;
-    this.callable = init.callable;
+    this.isForeign = init.isForeign === true;
   }
 
   get peer(): string {

@@ -5,6 +5,7 @@ import type { LinkTls } from './link/connection.ts';
 import type { BreakerLimits } from './loader/circuit-breaker.ts';
 import type { IsolationName } from './loader/instance.ts';
 import { Code, defineConfig, type ErrorType, type TSchema, Type } from '../sdk/index.ts';
+import { type CapabilitySettings, CapabilitySettingsSchema } from './capabilities/capability.ts';
 import { defineKernelError } from './kernel-error.ts';
 import type { TopicSettings } from './topics/topic.ts';
 import {
@@ -87,6 +88,7 @@ const PluginSettingsSchema: TSchema = Type.Object(
         },
       ),
     ),
+    capabilities: Type.Optional(CapabilitySettingsSchema),
     config: Type.Optional(
       Type.Record(Type.String(), Type.Unknown(), {
         description: "Options, checked by the manifest's schema.",
@@ -185,6 +187,7 @@ export interface PluginSettings {
   readonly remote?: RemoteSettings;
   readonly rateLimit?: { readonly perSecond: number; readonly burst: number };
   readonly circuitBreaker?: Partial<BreakerLimits>;
+  readonly capabilities?: CapabilitySettings;
   readonly config?: Readonly<Record<string, unknown>>;
   readonly secrets?: Readonly<Record<string, string>>;
 }

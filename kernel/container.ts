@@ -3,6 +3,7 @@ import { container as root, type InjectionToken } from 'tsyringe';
 import type { Clock } from '../sdk/index.ts';
 import { AccessGate } from './access/gate.ts';
 import { CallMetrics } from './call-metrics.ts';
+import { CapabilityGuard } from './capabilities/guard.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { EventBus } from './events.ts';
 import { interceptors } from './server/interceptors.ts';
@@ -21,6 +22,7 @@ export interface KernelParts {
   readonly calls: CallMetrics;
   readonly events: EventBus;
   readonly router: Router;
+  readonly guard: CapabilityGuard;
   readonly gate: AccessGate;
   readonly registrations: Registrations;
   readonly dispatcher: Dispatcher;
@@ -53,7 +55,8 @@ export function createContainer(level: LogLevel): KernelParts {
   factory('events', () => new EventBus(get('clock')));
   factory('router', () => new Router());
   factory('registrations', () => new Registrations());
-  factory('gate', () => new AccessGate());
+  factory('guard', () => new CapabilityGuard());
+  factory('gate', () => new AccessGate(get('guard')));
   factory(
     'dispatcher',
     () => new Dispatcher(get('router'), interceptors(get('gate'), get('calls'), get('log'))),
@@ -66,6 +69,7 @@ export function createContainer(level: LogLevel): KernelParts {
     calls: get('calls'),
     events: get('events'),
     router: get('router'),
+    guard: get('guard'),
     gate: get('gate'),
     registrations: get('registrations'),
     dispatcher: get('dispatcher'),

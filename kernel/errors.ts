@@ -49,14 +49,6 @@ export const ParkingFull: ErrorType<'plugin' | 'limit'> = defineKernelError({
     `Plugin '${plugin}' is not ready and ${limit} calls already wait for it; retry later.`,
 });
 
-/** A plugin calls a service that its manifest does not require. */
-export const ServiceNotRequired: ErrorType<'plugin' | 'service'> = defineKernelError({
-  reason: 'SERVICE_NOT_REQUIRED',
-  code: Code.PERMISSION_DENIED,
-  message: ({ plugin, service }) =>
-    `Plugin '${plugin}' may not call ${service}; add it to "requires" in its plugin.json.`,
-});
-
 /** A plugin serves something that its manifest does not announce. */
 export const ServiceNotProvided: ErrorType<'plugin' | 'service'> = defineKernelError({
   reason: 'SERVICE_NOT_PROVIDED',
@@ -132,12 +124,12 @@ export const RemoteMisconfigured: ErrorType<'plugin' | 'problem'> = defineKernel
     `Plugin '${plugin}' cannot run REMOTE: ${problem}; set plugins.${plugin}.remote in config.json.`,
 });
 
-/** A secret that was not granted. */
-export const SecretNotGranted: ErrorType<'plugin' | 'secret'> = defineKernelError({
-  reason: 'SECRET_NOT_GRANTED',
-  code: Code.PERMISSION_DENIED,
+/** A secret that is granted and has no value. */
+export const SecretMissing: ErrorType<'plugin' | 'secret'> = defineKernelError({
+  reason: 'SECRET_MISSING',
+  code: Code.FAILED_PRECONDITION,
   message: ({ plugin, secret }) =>
-    `Plugin '${plugin}' may not read secret '${secret}'; name it under "capabilities.secrets" and set it in the configuration.`,
+    `Secret '${secret}' of plugin '${plugin}' has no value; set "plugins": { "${plugin}": { "secrets": { "${secret}": "VARIABLE" } } } in config.json and the environment variable it names.`,
 });
 
 /** Too many calls are running, and too many wait. */

@@ -1,4 +1,5 @@
 import type { Clock, Counter, EventMessage, Events, Logger, Metrics } from '../sdk/index.ts';
+import type { PluginGuard } from './capabilities/guard.ts';
 import { KERNEL_ID } from './builtin.ts';
 import {
   SubscriptionInvalid,
@@ -82,12 +83,16 @@ export class EventBus {
   }
 
   /** The bus as one plugin sees it; its subscriptions end with the signal. */
-  forPlugin(pluginId: string, signal: AbortSignal): Events {
+  forPlugin(pluginId: string, signal: AbortSignal, guard: PluginGuard): Events {
     return {
       publish: async (topic, payload) => {
+        guard.require('topics', topic);
         await this.accept(topic, payload, pluginId);
       },
-      subscribe: (topic, { fromSequence = 0 } = {}) => this.subscribe([topic], { signal, fromSequence }),
+      subscribe: (topic, { fromSequence = 0 } = {}) => {
+        guard.require('topics', topic);
+        return this.subscribe([topic], { signal, fromSequence });
+      },
     };
   }
 

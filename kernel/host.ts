@@ -14,8 +14,9 @@ import type {
   Storage,
 } from '../sdk/index.ts';
 import type { Manifest } from '../proto/gen/lamella/kernel/v1/manifest_pb.ts';
+import type { PluginGuard } from './capabilities/guard.ts';
 import { type ClientTransport, createClient } from './client.ts';
-import { ServiceNotProvided, ServiceNotRequired, ServiceNotServed } from './errors.ts';
+import { ServiceNotProvided, ServiceNotServed } from './errors.ts';
 import { domainOf } from './kernel-error.ts';
 import type { Disposer } from './loader/disposer.ts';
 import { EXTENSION_HEADER } from './router.ts';
@@ -23,6 +24,7 @@ import { bindService, type BoundMethod } from './target.ts';
 
 /** What a host object is made from; the kernel and the process runner bring different parts. */
 export interface HostParts {
+  /** Its capabilities are those that were granted. */
   readonly manifest: Manifest;
   readonly config: unknown;
   readonly log: Logger;
@@ -32,6 +34,7 @@ export interface HostParts {
   readonly metrics: Metrics;
   readonly events: Events;
   readonly secrets: Secrets;
+  readonly guard: PluginGuard;
   readonly transport: ClientTransport;
   readonly disposer: Disposer;
 }
@@ -73,8 +76,7 @@ export class Served {
 /** Makes the frozen host object of one instance. */
 export function createHost(parts: HostParts, served: Served): Host {
   const { manifest, transport, disposer } = parts;
-  const required = new Set(manifest.requires.map((requirement) => requirement.service));
-  for (const service of manifest.capabilities?.services ?? []) required.add(service);
+  const { guard } = parts;
   return Object.freeze<Host>({
     pluginId: manifest.id,
     version: manifest.version,
@@ -88,16 +90,28 @@ export function createHost(parts: HostParts, served: Served): Host {
     secrets: parts.secrets,
     serve: (service, implementation) => served.add(service, implementation),
     serveHttp: (handler) => {
+      guard.require('httpPrefix', manifest.capabilities?.httpPrefix ?? '');
       served.http = handler;
     },
     call: <Service extends DescService>(service: Service, target?: CallTarget): Client<Service> => {
-      if (!required.has(service.typeName)) {
-        throw new ServiceNotRequired({ plugin: manifest.id, service: service.typeName });
-      }
+      guard.require('services', service.typeName);
       const headers =
         target?.extension === undefined ? undefined : new Map([[EXTENSION_HEADER, target.extension]]);
       return createClient(service, transport, headers);
     },
+    fetch: createLazyFetch(parts),
     own: <Owned extends Resource>(resource: Owned): Owned => disposer.own(resource),
   });
+}
+
+/** The HTTP client is loaded by the first plugin that fetches: most never do. */
+function createLazyFetch(parts: HostParts): Host['fetch'] {
+  let made: Promise<Host['fetch']> | undefined;
+  const make = async (): Promise<Host['fetch']> => {
+    const { createFetch } = await import('./capabilities/guarded-fetch.ts');
+    const { fetch, close } = createFetch(parts);
+    parts.disposer.own({ close });
+    return fetch;
+  };
+  return async (input, init) => (await (made ??= make()))(input, init);
 }

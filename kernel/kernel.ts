@@ -6,6 +6,7 @@ import type { Client, Logger } from '../sdk/index.ts';
 import { checkProtected, openAccess, type OpenedAccess } from './access/open-access.ts';
 import { KERNEL_ID } from './builtin.ts';
 import { createBuiltins } from './builtins.ts';
+import { openGuard } from './capabilities/open-guard.ts';
 import { createClient } from './client.ts';
 import { type KernelConfig, ownEnvironment, readConfig, type TlsFiles } from './config.ts';
 import { createContainer, type KernelParts } from './container.ts';
@@ -165,7 +166,7 @@ class RunningKernel {
       kernelSocket,
       config,
     });
-    const routes = new Routes(router, this.#listeners);
+    const routes = new Routes(router, this.#listeners, parts.guard);
     this.#openEvents(routes);
     const lifecycle = new Lifecycle({
       clock: parts.clock,
@@ -227,6 +228,7 @@ class RunningKernel {
 
   #openEvents(routes: Routes): void {
     const { events, metrics, log, config } = this.#parts;
+    openGuard({ ...this.#parts, audit: () => this.#access?.audit });
     events.open({
       journal: this.#journal,
       metrics: metrics.kernel,

@@ -141,7 +141,7 @@ export interface Events {
 
 /** Secrets the operator granted, by reference. */
 export interface Secrets {
-  /** The value of a granted secret. @throws SECRET_NOT_GRANTED if the manifest or the operator does not name it. */
+  /** The value of a granted secret. @throws CAPABILITY_DENIED, SECRET_MISSING */
   get(name: string): string;
 }
 
@@ -195,6 +195,17 @@ export interface Host<Config = unknown> {
   serveHttp(handler: FetchHandler): void;
   /** Client of another plugin's service, which the manifest lists under `requires`. */
   call<Service extends DescService>(service: Service, target?: CallTarget): Client<Service>;
+  /**
+   * Fetches over HTTP from a host that was granted under `capabilities.network`; the only way to the network that the
+   * kernel guards at every level.
+   *
+   * @remarks Redirects are followed and each hop is checked. The address that was checked is the one connected to, so a
+   * name cannot lead to one address first and to another then. Loopback, link-local and other special addresses need an
+   * entry with exactly that address; private ones need an entry with that host, `*` means public hosts only. The call
+   * ends when the instance stops.
+   * @throws CAPABILITY_DENIED
+   */
+  fetch(input: string | URL, init?: RequestInit): Promise<Response>;
   /** Ties a resource to the instance: it is released when the instance stops, last acquired first. */
   own<Owned extends Resource>(resource: Owned): Owned;
 }

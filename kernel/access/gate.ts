@@ -1,11 +1,16 @@
 import type { Call } from '../call.ts';
 import { type Interceptor, serviceOf } from '../dispatcher.ts';
-import { ServiceNotRequired } from '../errors.ts';
+import type { CapabilityGuard } from '../capabilities/guard.ts';
 import { type Access, type Admission, grpcOperation } from './access.ts';
 
 /** The place of access control in the chain of calls; closed until the kernel has read who may do what. */
 export class AccessGate {
+  readonly #guard: CapabilityGuard;
   #access: Access | undefined;
+
+  constructor(guard: CapabilityGuard) {
+    this.#guard = guard;
+  }
 
   /** From now on decisions are made by these rules. */
   open(access: Access): void {
@@ -24,7 +29,8 @@ export class AccessGate {
 
   #before(call: Call, path: string): void | Promise<void> {
     if (call.caller !== undefined) {
-      checkPlugin(call, path);
+      // A plugin in the kernel's own thread is held to its rights by its host object.
+      if (call.isForeign) this.#guard.require(call.caller, 'services', serviceOf(path));
       return undefined;
     }
     const admission = this.access.admit(call.evidence, grpcOperation(path));
@@ -39,11 +45,4 @@ export class AccessGate {
 function accept(call: Call, { principal, withheld }: Admission): void {
   call.principal = principal;
   call.withhold(withheld);
-}
-
-/** A plugin process may call what its manifest requires; an inline plugin is held to the same by its host object. */
-function checkPlugin({ caller = '', callable }: Call, path: string): void {
-  if (callable === undefined) return;
-  const service = serviceOf(path);
-  if (!callable.has(service)) throw new ServiceNotRequired({ plugin: caller, service });
 }

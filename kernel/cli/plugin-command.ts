@@ -5,6 +5,7 @@ import { EXIT_HELP } from './exit-code.ts';
 import { addLogCommands } from './log-commands.ts';
 import { addPackageCommands } from './package-commands.ts';
 import { onePlugin, pluginAction, type Plugins } from './plugin-action.ts';
+import { addPluginCapabilitiesCommand } from './plugin-capabilities-command.ts';
 import { addPluginRollbackCommand } from './plugin-rollback-command.ts';
 import { parseCanary } from './canary-option.ts';
 import { addPluginCheckCommand } from './plugin-check-command.ts';
@@ -24,6 +25,7 @@ export function addPluginCommand(program: Command, terminal: Terminal): void {
     onePlugin((await plugins.promotePlugin({ id })).plugin),
   ).description('give all calls to the canary');
   addPluginRollbackCommand(command, terminal);
+  addPluginCapabilitiesCommand(command, terminal);
   pluginAction(command.command('unload').argument('<id>', 'plugin id'), terminal, async (plugins, id) => {
     await plugins.unloadPlugin({ id });
     return undefined;

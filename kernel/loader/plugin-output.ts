@@ -123,10 +123,16 @@ const INHERITED = [
   'NODE_EXTRA_CA_CERTS',
 ];
 
-/** The part of an environment that plugins see. */
-export function inheritedEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const inherited: NodeJS.ProcessEnv = {};
-  for (const name of INHERITED) {
+/** Variables by which the runtimes of graphics processors choose what they see. */
+const GPU_VARIABLES = ['CUDA_VISIBLE_DEVICES', 'HIP_VISIBLE_DEVICES', 'ONEAPI_DEVICE_SELECTOR'];
+
+/** What hides every device from the two runtimes that take a number for it. */
+const NO_GPU: NodeJS.ProcessEnv = { CUDA_VISIBLE_DEVICES: '-1', HIP_VISIBLE_DEVICES: '-1' };
+
+/** The part of an environment that plugins see; graphics processors are hidden from those that were not granted them. */
+export function inheritedEnvironment(environment: NodeJS.ProcessEnv, hasGpu = false): NodeJS.ProcessEnv {
+  const inherited: NodeJS.ProcessEnv = hasGpu ? {} : { ...NO_GPU };
+  for (const name of hasGpu ? [...INHERITED, ...GPU_VARIABLES] : INHERITED) {
     const value = environment[name];
     if (value !== undefined) inherited[name] = value;
   }

@@ -93,7 +93,7 @@ function spawnPlugin(start: ProcessStart, endpoint: Endpoint): ChildProcess {
     LAMELLA_PLUGIN_SOCKET: endpoint.socketPath,
     LAMELLA_PLUGIN_TOKEN: endpoint.token,
     LAMELLA_KERNEL_SOCKET: start.kernelSocket,
-    ...inheritedEnvironment(start.environment),
+    ...inheritedEnvironment(start.environment, manifest.capabilities?.gpu),
   };
   // stdin stays open as long as the kernel lives: its end tells the plugin to exit, also after kill -9.
   return spawn(command, args, {

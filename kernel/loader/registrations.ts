@@ -4,16 +4,12 @@ import type { Registration } from './process.ts';
 
 /** What the kernel knows of a plugin process that may call back. */
 export interface RegisteredProcess {
+  /** Its capabilities are those that were granted. */
   readonly manifest: Manifest;
   readonly config: unknown;
   readonly storageDirectory: string;
-  /** Full names of the services it may call. */
-  readonly callable: ReadonlySet<string>;
   announced: readonly DescService[];
 }
-
-/** Services of the kernel itself that every plugin process may call. */
-const ALWAYS_CALLABLE = ['lamella.kernel.v1.HostService', 'lamella.kernel.v1.EventService'];
 
 /** Plugin processes by their one-time token. */
 export class Registrations {
@@ -23,16 +19,7 @@ export class Registrations {
     token: string,
     process: Pick<RegisteredProcess, 'manifest' | 'config' | 'storageDirectory'>,
   ): Registration {
-    const { manifest } = process;
-    const record: RegisteredProcess = {
-      ...process,
-      announced: [],
-      callable: new Set([
-        ...ALWAYS_CALLABLE,
-        ...manifest.requires.map(({ service }) => service),
-        ...(manifest.capabilities?.services ?? []),
-      ]),
-    };
+    const record: RegisteredProcess = { ...process, announced: [] };
     this.#byToken.set(token, record);
     return {
       announced: () => record.announced,

@@ -2,6 +2,7 @@ import type { DescMessage, DescMethod, DescService } from '@bufbuild/protobuf';
 import type { FetchHandler } from '../../sdk/index.ts';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { Call } from '../call.ts';
+import type { CapabilityGuard } from '../capabilities/guard.ts';
 import type { Router } from '../router.ts';
 import { methodPath } from '../target.ts';
 import type { PluginRecord } from './record.ts';
@@ -28,12 +29,14 @@ interface Mount {
 export class Routes {
   readonly #router: Router;
   readonly #exposure: Exposure;
+  readonly #guard: Pick<CapabilityGuard, 'granted'>;
   readonly #descriptors: Map<string, DescService> = new Map();
   readonly #mounts: Map<string, Mount> = new Map();
   /** What each plugin is routed by; a new version may provide something else. */
   readonly #routed: Map<string, Manifest> = new Map();
 
-  constructor(router: Router, exposure: Exposure) {
+  constructor(router: Router, exposure: Exposure, guard: Pick<CapabilityGuard, 'granted'>) {
+    this.#guard = guard;
     this.#router = router;
     this.#exposure = exposure;
   }
@@ -49,7 +52,7 @@ export class Routes {
     const previous = this.#routed.get(id);
     this.#routed.set(id, manifest);
     for (const { service, extension } of manifest.provides) this.#router.add(service, extension, slot);
-    this.#mount(record, prefixOf(manifest));
+    this.#mount(record, this.#guard.granted(manifest).httpPrefix);
     if (previous !== undefined) this.#drop(record, previous, manifest);
   }
 
@@ -109,10 +112,6 @@ export class Routes {
     }
     this.#descriptors.delete(service);
   }
-}
-
-function prefixOf({ capabilities }: Manifest): string {
-  return capabilities?.httpPrefix ?? '';
 }
 
 function provisionKey({ service, extension }: Manifest['provides'][number]): string {

@@ -3,9 +3,10 @@ import { mkdir } from 'node:fs/promises';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { IsolationLevel } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import type { Secrets } from '../../sdk/index.ts';
+import type { PluginGuard } from '../capabilities/guard.ts';
 import type { KernelConfig } from '../config.ts';
 import type { KernelParts } from '../container.ts';
-import { IsolationUnsupported, SecretNotGranted } from '../errors.ts';
+import { IsolationUnsupported, SecretMissing } from '../errors.ts';
 import { LocalTransport } from '../local-transport.ts';
 import { validateConfig } from '../registry/manifest.ts';
 import { LmdbStorage } from '../storage.ts';
@@ -50,7 +51,8 @@ export class Starter {
   }
 
   /** @throws ISOLATION_UNSUPPORTED, PLUGIN_CONFIG_INVALID, TOPIC_CONFLICT, PLUGIN_START_FAILED and what start() throws. */
-  async start(manifest: Manifest, directory: string): Promise<Started> {
+  async start(asked: Manifest, directory: string): Promise<Started> {
+    const manifest = this.#parts.guard.admit(asked);
     const config = validateConfig(manifest, this.#settings(manifest)?.config);
     const storageDirectory = path.join(this.#parts.home, 'plugins', manifest.id);
     await mkdir(storageDirectory, { recursive: true, mode: 0o700 });
@@ -84,7 +86,7 @@ export class Starter {
       watchdog: this.#watchdog,
       load: this.#loads.for(manifest),
       directory,
-      eventsFor: (signal) => events.forPlugin(manifest.id, signal),
+      eventsFor: (signal) => events.forPlugin(manifest.id, signal, this.#guardOf(manifest)),
       parts: {
         manifest,
         config,
@@ -93,6 +95,7 @@ export class Starter {
         storage: this.#storage(manifest.id, storageDirectory),
         metrics: scope,
         secrets: this.secrets(manifest),
+        guard: this.#guardOf(manifest),
         transport: new LocalTransport(dispatcher, manifest.id),
       },
       onStop: () => scope.close(),
@@ -159,15 +162,23 @@ export class Starter {
     });
   }
 
-  /** Secrets that the manifest names and the operator mapped to environment variables. */
+  #guardOf({ id }: Manifest): PluginGuard {
+    const { guard } = this.#parts;
+    return {
+      require: (capability, target) => guard.require(id, capability, target),
+      deny: (capability, target) => guard.deny(id, capability, target),
+    };
+  }
+
+  /** Secrets that are granted and that the operator mapped to environment variables. */
   secrets(manifest: Manifest): Secrets {
-    const declared = new Set(manifest.capabilities?.secrets ?? []);
     const variables = this.#settings(manifest)?.secrets ?? {};
     return {
       get: (name) => {
-        const variable = declared.has(name) ? variables[name] : undefined;
+        this.#parts.guard.require(manifest.id, 'secrets', name);
+        const variable = variables[name];
         const value = variable === undefined ? undefined : this.#parts.environment[variable];
-        if (value === undefined) throw new SecretNotGranted({ plugin: manifest.id, secret: name });
+        if (value === undefined) throw new SecretMissing({ plugin: manifest.id, secret: name });
         return value;
       },
     };

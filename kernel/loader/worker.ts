@@ -197,7 +197,7 @@ function createWorker({ manifest, environment }: WorkerStart, input: WorkerInput
     name: manifest.id,
     workerData: input,
     transferList: [input.port],
-    env: inheritedEnvironment(environment),
+    env: inheritedEnvironment(environment, manifest.capabilities?.gpu),
     execArgv: ['--enable-source-maps'],
     stdout: true,
     stderr: true,

@@ -38,6 +38,7 @@ export class PortServer {
       readPeer: () => parts.caller ?? 'kernel',
       deadlineMs: open.deadlineMs,
       caller: parts.caller,
+      isForeign: parts.caller !== undefined,
     });
     this.#timer = deadlineTimer(this.#call);
     this.#requests = new Inlet((bytes) => parts.post({ kind: 'credit', id, bytes }));

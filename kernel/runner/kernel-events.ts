@@ -2,6 +2,7 @@ import { fromJson, type JsonValue, toJson } from '@bufbuild/protobuf';
 import { timestampMs, ValueSchema } from '@bufbuild/protobuf/wkt';
 import { EventService, type SubscribeResponse } from '../../proto/gen/lamella/kernel/v1/event_service_pb.ts';
 import type { Client, EventMessage, Events, EventSubscription } from '../../sdk/index.ts';
+import type { PluginGuard } from '../capabilities/guard.ts';
 import { type ClientTransport, createClient } from '../client.ts';
 import { takePayload } from '../topics/payload.ts';
 
@@ -9,15 +10,18 @@ import { takePayload } from '../topics/payload.ts';
 export class KernelEvents implements Events {
   readonly #client: Client<typeof EventService>;
   readonly #signal: AbortSignal;
+  readonly #guard: PluginGuard;
   /** Subscriptions that the kernel has not confirmed. */
   readonly #pending: Set<Promise<unknown>> = new Set();
 
-  constructor(transport: ClientTransport, signal: AbortSignal) {
+  constructor(transport: ClientTransport, signal: AbortSignal, guard: PluginGuard) {
+    this.#guard = guard;
     this.#client = createClient(EventService, transport);
     this.#signal = signal;
   }
 
   async publish(topic: string, payload: unknown): Promise<void> {
+    this.#guard.require('topics', topic);
     // The copy says the same of a payload that is not JSON as the kernel would.
     const { payload: json } = takePayload(topic, payload);
     // Calls may overtake each other; whoever has subscribed before gets what is published after.
@@ -26,6 +30,7 @@ export class KernelEvents implements Events {
   }
 
   subscribe(topic: string, { fromSequence = 0 }: EventSubscription = {}): AsyncIterable<EventMessage> {
+    this.#guard.require('topics', topic);
     const request = { topics: [topic], fromSequence: BigInt(fromSequence) };
     const answers = this.#client.subscribe(request, { signal: this.#signal })[Symbol.asyncIterator]();
     // Asked for at once, so that the subscription begins here as it does in the kernel's thread.

@@ -2,7 +2,7 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import type { DescFile, DescService } from '@bufbuild/protobuf';
 import { HostService } from '../../proto/gen/lamella/kernel/v1/host_service_pb.ts';
-import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
+import { CapabilitiesSchema, type Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import type { Client, Metrics, Storage } from '../../sdk/index.ts';
 import { type ClientTransport, createClient } from '../client.ts';
 import { createHost, Served } from '../host.ts';
@@ -12,6 +12,7 @@ import type { KernelLogger } from '../logger.ts';
 import { readManifest } from '../registry/manifest.ts';
 import { levelOf } from '../server/log-methods.ts';
 import { KernelEvents } from './kernel-events.ts';
+import { KernelGuard } from './kernel-guard.ts';
 import { KernelSecrets } from './kernel-secrets.ts';
 
 /** What differs between a plugin in a process and one in a worker. */
@@ -45,11 +46,13 @@ export interface StartedPlugin {
 export async function startPlugin(parts: PluginParts): Promise<StartedPlugin> {
   const { directory, transport, log, disposer, signal } = parts;
   const kernel = createClient(HostService, transport);
-  const manifest = await readManifest(directory);
-  const [instance, bundle] = await Promise.all([kernel.getInstance({}), parts.bundle(manifest)]);
+  const asked = await readManifest(directory);
+  const [instance, bundle] = await Promise.all([kernel.getInstance({}), parts.bundle(asked)]);
   log.level = levelOf(instance.logLevel) ?? log.level;
+  const manifest: Manifest = { ...asked, capabilities: instance.capabilities ?? create(CapabilitiesSchema) };
+  const guard = new KernelGuard(manifest, kernel);
   const plugin = await evaluateBundle(bundle, manifest.id);
-  const secrets = await KernelSecrets.load(kernel, manifest);
+  const secrets = await KernelSecrets.load(kernel, manifest, guard);
   const served = new Served(manifest);
   const host = createHost(
     {
@@ -60,8 +63,9 @@ export async function startPlugin(parts: PluginParts): Promise<StartedPlugin> {
       signal,
       storage: parts.storage(instance.storageDirectory),
       metrics: parts.metrics(manifest, kernel),
-      events: new KernelEvents(transport, signal),
+      events: new KernelEvents(transport, signal, guard),
       secrets,
+      guard,
       transport,
       disposer,
     },

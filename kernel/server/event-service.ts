@@ -5,17 +5,28 @@ import type {
   SubscribeResponseSchema,
   TopicStatusSchema,
 } from '../../proto/gen/lamella/kernel/v1/event_service_pb.ts';
-import { type EventMessage, pageOf, type ServiceImplementation } from '../../sdk/index.ts';
+import { type CallContext, type EventMessage, pageOf, type ServiceImplementation } from '../../sdk/index.ts';
+import { Call } from '../call.ts';
+import type { CapabilityGuard } from '../capabilities/guard.ts';
 import type { EventBus, TopicReport } from '../events.ts';
 
 /** EventService over the kernel's bus, for plugins outside its thread and for clients. */
-export function createEventService(bus: EventBus): ServiceImplementation<typeof EventService> {
+export function createEventService(
+  bus: EventBus,
+  guard: CapabilityGuard,
+): ServiceImplementation<typeof EventService> {
+  const check = (context: CallContext, topics: readonly string[]): void => {
+    if (!(context instanceof Call) || !context.isForeign) return;
+    for (const topic of topics) guard.require(context.caller ?? '', 'topics', topic);
+  };
   return {
     publish: async ({ topic, payload }, context) => {
+      check(context, [topic]);
       const value = payload === undefined ? null : toJson(ValueSchema, payload);
       return { sequence: BigInt(await bus.accept(topic, value, context.peer)) };
     },
     async *subscribe({ topics, fromSequence }, context) {
+      check(context, topics);
       const options = { signal: context.signal, fromSequence: Number(fromSequence) };
       const events = bus.subscribe(topics, options);
       yield {};

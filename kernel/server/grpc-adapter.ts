@@ -14,15 +14,8 @@ type AnyCall =
   | grpc.ServerReadableStream<Bytes, Bytes>
   | grpc.ServerDuplexStream<Bytes, Bytes>;
 
-/** A plugin of this kernel that calls. */
-export interface PluginCaller {
-  readonly id: string;
-  /** Services that it may call. */
-  readonly callable: ReadonlySet<string>;
-}
-
 /** Which plugin calls, read from the metadata; `undefined` for everybody else. */
-export type Identify = (metadata: grpc.Metadata) => PluginCaller | undefined;
+export type Identify = (metadata: grpc.Metadata) => string | undefined;
 
 /** Input of {@link registerMethod}. */
 export interface MethodRegistration {
@@ -116,8 +109,8 @@ function toCall(source: AnyCall, identify: Identify): Call {
     readHeaders: () => toHeaders(source.metadata),
     deadlineMs: deadlineMs < Date.now() + DEADLINE_LIMIT_MS ? deadlineMs : undefined,
     readPeer: () => source.getPeer(),
-    caller: caller?.id,
-    callable: caller?.callable,
+    caller,
+    isForeign: caller !== undefined,
     evidence: caller === undefined ? new GrpcEvidence(source) : undefined,
     onCancelled: (listener) => {
       if (source.cancelled) listener();

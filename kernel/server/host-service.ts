@@ -2,6 +2,8 @@ import { createFileRegistry, fromBinary, type JsonObject } from '@bufbuild/proto
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import type { AnnounceRequest, HostService } from '../../proto/gen/lamella/kernel/v1/host_service_pb.ts';
 import type { CallContext, Secrets, ServiceImplementation } from '../../sdk/index.ts';
+import { type CapabilityGuard, CapabilityUnknown } from '../capabilities/guard.ts';
+import { isCapability } from '../capabilities/capability.ts';
 import { KernelMethodMissing, MalformedRequest, NotAPlugin } from '../errors.ts';
 import { TOKEN_HEADER } from '../kernel-link.ts';
 import type { LogBook } from '../log-book.ts';
@@ -14,6 +16,7 @@ export interface HostServiceParts {
   readonly registrations: Registrations;
   readonly log: KernelLogger;
   readonly logs: LogBook;
+  readonly guard: CapabilityGuard;
   readonly exposition: () => Promise<string>;
   readonly secretsFor: (process: RegisteredProcess) => Secrets;
 }
@@ -44,6 +47,13 @@ export function createHostService(parts: HostServiceParts): ServiceImplementatio
       return {};
     },
     getSecret: ({ name }, context) => ({ value: parts.secretsFor(caller(context)).get(name) }),
+    checkCapability: ({ capability, target, denied }, context) => {
+      const { manifest } = caller(context);
+      if (!isCapability(capability)) throw new CapabilityUnknown({ capability: capability.slice(0, 100) });
+      if (denied) parts.guard.deny(manifest.id, capability, target);
+      parts.guard.require(manifest.id, capability, target);
+      return {};
+    },
     getExposition: async (_request, context) => {
       caller(context);
       return { text: await parts.exposition() };

@@ -53,8 +53,7 @@ export class Listeners implements Exposure {
       maxMessageBytes: config.maxMessageBytes,
       identify: (metadata: Metadata) => {
         const [token] = metadata.get(TOKEN_HEADER);
-        const found = typeof token === 'string' ? registrations.find(token) : undefined;
-        return found === undefined ? undefined : { id: found.manifest.id, callable: found.callable };
+        return typeof token === 'string' ? registrations.find(token)?.manifest.id : undefined;
       },
     });
   }

@@ -1,5 +1,7 @@
 import type { PluginService } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
 import { pageOf, type ServiceImplementation } from '../../sdk/index.ts';
+import type { CapabilityGuard } from '../capabilities/guard.ts';
+import { capabilitiesToProto } from '../capabilities/report.ts';
 import type { Lifecycle } from '../loader/lifecycle.ts';
 import type { Loader } from '../loader/loader.ts';
 import type { LogBook } from '../log-book.ts';
@@ -12,6 +14,7 @@ export interface PluginServiceParts {
   readonly loader: Loader;
   readonly lifecycle: Lifecycle;
   readonly logs: LogBook;
+  readonly guard: CapabilityGuard;
   /** Remembers a folder, so that the next start loads it too. */
   readonly remember: (record: PluginRecord) => Promise<void>;
   readonly forget: (id: string) => Promise<void>;
@@ -52,5 +55,6 @@ export function createPluginService(parts: PluginServiceParts): ServiceImplement
       }
     },
     ...createLogMethods(parts.logs, (id) => void loader.record(id)),
+    getCapabilities: ({ id }) => capabilitiesToProto(parts.guard, loader.record(id).manifest),
   };
 }

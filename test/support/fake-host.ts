@@ -165,6 +165,7 @@ export class FakeHost<Config = unknown> implements Host<Config> {
     publish: async (topic, payload) => void this.published.push({ topic, payload }),
     async *subscribe(): AsyncGenerator<EventMessage> {},
   };
+  readonly fetch: Host['fetch'] = () => Promise.reject(new Error('nothing is granted'));
   readonly secrets: Host['secrets'] = {
     get: (name) => {
       const value = this.#secrets[name];

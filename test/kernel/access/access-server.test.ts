@@ -213,7 +213,9 @@ describe('access over the listeners', () => {
   it('writes every refusal to the audit file and topic, without secrets', async () => {
     await start();
     const heard = withService(await owner(), EventService, async (events) => {
-      for await (const { event } of events.subscribe({ topics: ['kernel.audit'] })) return event;
+      for await (const { event } of events.subscribe({ topics: ['kernel.audit'] })) {
+        if (event !== undefined) return event;
+      }
       return undefined;
     });
     const key = await makeKey('ci', 'viewer');

@@ -15,7 +15,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file lamella/kernel/v1/host_service.proto.
  */
 export const file_lamella_kernel_v1_host_service: GenFile = /*@__PURE__*/
-  fileDesc("CiRsYW1lbGxhL2tlcm5lbC92MS9ob3N0X3NlcnZpY2UucHJvdG8SEWxhbWVsbGEua2VybmVsLnYxIhQKEkdldEluc3RhbmNlUmVxdWVzdCL2AQoTR2V0SW5zdGFuY2VSZXNwb25zZRIRCglwbHVnaW5faWQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIQCghpbnN0YW5jZRgDIAEoBBInCgZjb25maWcYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhkKEXN0b3JhZ2VfZGlyZWN0b3J5GAUgASgJEjUKDGNhcGFiaWxpdGllcxgGIAEoCzIfLmxhbWVsbGEua2VybmVsLnYxLkNhcGFiaWxpdGllcxIuCglsb2dfbGV2ZWwYByABKA4yGy5sYW1lbGxhLmtlcm5lbC52MS5Mb2dMZXZlbCJsCg9Bbm5vdW5jZVJlcXVlc3QSLgoIc2VydmljZXMYASADKAsyHC5sYW1lbGxhLmtlcm5lbC52MS5Qcm92aXNpb24SGwoTZmlsZV9kZXNjcmlwdG9yX3NldBgCIAEoDBIMCgRodHRwGAMgASgIIhIKEEFubm91bmNlUmVzcG9uc2UiIAoQR2V0U2VjcmV0UmVxdWVzdBIMCgRuYW1lGAEgASgJIiIKEUdldFNlY3JldFJlc3BvbnNlEg0KBXZhbHVlGAEgASgJIkAKEFdyaXRlTG9nc1JlcXVlc3QSLAoHZW50cmllcxgBIAMoCzIbLmxhbWVsbGEua2VybmVsLnYxLkxvZ0VudHJ5IhMKEVdyaXRlTG9nc1Jlc3BvbnNlIkkKFFJlcG9ydE1ldHJpY3NSZXF1ZXN0EjEKCGZhbWlsaWVzGAEgAygLMh8ubGFtZWxsYS5rZXJuZWwudjEuTWV0cmljRmFtaWx5IhcKFVJlcG9ydE1ldHJpY3NSZXNwb25zZSKgAQoMTWV0cmljRmFtaWx5EgwKBG5hbWUYASABKAkSDAoEaGVscBgCIAEoCRIrCgRraW5kGAMgASgOMh0ubGFtZWxsYS5rZXJuZWwudjEuTWV0cmljS2luZBIwCgdzYW1wbGVzGAQgAygLMh8ubGFtZWxsYS5rZXJuZWwudjEuTWV0cmljU2FtcGxlEhUKDWJ1Y2tldF9ib3VuZHMYBSADKAEioAEKDE1ldHJpY1NhbXBsZRI7CgZsYWJlbHMYASADKAsyKy5sYW1lbGxhLmtlcm5lbC52MS5NZXRyaWNTYW1wbGUuTGFiZWxzRW50cnkSDQoFdmFsdWUYAiABKAESFQoNYnVja2V0X2NvdW50cxgDIAMoBBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIhYKFEdldEV4cG9zaXRpb25SZXF1ZXN0IiUKFUdldEV4cG9zaXRpb25SZXNwb25zZRIMCgR0ZXh0GAEgASgJKnQKCk1ldHJpY0tpbmQSGwoXTUVUUklDX0tJTkRfVU5TUEVDSUZJRUQQABIXChNNRVRSSUNfS0lORF9DT1VOVEVSEAESFQoRTUVUUklDX0tJTkRfR0FVR0UQAhIZChVNRVRSSUNfS0lORF9ISVNUT0dSQU0QAzLJBAoLSG9zdFNlcnZpY2USYQoLR2V0SW5zdGFuY2USJS5sYW1lbGxhLmtlcm5lbC52MS5HZXRJbnN0YW5jZVJlcXVlc3QaJi5sYW1lbGxhLmtlcm5lbC52MS5HZXRJbnN0YW5jZVJlc3BvbnNlIgOQAgESUwoIQW5ub3VuY2USIi5sYW1lbGxhLmtlcm5lbC52MS5Bbm5vdW5jZVJlcXVlc3QaIy5sYW1lbGxhLmtlcm5lbC52MS5Bbm5vdW5jZVJlc3BvbnNlElsKCUdldFNlY3JldBIjLmxhbWVsbGEua2VybmVsLnYxLkdldFNlY3JldFJlcXVlc3QaJC5sYW1lbGxhLmtlcm5lbC52MS5HZXRTZWNyZXRSZXNwb25zZSIDkAIBElgKCVdyaXRlTG9ncxIjLmxhbWVsbGEua2VybmVsLnYxLldyaXRlTG9nc1JlcXVlc3QaJC5sYW1lbGxhLmtlcm5lbC52MS5Xcml0ZUxvZ3NSZXNwb25zZSgBEmIKDVJlcG9ydE1ldHJpY3MSJy5sYW1lbGxhLmtlcm5lbC52MS5SZXBvcnRNZXRyaWNzUmVxdWVzdBooLmxhbWVsbGEua2VybmVsLnYxLlJlcG9ydE1ldHJpY3NSZXNwb25zZRJnCg1HZXRFeHBvc2l0aW9uEicubGFtZWxsYS5rZXJuZWwudjEuR2V0RXhwb3NpdGlvblJlcXVlc3QaKC5sYW1lbGxhLmtlcm5lbC52MS5HZXRFeHBvc2l0aW9uUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_protobuf_struct, file_lamella_kernel_v1_manifest, file_lamella_kernel_v1_plugin_service]);
+  fileDesc("CiRsYW1lbGxhL2tlcm5lbC92MS9ob3N0X3NlcnZpY2UucHJvdG8SEWxhbWVsbGEua2VybmVsLnYxIhQKEkdldEluc3RhbmNlUmVxdWVzdCL2AQoTR2V0SW5zdGFuY2VSZXNwb25zZRIRCglwbHVnaW5faWQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIQCghpbnN0YW5jZRgDIAEoBBInCgZjb25maWcYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhkKEXN0b3JhZ2VfZGlyZWN0b3J5GAUgASgJEjUKDGNhcGFiaWxpdGllcxgGIAEoCzIfLmxhbWVsbGEua2VybmVsLnYxLkNhcGFiaWxpdGllcxIuCglsb2dfbGV2ZWwYByABKA4yGy5sYW1lbGxhLmtlcm5lbC52MS5Mb2dMZXZlbCJsCg9Bbm5vdW5jZVJlcXVlc3QSLgoIc2VydmljZXMYASADKAsyHC5sYW1lbGxhLmtlcm5lbC52MS5Qcm92aXNpb24SGwoTZmlsZV9kZXNjcmlwdG9yX3NldBgCIAEoDBIMCgRodHRwGAMgASgIIhIKEEFubm91bmNlUmVzcG9uc2UiIAoQR2V0U2VjcmV0UmVxdWVzdBIMCgRuYW1lGAEgASgJIiIKEUdldFNlY3JldFJlc3BvbnNlEg0KBXZhbHVlGAEgASgJIkwKFkNoZWNrQ2FwYWJpbGl0eVJlcXVlc3QSEgoKY2FwYWJpbGl0eRgBIAEoCRIOCgZ0YXJnZXQYAiABKAkSDgoGZGVuaWVkGAMgASgIIhkKF0NoZWNrQ2FwYWJpbGl0eVJlc3BvbnNlIkAKEFdyaXRlTG9nc1JlcXVlc3QSLAoHZW50cmllcxgBIAMoCzIbLmxhbWVsbGEua2VybmVsLnYxLkxvZ0VudHJ5IhMKEVdyaXRlTG9nc1Jlc3BvbnNlIkkKFFJlcG9ydE1ldHJpY3NSZXF1ZXN0EjEKCGZhbWlsaWVzGAEgAygLMh8ubGFtZWxsYS5rZXJuZWwudjEuTWV0cmljRmFtaWx5IhcKFVJlcG9ydE1ldHJpY3NSZXNwb25zZSKgAQoMTWV0cmljRmFtaWx5EgwKBG5hbWUYASABKAkSDAoEaGVscBgCIAEoCRIrCgRraW5kGAMgASgOMh0ubGFtZWxsYS5rZXJuZWwudjEuTWV0cmljS2luZBIwCgdzYW1wbGVzGAQgAygLMh8ubGFtZWxsYS5rZXJuZWwudjEuTWV0cmljU2FtcGxlEhUKDWJ1Y2tldF9ib3VuZHMYBSADKAEioAEKDE1ldHJpY1NhbXBsZRI7CgZsYWJlbHMYASADKAsyKy5sYW1lbGxhLmtlcm5lbC52MS5NZXRyaWNTYW1wbGUuTGFiZWxzRW50cnkSDQoFdmFsdWUYAiABKAESFQoNYnVja2V0X2NvdW50cxgDIAMoBBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIhYKFEdldEV4cG9zaXRpb25SZXF1ZXN0IiUKFUdldEV4cG9zaXRpb25SZXNwb25zZRIMCgR0ZXh0GAEgASgJKnQKCk1ldHJpY0tpbmQSGwoXTUVUUklDX0tJTkRfVU5TUEVDSUZJRUQQABIXChNNRVRSSUNfS0lORF9DT1VOVEVSEAESFQoRTUVUUklDX0tJTkRfR0FVR0UQAhIZChVNRVRSSUNfS0lORF9ISVNUT0dSQU0QAzKzBQoLSG9zdFNlcnZpY2USYQoLR2V0SW5zdGFuY2USJS5sYW1lbGxhLmtlcm5lbC52MS5HZXRJbnN0YW5jZVJlcXVlc3QaJi5sYW1lbGxhLmtlcm5lbC52MS5HZXRJbnN0YW5jZVJlc3BvbnNlIgOQAgESUwoIQW5ub3VuY2USIi5sYW1lbGxhLmtlcm5lbC52MS5Bbm5vdW5jZVJlcXVlc3QaIy5sYW1lbGxhLmtlcm5lbC52MS5Bbm5vdW5jZVJlc3BvbnNlElsKCUdldFNlY3JldBIjLmxhbWVsbGEua2VybmVsLnYxLkdldFNlY3JldFJlcXVlc3QaJC5sYW1lbGxhLmtlcm5lbC52MS5HZXRTZWNyZXRSZXNwb25zZSIDkAIBEmgKD0NoZWNrQ2FwYWJpbGl0eRIpLmxhbWVsbGEua2VybmVsLnYxLkNoZWNrQ2FwYWJpbGl0eVJlcXVlc3QaKi5sYW1lbGxhLmtlcm5lbC52MS5DaGVja0NhcGFiaWxpdHlSZXNwb25zZRJYCglXcml0ZUxvZ3MSIy5sYW1lbGxhLmtlcm5lbC52MS5Xcml0ZUxvZ3NSZXF1ZXN0GiQubGFtZWxsYS5rZXJuZWwudjEuV3JpdGVMb2dzUmVzcG9uc2UoARJiCg1SZXBvcnRNZXRyaWNzEicubGFtZWxsYS5rZXJuZWwudjEuUmVwb3J0TWV0cmljc1JlcXVlc3QaKC5sYW1lbGxhLmtlcm5lbC52MS5SZXBvcnRNZXRyaWNzUmVzcG9uc2USZwoNR2V0RXhwb3NpdGlvbhInLmxhbWVsbGEua2VybmVsLnYxLkdldEV4cG9zaXRpb25SZXF1ZXN0GigubGFtZWxsYS5rZXJuZWwudjEuR2V0RXhwb3NpdGlvblJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_struct, file_lamella_kernel_v1_manifest, file_lamella_kernel_v1_plugin_service]);
 
 /**
  * Request of GetInstance.
@@ -189,6 +189,56 @@ export const GetSecretResponseSchema: GenMessage<GetSecretResponse> = /*@__PURE_
   messageDesc(file_lamella_kernel_v1_host_service, 5);
 
 /**
+ * Request of CheckCapability.
+ *
+ * @generated from message lamella.kernel.v1.CheckCapabilityRequest
+ */
+export type CheckCapabilityRequest = Message<"lamella.kernel.v1.CheckCapabilityRequest"> & {
+  /**
+   * Field of Capabilities in its JSON form, for example `network`.
+   *
+   * @generated from field: string capability = 1;
+   */
+  capability: string;
+
+  /**
+   * What is wanted, for example `example.com:443`.
+   *
+   * @generated from field: string target = 2;
+   */
+  target: string;
+
+  /**
+   * True when it was denied already where the plugin runs, which is only to be counted and told.
+   *
+   * @generated from field: bool denied = 3;
+   */
+  denied: boolean;
+};
+
+/**
+ * Describes the message lamella.kernel.v1.CheckCapabilityRequest.
+ * Use `create(CheckCapabilityRequestSchema)` to create a new message.
+ */
+export const CheckCapabilityRequestSchema: GenMessage<CheckCapabilityRequest> = /*@__PURE__*/
+  messageDesc(file_lamella_kernel_v1_host_service, 6);
+
+/**
+ * Answer of CheckCapability.
+ *
+ * @generated from message lamella.kernel.v1.CheckCapabilityResponse
+ */
+export type CheckCapabilityResponse = Message<"lamella.kernel.v1.CheckCapabilityResponse"> & {
+};
+
+/**
+ * Describes the message lamella.kernel.v1.CheckCapabilityResponse.
+ * Use `create(CheckCapabilityResponseSchema)` to create a new message.
+ */
+export const CheckCapabilityResponseSchema: GenMessage<CheckCapabilityResponse> = /*@__PURE__*/
+  messageDesc(file_lamella_kernel_v1_host_service, 7);
+
+/**
  * Log lines of a process.
  *
  * @generated from message lamella.kernel.v1.WriteLogsRequest
@@ -207,7 +257,7 @@ export type WriteLogsRequest = Message<"lamella.kernel.v1.WriteLogsRequest"> & {
  * Use `create(WriteLogsRequestSchema)` to create a new message.
  */
 export const WriteLogsRequestSchema: GenMessage<WriteLogsRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_host_service, 6);
+  messageDesc(file_lamella_kernel_v1_host_service, 8);
 
 /**
  * Answer of WriteLogs.
@@ -222,7 +272,7 @@ export type WriteLogsResponse = Message<"lamella.kernel.v1.WriteLogsResponse"> &
  * Use `create(WriteLogsResponseSchema)` to create a new message.
  */
 export const WriteLogsResponseSchema: GenMessage<WriteLogsResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_host_service, 7);
+  messageDesc(file_lamella_kernel_v1_host_service, 9);
 
 /**
  * Request of ReportMetrics.
@@ -243,7 +293,7 @@ export type ReportMetricsRequest = Message<"lamella.kernel.v1.ReportMetricsReque
  * Use `create(ReportMetricsRequestSchema)` to create a new message.
  */
 export const ReportMetricsRequestSchema: GenMessage<ReportMetricsRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_host_service, 8);
+  messageDesc(file_lamella_kernel_v1_host_service, 10);
 
 /**
  * Answer of ReportMetrics.
@@ -258,7 +308,7 @@ export type ReportMetricsResponse = Message<"lamella.kernel.v1.ReportMetricsResp
  * Use `create(ReportMetricsResponseSchema)` to create a new message.
  */
 export const ReportMetricsResponseSchema: GenMessage<ReportMetricsResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_host_service, 9);
+  messageDesc(file_lamella_kernel_v1_host_service, 11);
 
 /**
  * One metric with all of its label values.
@@ -307,7 +357,7 @@ export type MetricFamily = Message<"lamella.kernel.v1.MetricFamily"> & {
  * Use `create(MetricFamilySchema)` to create a new message.
  */
 export const MetricFamilySchema: GenMessage<MetricFamily> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_host_service, 10);
+  messageDesc(file_lamella_kernel_v1_host_service, 12);
 
 /**
  * One value of a metric.
@@ -342,7 +392,7 @@ export type MetricSample = Message<"lamella.kernel.v1.MetricSample"> & {
  * Use `create(MetricSampleSchema)` to create a new message.
  */
 export const MetricSampleSchema: GenMessage<MetricSample> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_host_service, 11);
+  messageDesc(file_lamella_kernel_v1_host_service, 13);
 
 /**
  * Request of GetExposition.
@@ -357,7 +407,7 @@ export type GetExpositionRequest = Message<"lamella.kernel.v1.GetExpositionReque
  * Use `create(GetExpositionRequestSchema)` to create a new message.
  */
 export const GetExpositionRequestSchema: GenMessage<GetExpositionRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_host_service, 12);
+  messageDesc(file_lamella_kernel_v1_host_service, 14);
 
 /**
  * Answer of GetExposition.
@@ -378,7 +428,7 @@ export type GetExpositionResponse = Message<"lamella.kernel.v1.GetExpositionResp
  * Use `create(GetExpositionResponseSchema)` to create a new message.
  */
 export const GetExpositionResponseSchema: GenMessage<GetExpositionResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_host_service, 13);
+  messageDesc(file_lamella_kernel_v1_host_service, 15);
 
 /**
  * Kind of a metric.
@@ -466,6 +516,17 @@ export const HostService: GenService<{
     methodKind: "unary";
     input: typeof GetSecretRequestSchema;
     output: typeof GetSecretResponseSchema;
+  },
+  /**
+   * Checks a right that is enforced where the plugin runs, so that the kernel counts its use or its denial;
+   * PERMISSION_DENIED when it is not granted.
+   *
+   * @generated from rpc lamella.kernel.v1.HostService.CheckCapability
+   */
+  checkCapability: {
+    methodKind: "unary";
+    input: typeof CheckCapabilityRequestSchema;
+    output: typeof CheckCapabilityResponseSchema;
   },
   /**
    * Takes log lines for as long as the stream is open.

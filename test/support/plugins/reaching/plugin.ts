@@ -1,0 +1,50 @@
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { definePlugin, type Host, type Plugin } from 'lamella/sdk';
+import { PluginService } from 'lamella/proto/lamella/kernel/v1/plugin_service';
+import { EchoService } from '../../../../examples/echo/gen/echo/v1/echo_service_pb.ts';
+
+/** What it is told to try; each reaches for something that only a grant gives. */
+const TRIES: Readonly<Record<string, (host: Host, what: string) => unknown>> = {
+  secret: ({ secrets }, name) => secrets.get(name),
+  publish: async ({ events }, topic) => events.publish(topic, {}),
+  subscribe: async ({ events }, topic) => {
+    const heard = events.subscribe(topic)[Symbol.asyncIterator]();
+    await events.publish(topic, { n: 1 });
+    const { value } = (await heard.next()) as { value: { payload: unknown } };
+    return value.payload;
+  },
+  call: async (host) => (await host.call(PluginService).listPlugins({})).plugins.length,
+  mount: (host) => host.serveHttp(() => new Response('')),
+  fetch: async (host, url) => (await host.fetch(url)).status,
+  read: async (_host, file) => (await readFile(file, 'utf8')).length,
+  listen: async () =>
+    new Promise((resolve, reject) => {
+      const server = createServer().once('error', reject);
+      server.listen(0, () => server.close(() => resolve('listened')));
+    }),
+  environment: () => process.env,
+};
+
+/** Tries what it is told and answers with what came of it. */
+const plugin: Plugin = definePlugin({
+  start(host) {
+    host.serve(EchoService, {
+      say: async ({ payload }) => {
+        const [name = '', what = ''] = Buffer.from(payload).toString().split(' ');
+        let answer: unknown;
+        try {
+          answer = { value: await TRIES[name]?.(host, what) };
+        } catch (error) {
+          const { reason, message, code } = error as { reason?: string; message: string; code?: unknown };
+          answer = { reason: reason ?? code, message };
+        }
+        return { payload: Buffer.from(JSON.stringify(answer)) };
+      },
+      repeat: async function* () {},
+      join: async () => ({}),
+      chat: async function* () {},
+    });
+  },
+});
+export default plugin;
