@@ -31,6 +31,8 @@ export interface ProcessStart {
   readonly environment: NodeJS.ProcessEnv;
   readonly load: InstanceLoad;
   readonly log: Logger;
+  /** Puts what the operating system holds the process to in front of its command. */
+  readonly confine: (command: readonly string[]) => Promise<readonly string[]>;
   readonly output: OutputWatcher;
   /** Makes the instance's token known before its process starts. */
   readonly register: (token: string) => Registration;
@@ -54,7 +56,8 @@ export async function startProcess(start: ProcessStart): Promise<Started> {
   const socketPath = path.join(socketDirectory, 'plugin.sock');
   const token = randomBytes(32).toString('hex');
   const registration = start.register(token);
-  const child = spawnPlugin(start, { socketPath, token });
+  const command = await start.confine(commandOf(start.manifest));
+  const child = spawnPlugin(start, command, { socketPath, token });
   const instance = new ProcessInstance(start, child, async () => {
     registration.revoke();
     await rm(socketDirectory, { recursive: true, force: true });
@@ -81,12 +84,17 @@ interface Endpoint {
   readonly token: string;
 }
 
-function spawnPlugin(start: ProcessStart, endpoint: Endpoint): ChildProcess {
+function commandOf(manifest: Manifest): readonly string[] {
+  const command = manifest.entry?.command ?? [];
+  return command.length === 0 ? runnerCommand(manifest) : command;
+}
+
+function spawnPlugin(
+  start: ProcessStart,
+  [command = '', ...args]: readonly string[],
+  endpoint: Endpoint,
+): ChildProcess {
   const { manifest, directory } = start;
-  const [command = '', ...args] =
-    manifest.entry?.command.length === 0 || manifest.entry === undefined
-      ? runnerCommand(manifest)
-      : manifest.entry.command;
   const environment: NodeJS.ProcessEnv = {
     LAMELLA_PLUGIN_ID: manifest.id,
     LAMELLA_PLUGIN_DIRECTORY: directory,

@@ -11,6 +11,7 @@ import { LocalTransport } from '../local-transport.ts';
 import { validateConfig } from '../registry/manifest.ts';
 import { LmdbStorage } from '../storage.ts';
 import { Watchdog } from '../watchdog.ts';
+import { Confinement } from './confinement.ts';
 import { type Started, startInline } from './inline.ts';
 import type { IsolationName } from './instance.ts';
 import { Loads } from './loads.ts';
@@ -43,9 +44,11 @@ export class Starter {
 
   readonly #loads: Loads;
   readonly #watchdog: Watchdog;
+  readonly #confinement: Confinement;
 
   constructor(parts: StarterParts) {
     this.#parts = parts;
+    this.#confinement = new Confinement(parts.log);
     this.#loads = new Loads(parts, parts.config.plugins);
     this.#watchdog = new Watchdog({ ...parts, blockedMs: parts.config.blockedMs });
   }
@@ -124,6 +127,7 @@ export class Starter {
   #process(manifest: Manifest, { directory, config, storageDirectory }: Placement): Promise<Started> {
     const { log, registrations, kernelSocket, environment } = this.#parts;
     return startProcess({
+      confine: (command) => this.#confinement.confine(command, manifest),
       load: this.#loads.for(manifest),
       manifest,
       directory,

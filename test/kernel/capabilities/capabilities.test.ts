@@ -1,40 +1,17 @@
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { readFile, writeFile } from 'node:fs/promises';
-import path from 'node:path';
 import { toJson } from '@bufbuild/protobuf';
 import { ValueSchema } from '@bufbuild/protobuf/wkt';
-import { EchoService } from '../../../examples/echo/gen/echo/v1/echo_service_pb.ts';
 import {
   EventService,
   type SubscribeResponse,
 } from '../../../proto/gen/lamella/kernel/v1/event_service_pb.ts';
 import { PluginService } from '../../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
 import { startTestKernel, type TestKernel } from '../../../sdk/testing/index.ts';
-import { copyEcho, type EchoPlugin, ROOT } from '../../support/echo-plugin.ts';
+import type { EchoPlugin } from '../../support/echo-plugin.ts';
 import { runLamella } from '../../support/run-lamella.ts';
-
-interface Outcome {
-  readonly value?: unknown;
-  readonly reason?: string;
-  readonly message?: string;
-}
-
-const ID = 'example.echo';
-
-async function reachingPlugin(changes: Readonly<Record<string, unknown>>): Promise<EchoPlugin> {
-  const plugin = await copyEcho();
-  const text = await readFile(path.join(ROOT, 'test/support/plugins/reaching/plugin.ts'), 'utf8');
-  await writeFile(path.join(plugin.directory, 'plugin.ts'), text.replace('../../../../examples/echo/', './'));
-  await plugin.setManifest(changes);
-  return plugin;
-}
-
-async function attempt(kernel: TestKernel, command: string): Promise<Outcome> {
-  const { payload } = await kernel.call(EchoService).say({ payload: Buffer.from(command) });
-  return JSON.parse(Buffer.from(payload).toString()) as Outcome;
-}
+import { attempt, ID, reachingPlugin } from './reaching-plugin.ts';
 
 for (const isolation of ['INLINE', 'WORKER', 'PROCESS'] as const) {
   describe(`a plugin that reaches past its rights at isolation ${isolation}`, function () {
@@ -154,7 +131,7 @@ for (const isolation of ['INLINE', 'WORKER', 'PROCESS'] as const) {
         [undefined, undefined, '-1'],
       );
       const allowed =
-        /^(LAMELLA_(PLUGIN|KERNEL)_\w+|PATH|HOME|LANG|LC_ALL|TZ|TMPDIR|LD_LIBRARY_PATH|NODE_\w+|\w+_VISIBLE_DEVICES)$/;
+        /^(LAMELLA_(PLUGIN|KERNEL)_\w+|PATH|HOME|LANG|LC_ALL|TZ|TMPDIR|LD_LIBRARY_PATH|NODE_\w+|\w+_VISIBLE_DEVICES|PWD|OLDPWD|SHLVL|_)$/;
       assert.deepEqual(
         Object.keys(value).filter((name) => !allowed.test(name)),
         [],

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { definePlugin, type Host, type Plugin } from 'lamella/sdk';
 import { PluginService } from 'lamella/proto/lamella/kernel/v1/plugin_service';
 import { EchoService } from '../../../../examples/echo/gen/echo/v1/echo_service_pb.ts';
@@ -17,12 +17,19 @@ const TRIES: Readonly<Record<string, (host: Host, what: string) => unknown>> = {
   call: async (host) => (await host.call(PluginService).listPlugins({})).plugins.length,
   mount: (host) => host.serveHttp(() => new Response('')),
   fetch: async (host, url) => (await host.fetch(url)).status,
-  read: async (_host, file) => (await readFile(file, 'utf8')).length,
-  listen: async () =>
+  read: async (_host, file) => readFile(file, 'utf8'),
+  connect: async (_host, port) =>
     new Promise((resolve, reject) => {
-      const server = createServer().once('error', reject);
-      server.listen(0, () => server.close(() => resolve('listened')));
+      const socket = connect(Number(port), '127.0.0.1', () => {
+        socket.destroy();
+        resolve('connected');
+      });
+      socket.once('error', reject);
     }),
+  files: async () => {
+    const names = await readdir('/proc/self/fd');
+    return Promise.all(names.map((name) => readlink(`/proc/self/fd/${name}`).catch(() => '')));
+  },
   environment: () => process.env,
 };
 
