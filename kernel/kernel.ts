@@ -187,7 +187,7 @@ class RunningKernel {
       rollbackWindowMs: config.rollbackWindowMs,
       hasMemoryFor,
       onSwap: () => undefined,
-      start: (manifest, directory) => this.#starter.start(manifest, directory),
+      start: (version) => this.#starter.start(version),
     });
     createBuiltins({
       ...parts,
@@ -219,8 +219,12 @@ class RunningKernel {
       metrics: options.metricsPort ?? DEFAULT_PORTS.metrics,
     });
     await this.#access.owner.write({ socket: this.#kernelSocket, grpc: addresses.grpc });
-    const given = (options.pluginDirectories ?? []).map((directory) => path.resolve(directory));
-    await this.loader.loadAll([...new Set([...given, ...(await this.#memory.directories())])]);
+    const given = (options.pluginDirectories ?? []).map((directory) => ({
+      directory: path.resolve(directory),
+    }));
+    const folders = [...given, ...(await this.#memory.folders())];
+    // What was asked for at run time comes last and so wins.
+    await this.loader.loadAll([...new Map(folders.map((folder) => [folder.directory, folder])).values()]);
     await this.#watcher?.start();
     this.#health.set('', 'SERVING');
     return addresses;

@@ -1,4 +1,5 @@
 import type { Storage } from '../sdk/index.ts';
+import type { PluginFolder } from './loader/generation.ts';
 import type { PluginRecord } from './loader/record.ts';
 
 const PREFIX = 'loaded/';
@@ -12,18 +13,26 @@ export class PluginMemory {
   }
 
   async remember(record: PluginRecord): Promise<void> {
-    await this.#storage.put(PREFIX + record.id, record.directory);
+    const { id, directory, level } = record;
+    await this.#storage.put(PREFIX + id, level === undefined ? directory : { directory, level });
   }
 
   async forget(id: string): Promise<void> {
     await this.#storage.delete(PREFIX + id);
   }
 
-  async directories(): Promise<string[]> {
-    const directories: string[] = [];
+  async folders(): Promise<PluginFolder[]> {
+    const folders: PluginFolder[] = [];
     for await (const { value } of this.#storage.range(PREFIX)) {
-      if (typeof value === 'string') directories.push(value);
+      if (typeof value === 'string') folders.push({ directory: value });
+      else if (isFolder(value)) folders.push(value);
     }
-    return directories;
+    return folders;
   }
+}
+
+function isFolder(value: unknown): value is PluginFolder {
+  return (
+    typeof value === 'object' && value !== null && 'directory' in value && typeof value.directory === 'string'
+  );
 }

@@ -1,5 +1,6 @@
 import path from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { IsolationLevel } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import type { Plugin } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
 import { EXIT_HELP } from './exit-code.ts';
 import { addLogCommands } from './log-commands.ts';
@@ -42,10 +43,15 @@ function addLoadCommand(command: Command, terminal: Terminal): void {
   const load = command
     .command('load')
     .argument('<dir>', 'folder that holds plugin.json')
-    .option('--canary <percent>', CANARY, parseCanary);
+    .option('--canary <percent>', CANARY, parseCanary)
+    .addOption(new Option('--isolation <level>', 'level of isolation').choices(Object.keys(LEVELS)));
   pluginAction(load, terminal, async (plugins, dir) => {
-    const { canary = 0 } = load.opts<CanaryOption>();
-    const answer = await plugins.loadPlugin({ directory: path.resolve(dir), canaryPercent: canary });
+    const { canary = 0, isolation } = load.opts<LoadCommandOptions>();
+    const answer = await plugins.loadPlugin({
+      directory: path.resolve(dir),
+      canaryPercent: canary,
+      ...(isolation === undefined ? {} : { isolation: LEVELS[isolation] }),
+    });
     return onePlugin(answer.plugin);
   }).description('load a plugin, or upgrade it without losing a call');
 }
@@ -65,6 +71,17 @@ interface CanaryOption {
   readonly canary?: number;
 }
 
+interface LoadCommandOptions extends CanaryOption {
+  readonly isolation?: keyof typeof LEVELS;
+}
+
+const LEVELS = {
+  inline: IsolationLevel.INLINE,
+  worker: IsolationLevel.WORKER,
+  process: IsolationLevel.PROCESS,
+  remote: IsolationLevel.REMOTE,
+} as const;
+
 const CANARY = 'share of the calls that the new version gets at first, 1 to 99';
 
 async function listAll(plugins: Plugins): Promise<readonly Plugin[]> {
@@ -83,6 +100,7 @@ Examples:
   lamella plugin list
   lamella plugin list --json --address 127.0.0.1:9001
   lamella plugin load ./my-plugin
+  lamella plugin load ./my-plugin --isolation process
   lamella plugin reload data.store
   lamella plugin reload data.store --canary 10
   lamella plugin promote data.store

@@ -40,7 +40,16 @@ export interface BundleSource {
 export async function readBundle(source: BundleSource): Promise<Bundle> {
   const entry = path.resolve(source.directory, source.module);
   const code = entry.endsWith('.cjs') ? await readFile(entry, 'utf8') : await build(source, entry);
-  return { code, filename: entry, digest: createHash('sha256').update(code).digest('hex') };
+  return bundleOf(code, entry);
+}
+
+/** Reads code that was built elsewhere; it still runs as if it lay where its source is. */
+export async function takeBundle(source: BundleSource, file: string): Promise<Bundle> {
+  return bundleOf(await readFile(file, 'utf8'), path.resolve(source.directory, source.module));
+}
+
+function bundleOf(code: string, filename: string): Bundle {
+  return { code, filename, digest: createHash('sha256').update(code).digest('hex') };
 }
 
 async function build(source: BundleSource, entry: string): Promise<string> {

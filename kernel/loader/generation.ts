@@ -1,6 +1,6 @@
 import type { DescService } from '@bufbuild/protobuf';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
-import type { Instance } from './instance.ts';
+import type { Instance, IsolationName } from './instance.ts';
 import type { Retirement } from './retirement.ts';
 
 /** A version of a plugin as it was started: what a swap puts into service and takes out of it. */
@@ -10,6 +10,8 @@ export interface Generation {
   readonly manifest: Manifest;
   /** Folder it was started from. */
   readonly directory: string;
+  /** Level of isolation that was asked for when it was loaded; `undefined` means what configuration and manifest say. */
+  readonly level: IsolationName | undefined;
   readonly instance: Instance;
   /** Descriptors of what the instance serves. */
   readonly services: readonly DescService[];
@@ -17,4 +19,13 @@ export interface Generation {
   readonly startedMs: number;
   /** Its way out of service, while it is on it. */
   retirement: Retirement | undefined;
+}
+
+/** What is started, and how. */
+export type Version = Pick<Generation, 'manifest' | 'directory' | 'level'>;
+
+/** Where a plugin lies, and the level of isolation that it was loaded with, if any. */
+export interface PluginFolder {
+  readonly directory: string;
+  readonly level?: IsolationName | undefined;
 }

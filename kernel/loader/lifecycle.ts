@@ -1,8 +1,6 @@
-import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import type { Clock, Logger, Storage } from '../../sdk/index.ts';
 import { type PluginEvent, type PluginState, transition } from '../registry/state.ts';
 import type { PluginRecord } from './record.ts';
-import type { Slot } from './slot.ts';
 
 /** One change of state. */
 export interface StateChange {
@@ -44,7 +42,7 @@ export class Lifecycle {
   }
 
   /** Makes the record of a plugin whose manifest was read and whose dependencies resolve. */
-  discover(plugin: { manifest: Manifest; directory: string; slot: Slot }): PluginRecord {
+  discover(plugin: Pick<PluginRecord, 'manifest' | 'directory' | 'level' | 'slot'>): PluginRecord {
     const record: PluginRecord = {
       ...plugin,
       id: plugin.manifest.id,

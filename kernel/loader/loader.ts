@@ -2,17 +2,18 @@ import path from 'node:path';
 import type { DescService } from '@bufbuild/protobuf';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import type { Logger } from '../../sdk/index.ts';
-import { PluginInUse, PluginNotFound, PluginStartFailed } from '../errors.ts';
+import { PluginInUse, PluginNotFound, PluginStartFailed, RemoteUnreachable } from '../errors.ts';
 import { readManifest } from '../registry/manifest.ts';
 import { Dependencies, describeFailures, refuse } from './dependencies.ts';
 import { CanaryImpossible, CanaryIncompatible } from './errors.ts';
-import type { Generation } from './generation.ts';
+import type { Generation, PluginFolder, Version } from './generation.ts';
 import type { Started } from './inline.ts';
 import type { Instance } from './instance.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { allDescribed, shippedServices } from './proto/shipped-services.ts';
 import type { PluginRecord } from './record.ts';
 import type { Routes } from './routes.ts';
+import { isCanary, type LoadOptions } from './load-options.ts';
 import { queueOf } from './loads.ts';
 import { Slot } from './slot.ts';
 import { Supervisor } from './supervisor.ts';
@@ -23,15 +24,9 @@ export interface LoaderParts extends SwapperParts {
   readonly log: Logger;
   readonly lifecycle: Lifecycle;
   readonly routes: Routes;
-  /** Starts an instance at the level the operator chose. */
-  readonly start: (manifest: Manifest, directory: string) => Promise<Started>;
+  /** Starts an instance at the level given, or else at the one the operator chose. */
+  readonly start: (version: Version) => Promise<Started>;
   readonly kernelVersion: string;
-}
-
-/** How a version is put into service. */
-export interface LoadOptions {
-  /** Share of the calls that it gets at first, in percent; 0 means all of them at once. */
-  readonly canaryPercent?: number;
 }
 
 /** Longest wait of a call for a plugin that is not ready, in milliseconds. */
@@ -72,18 +67,24 @@ export class Loader {
    *
    * @throws PLUGINS_UNRESOLVED lists everything that is wrong with the set: manifests, dependencies, cycles.
    */
-  async loadAll(directories: readonly string[]): Promise<void> {
-    const read = await Promise.allSettled(directories.map((directory) => readManifest(directory)));
+  async loadAll(folders: readonly PluginFolder[]): Promise<void> {
+    const read = await Promise.allSettled(
+      folders.map(async ({ directory, level }) => ({
+        manifest: await readManifest(directory),
+        directory,
+        level,
+      })),
+    );
     const problems = read.flatMap((result) =>
       result.status === 'rejected' ? [(result.reason as Error).message] : [],
     );
-    const manifests = read.flatMap((result, index) =>
-      result.status === 'fulfilled' ? [{ manifest: result.value, directory: directories[index] ?? '' }] : [],
+    const versions: Version[] = read.flatMap((result) =>
+      result.status === 'fulfilled' ? [result.value] : [],
     );
-    const failures = this.#dependencies.failures(manifests.map(({ manifest }) => manifest));
+    const failures = this.#dependencies.failures(versions.map(({ manifest }) => manifest));
     refuse([...problems, ...describeFailures(failures)]);
-    const records = manifests.map(({ manifest, directory }) => this.#add(manifest, directory));
-    await Promise.allSettled(records.map((record) => this.#exclusively(record, () => this.#begin(record))));
+    const records = versions.map((version) => this.#add(version));
+    await Promise.allSettled(records.map((record) => this.#beginOrRetry(record)));
   }
 
   /**
@@ -101,7 +102,7 @@ export class Loader {
     if (isCanary(options))
       throw new CanaryImpossible({ plugin: manifest.id, why: 'nothing is in service yet' });
     refuse(describeFailures(this.#dependencies.failures([manifest])));
-    const record = this.#add(manifest, absolute);
+    const record = this.#add({ manifest, directory: absolute, level: options.isolation });
     try {
       await this.#exclusively(record, () => this.#begin(record));
     } catch (error) {
@@ -153,9 +154,10 @@ export class Loader {
     }
   }
 
-  #add(manifest: Manifest, directory: string): PluginRecord {
+  #add(version: Version): PluginRecord {
+    const { manifest } = version;
     const slot = new Slot(manifest.id, { parked: queueOf(manifest), parkedMs: PARKED_MS });
-    const record = this.#parts.lifecycle.discover({ manifest, directory, slot });
+    const record = this.#parts.lifecycle.discover({ ...version, slot });
     this.#records.set(record.id, record);
     this.#parts.routes.announce(record);
     return record;
@@ -165,6 +167,16 @@ export class Loader {
     this.#parts.routes.withdraw(record);
     this.#records.delete(record.id);
     this.#parts.lifecycle.remove(record);
+  }
+
+  /** A plugin elsewhere may well be started after the kernel; anything else that does not start will not do so later. */
+  async #beginOrRetry(record: PluginRecord): Promise<void> {
+    try {
+      await this.#exclusively(record, () => this.#begin(record));
+    } catch (error) {
+      if (error instanceof RemoteUnreachable) this.#supervisor.retry(record, error);
+      else throw error;
+    }
   }
 
   async #begin(record: PluginRecord): Promise<void> {
@@ -180,21 +192,20 @@ export class Loader {
     }
   }
 
-  async #launch(
-    record: PluginRecord,
-    { manifest, directory }: Pick<Generation, 'manifest' | 'directory'>,
-  ): Promise<Generation> {
+  async #launch(record: PluginRecord, version: Version): Promise<Generation> {
+    const { manifest, directory, level } = version;
     const { routes, start, lifecycle } = this.#parts;
     const shipped = await shippedServices(manifest, directory);
     // Their methods are known before the code runs, so that calls wait for it instead of being refused.
     if (record.active === undefined) routes.open(record, shipped);
-    const { instance, services } = await start(manifest, directory);
+    const { instance, services } = await start(version);
     const described = await describedOrStopped(instance, () => allDescribed(manifest, shipped, services));
     record.generations += 1;
     return {
       number: record.generations,
       manifest,
       directory,
+      level,
       instance,
       services: described,
       startedMs: lifecycle.nowMs(),
@@ -207,7 +218,11 @@ export class Loader {
     try {
       const manifest = await readManifest(directory);
       this.#checkUpgrade(record, manifest, options);
-      const generation = await this.#launch(record, { manifest, directory });
+      const generation = await this.#launch(record, {
+        manifest,
+        directory,
+        level: options.isolation ?? record.level,
+      });
       // People have seen what was wrong and tried again.
       record.crashesMs = [];
       if (isCanary(options)) this.#swapper.tryOut(record, generation, options.canaryPercent);
@@ -276,9 +291,4 @@ async function describedOrStopped(
     await instance.stop();
     throw error;
   }
-}
-
-function isCanary(options: LoadOptions): options is { readonly canaryPercent: number } {
-  const { canaryPercent = 0 } = options;
-  return canaryPercent > 0 && canaryPercent < 100;
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { DescService } from '@bufbuild/protobuf';
@@ -9,6 +9,7 @@ import { programFile } from '../../sdk/package-directory.ts';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { PluginExited, PluginStartFailed } from '../errors.ts';
 import type { LinkClient } from '../link/link-client.ts';
+import { type Bundle, bundleSource, readBundle } from './bundle.ts';
 import type { Instance, InstanceLoad } from './instance.ts';
 import type { Started } from './inline.ts';
 import { ForwardTarget } from './forward-target.ts';
@@ -52,16 +53,20 @@ export interface Registration {
  * @throws PLUGIN_START_FAILED with the exit status or the time-out; nothing of the process is left then.
  */
 export async function startProcess(start: ProcessStart): Promise<Started> {
+  const bundle = await ownBundle(start);
   const socketDirectory = await mkdtemp(path.join(tmpdir(), 'lamella-'));
   const socketPath = path.join(socketDirectory, 'plugin.sock');
   const token = randomBytes(32).toString('hex');
   const registration = start.register(token);
+  const bundlePath = path.join(socketDirectory, 'plugin.cjs');
+  if (bundle !== undefined) await writeFile(bundlePath, bundle.code, { mode: 0o600 });
   const command = await start.confine(commandOf(start.manifest));
-  const child = spawnPlugin(start, command, { socketPath, token });
-  const instance = new ProcessInstance(start, child, async () => {
+  const child = spawnPlugin(start, command, { socketPath, token, bundlePath });
+  const cleanUp = async (): Promise<void> => {
     registration.revoke();
     await rm(socketDirectory, { recursive: true, force: true });
-  });
+  };
+  const instance = new ProcessInstance(start, child, { digest: bundle?.digest ?? '', cleanUp });
   try {
     const limitMs = startLimitMs(start.manifest);
     const client = await waitUntilHealthy({ socketPath, limitMs, exited: instance.crashed });
@@ -82,11 +87,21 @@ export function startLimitMs(manifest: Manifest): number {
 interface Endpoint {
   readonly socketPath: string;
   readonly token: string;
+  /** Where the code is that the kernel has built for its own runner. */
+  readonly bundlePath: string;
+}
+
+/** Built in the kernel, which has a compiler running: to start one in each process would cost more than all the rest. */
+async function ownBundle({ manifest, directory }: ProcessStart): Promise<Bundle | undefined> {
+  return hasCommand(manifest) ? undefined : readBundle(bundleSource(manifest, directory));
+}
+
+function hasCommand({ entry }: Manifest): boolean {
+  return entry !== undefined && entry.command.length > 0;
 }
 
 function commandOf(manifest: Manifest): readonly string[] {
-  const command = manifest.entry?.command ?? [];
-  return command.length === 0 ? runnerCommand(manifest) : command;
+  return hasCommand(manifest) ? (manifest.entry?.command ?? []) : runnerCommand(manifest);
 }
 
 function spawnPlugin(
@@ -101,6 +116,7 @@ function spawnPlugin(
     LAMELLA_PLUGIN_SOCKET: endpoint.socketPath,
     LAMELLA_PLUGIN_TOKEN: endpoint.token,
     LAMELLA_KERNEL_SOCKET: start.kernelSocket,
+    ...(hasCommand(manifest) ? {} : { LAMELLA_PLUGIN_BUNDLE: endpoint.bundlePath }),
     ...inheritedEnvironment(start.environment, manifest.capabilities?.gpu),
   };
   // stdin stays open as long as the kernel lives: its end tells the plugin to exit, also after kill -9.
@@ -119,11 +135,17 @@ function runnerCommand(manifest: Manifest): string[] {
   return [process.execPath, ...limits, programFile('runner')];
 }
 
+interface OwnParts {
+  readonly digest: string;
+  /** Called when the process is gone. */
+  readonly cleanUp: () => Promise<void>;
+}
+
 class ProcessInstance implements Instance {
   readonly pluginId: string;
   readonly version: string;
   readonly isolation = 'PROCESS' as const;
-  readonly digest = '';
+  readonly digest: string;
   readonly http: undefined = undefined;
   readonly load: InstanceLoad;
   readonly target: ForwardTarget;
@@ -137,7 +159,8 @@ class ProcessInstance implements Instance {
   #overLimit: string | undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor(start: ProcessStart, child: ChildProcess, cleanUp: () => Promise<void>) {
+  constructor(start: ProcessStart, child: ChildProcess, { digest, cleanUp }: OwnParts) {
+    this.digest = digest;
     this.pluginId = start.manifest.id;
     this.version = start.manifest.version;
     this.#child = child;

@@ -1,6 +1,7 @@
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import type { PluginState } from '../registry/state.ts';
 import type { Generation } from './generation.ts';
+import type { IsolationName } from './instance.ts';
 import type { Slot } from './slot.ts';
 
 /** Everything the kernel knows of one plugin. Changed by the loader only. */
@@ -11,6 +12,8 @@ export interface PluginRecord {
   manifest: Manifest;
   /** Folder that version comes from. */
   directory: string;
+  /** Level of isolation that was asked for with that version; `undefined` means what configuration and manifest say. */
+  level: IsolationName | undefined;
   state: PluginState;
   /** Why it is in this state; empty when there is nothing to say. */
   reason: string;

@@ -14,6 +14,7 @@ import { Watchdog } from '../watchdog.ts';
 import { Confinement } from './confinement.ts';
 import { type Started, startInline } from './inline.ts';
 import type { IsolationName } from './instance.ts';
+import type { Version } from './generation.ts';
 import { Loads } from './loads.ts';
 import type { OutputWatcher } from './plugin-output.ts';
 import { startProcess } from './process.ts';
@@ -54,12 +55,12 @@ export class Starter {
   }
 
   /** @throws ISOLATION_UNSUPPORTED, PLUGIN_CONFIG_INVALID, TOPIC_CONFLICT, PLUGIN_START_FAILED and what start() throws. */
-  async start(asked: Manifest, directory: string): Promise<Started> {
-    const manifest = this.#parts.guard.admit(asked);
+  async start({ manifest: read, directory, level: asked }: Version): Promise<Started> {
+    const manifest = this.#parts.guard.admit(read);
     const config = validateConfig(manifest, this.#settings(manifest)?.config);
     const storageDirectory = path.join(this.#parts.home, 'plugins', manifest.id);
     await mkdir(storageDirectory, { recursive: true, mode: 0o700 });
-    const level = this.#level(manifest);
+    const level = this.#level(manifest, asked);
     const undeclare = this.#parts.events.topics.declare(manifest.id, manifest.topics);
     try {
       return await this.#at(level, manifest, { directory, config, storageDirectory });
@@ -153,9 +154,9 @@ export class Starter {
     return this.#parts.config.plugins[manifest.id];
   }
 
-  #level(manifest: Manifest): IsolationName {
+  #level(manifest: Manifest, asked: IsolationName | undefined): IsolationName {
     const { preferred, allowed } = levelsOf(manifest);
-    const wanted = this.#settings(manifest)?.isolation;
+    const wanted = asked ?? this.#settings(manifest)?.isolation;
     const level = wanted === undefined ? preferred : IsolationLevel[wanted];
     const name = SUPPORTED.get(level);
     if (name !== undefined && allowed.has(level)) return name;

@@ -1,3 +1,4 @@
+import { RemoteUnreachable } from '../errors.ts';
 import { backoffMs, isGivenUp, recentCrashes } from '../registry/backoff.ts';
 import type { Generation } from './generation.ts';
 import type { Lifecycle } from './lifecycle.ts';
@@ -30,6 +31,11 @@ export class Supervisor {
     });
   }
 
+  /** Starts a plugin anew that did not start: for ever when it runs elsewhere, since it is not ours to mend. */
+  retry(record: PluginRecord, error: Error): void {
+    if (!this.#isStopped) this.#schedule(record, error.message, error instanceof RemoteUnreachable);
+  }
+
   /** Nothing is restarted any more. */
   stop(): void {
     this.#isStopped = true;
@@ -37,11 +43,11 @@ export class Supervisor {
     this.#timers.clear();
   }
 
-  #schedule(record: PluginRecord, reason: string): void {
-    const { lifecycle, restart } = this.#parts;
+  #schedule(record: PluginRecord, reason: string, isPatient = false): void {
+    const { lifecycle } = this.#parts;
     const nowMs = lifecycle.nowMs();
     record.crashesMs = recentCrashes([...record.crashesMs, nowMs], nowMs);
-    if (isGivenUp(record.crashesMs, nowMs)) {
+    if (!isPatient && isGivenUp(record.crashesMs, nowMs)) {
       lifecycle.move(record, 'give-up', `${reason}; it crashed too often and is not restarted`);
       return;
     }
@@ -50,11 +56,18 @@ export class Supervisor {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       record.restarts += 1;
-      restart(record).catch((error: unknown) => {
-        // Somebody may have loaded another version meanwhile.
-        if (!this.#isStopped && record.active === undefined) this.#schedule(record, (error as Error).message);
-      });
+      void this.#restart(record);
     }, pauseMs);
     this.#timers.add(timer);
+  }
+
+  async #restart(record: PluginRecord): Promise<void> {
+    try {
+      await this.#parts.restart(record);
+    } catch (error) {
+      // Somebody may have loaded another version meanwhile, or unloaded it.
+      if (record.active !== undefined || record.state === 'REMOVED') return;
+      this.retry(record, error as Error);
+    }
   }
 }

@@ -126,6 +126,7 @@ export class Swapper {
     record.active = next;
     record.manifest = next.manifest;
     record.directory = next.directory;
+    record.level = next.level;
     routes.open(record, next.services);
     record.slot.swap(next.instance);
     lifecycle.move(record, 'activate', reason);

@@ -42,6 +42,7 @@ function readEnvironment(environment: NodeJS.ProcessEnv): RunnerEnvironment {
     socketPath: read('LAMELLA_PLUGIN_SOCKET'),
     kernelSocket: read('LAMELLA_KERNEL_SOCKET'),
     token: read('LAMELLA_PLUGIN_TOKEN'),
+    bundlePath: read('LAMELLA_PLUGIN_BUNDLE'),
   };
 }
 

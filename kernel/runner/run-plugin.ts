@@ -4,7 +4,7 @@ import type { Served } from '../host.ts';
 import { KERNEL_DOMAIN } from '../kernel-error.ts';
 import { LinkTransport } from '../kernel-link.ts';
 import { LinkClient } from '../link/link-client.ts';
-import { bundleSource, readBundle } from '../loader/bundle.ts';
+import { bundleSource, takeBundle } from '../loader/bundle.ts';
 import { Disposer } from '../loader/disposer.ts';
 import { GrpcServer } from '../server/grpc-server.ts';
 import { createHealthService, HealthRegistry } from '../server/health.ts';
@@ -21,6 +21,8 @@ export interface RunnerEnvironment {
   readonly socketPath: string;
   readonly kernelSocket: string;
   readonly token: string;
+  /** The plugin's code, as the kernel has built it. */
+  readonly bundlePath: string;
 }
 
 /** Time running calls get when the process is asked to stop, in milliseconds. */
@@ -43,7 +45,7 @@ export async function runPlugin(
     log,
     disposer,
     signal: stop,
-    bundle: (manifest) => readBundle(bundleSource(manifest, environment.directory)),
+    bundle: (manifest) => takeBundle(bundleSource(manifest, environment.directory), environment.bundlePath),
     storage: (directory) => disposer.own(new LmdbStorage(directory)),
     metrics: ({ id }, kernel) => new KernelMetrics(id, kernel, log),
   });

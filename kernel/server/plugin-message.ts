@@ -8,7 +8,7 @@ import {
   PluginState as WireState,
 } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
 import type { Generation } from '../loader/generation.ts';
-import type { Instance } from '../loader/instance.ts';
+import type { Instance, IsolationName } from '../loader/instance.ts';
 import type { PluginRecord } from '../loader/record.ts';
 import type { PluginState } from '../registry/state.ts';
 
@@ -63,6 +63,13 @@ function weightOf({ active, canary, slot }: PluginRecord, generation: Generation
   const percent = slot.canary?.percent ?? 0;
   if (generation === canary) return percent;
   return generation === active ? 100 - percent : 0;
+}
+
+/** A level by its name; `undefined` when none is given. The starter refuses levels that are none. */
+export function levelName(level: IsolationLevel): IsolationName | undefined {
+  if (level === IsolationLevel.ISOLATION_LEVEL_UNSPECIFIED) return undefined;
+  const name = Object.entries(IsolationLevel).find(([, value]) => value === level)?.[0] ?? String(level);
+  return name as IsolationName;
 }
 
 /** A state on the wire. */

@@ -7,7 +7,7 @@ import type { Loader } from '../loader/loader.ts';
 import type { LogBook } from '../log-book.ts';
 import type { PluginRecord } from '../loader/record.ts';
 import { createLogMethods } from './log-methods.ts';
-import { pluginToProto, stateToProto } from './plugin-message.ts';
+import { levelName, pluginToProto, stateToProto } from './plugin-message.ts';
 
 /** What PluginService works on. */
 export interface PluginServiceParts {
@@ -32,8 +32,8 @@ export function createPluginService(parts: PluginServiceParts): ServiceImplement
       const record = loader.record(id);
       return { plugin: pluginToProto(record), manifest: record.manifest };
     },
-    loadPlugin: async ({ directory, canaryPercent }) => {
-      const record = await loader.load(directory, { canaryPercent });
+    loadPlugin: async ({ directory, canaryPercent, isolation }) => {
+      const record = await loader.load(directory, { canaryPercent, isolation: levelName(isolation) });
       await parts.remember(record);
       return { plugin: pluginToProto(record) };
     },

@@ -143,13 +143,30 @@ describe('a plugin at two addresses', function () {
 describe('a plugin at an address where nobody listens', function () {
   this.timeout(30_000);
 
+  it('is tried until somebody listens, and then serves', async () => {
+    const plugin = await describedEcho();
+    await plugin.setManifest({
+      protos: ['proto/echo/v1/echo_service.proto'],
+      probes: { startTimeout: '0.1s' },
+    });
+    const port = await freePort();
+    const near = await nearKernel(plugin, { addresses: [`127.0.0.1:${port}`] });
+    await eventually(async () => near.describe(ID).restarts >= 2);
+    const { server } = await bareServer(port, saying('late'));
+    await eventually(async () => (await say(near).catch(() => '')) === 'late');
+    assert.equal(near.describe(ID).state, 'ACTIVE');
+    await near.stop();
+    server.forceShutdown();
+    await plugin.remove();
+  });
+
   it('does not start, and says where it was looked for', async () => {
     const plugin = await copyEcho();
     await plugin.setManifest({ probes: { startTimeout: '0.3s' } });
     const port = await freePort();
     const near = await nearKernel(plugin, { addresses: [`127.0.0.1:${port}`] });
     const { state, reason } = near.describe(ID);
-    assert.equal(state, 'FAILED');
+    assert.equal(state, 'BACKOFF');
     assert.match(reason, new RegExp(`answers at none of 127\\.0\\.0\\.1:${port}.*ECONNREFUSED`));
     await near.stop();
     await plugin.remove();

@@ -338,7 +338,8 @@ export type LoadPluginRequest = Message<"lamella.kernel.v1.LoadPluginRequest"> &
   config?: JsonObject | undefined;
 
   /**
-   * Level of isolation; unspecified means the manifest's preferred one.
+   * Level of isolation, kept when the plugin restarts and when the kernel does. Unspecified means the one a loaded plugin
+   * has, or else the configured one, or else the manifest's preferred one.
    *
    * @generated from field: lamella.kernel.v1.IsolationLevel isolation = 3;
    */
