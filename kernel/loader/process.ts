@@ -237,12 +237,19 @@ class ProcessInstance implements Instance {
   }
 }
 
+/** How a shell says that there is no such program; plugin processes are started through one. */
+const NOT_FOUND = 127;
+
 /** Resolves when the process has ended, or could not be started, with a phrase that says how. */
 async function exitOf(child: ChildProcess): Promise<string> {
   return new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(`could not be started: ${error.message}`));
     child.once('exit', (code, signal) =>
-      resolve(signal === null ? `exit code ${code ?? 'unknown'}` : `signal ${signal}`),
+      resolve(
+        signal === null
+          ? `exit code ${code ?? 'unknown'}${code === NOT_FOUND ? ': its command was not found' : ''}`
+          : `signal ${signal}`,
+      ),
     );
   });
 }

@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import type { AddressInfo } from 'node:net';
 import { startTestKernel, type TestKernel } from '../../../sdk/testing/index.ts';
 import type { EchoPlugin } from '../../support/echo-plugin.ts';
+import { makeTextPlugin } from '../../support/text-plugin.ts';
 import { attempt, ID, reachingPlugin } from './reaching-plugin.ts';
 
 /** Whether this machine has what is tested; a container may forbid namespaces. */
@@ -74,6 +75,14 @@ describe('a plugin process, held by the operating system', function () {
     assert.match(limits, /Max core file size +0 +0/);
     const status = String((await attempt(kernel, 'read /proc/self/status')).value);
     assert.match(status, /\nCpus_allowed_list:\t\d+\n/);
+  });
+
+  it('says so when its command does not exist', async () => {
+    const text = await makeTextPlugin();
+    await text.setManifest({ entry: { command: ['no-such-program'] } });
+    await start({});
+    await assert.rejects(kernel.load(text.directory), /not found|ENOENT/);
+    await text.remove();
   });
 
   it('inherits no open file of the kernel and leads a process group of its own', async () => {
