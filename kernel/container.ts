@@ -11,6 +11,7 @@ import { createLogger, type KernelLogger, type LogLevel } from './logger.ts';
 import { Registrations } from './loader/registrations.ts';
 import { LogBook } from './log-book.ts';
 import { MetricsRegistry } from './metrics.ts';
+import { ReportedMetrics } from './reported-metrics.ts';
 import { Router } from './router.ts';
 
 /** Names of the kernel's own parts, typed. */
@@ -20,6 +21,7 @@ export interface KernelParts {
   readonly logs: LogBook;
   readonly metrics: MetricsRegistry;
   readonly calls: CallMetrics;
+  readonly reported: ReportedMetrics;
   readonly events: EventBus;
   readonly router: Router;
   readonly guard: CapabilityGuard;
@@ -52,9 +54,14 @@ export function createContainer(level: LogLevel): KernelParts {
     get('metrics').addSource(() => calls.text());
     return calls;
   });
+  factory('reported', () => {
+    const reported = new ReportedMetrics((name) => get('metrics').isDeclared(name));
+    get('metrics').addSource(() => reported.text());
+    return reported;
+  });
   factory('events', () => new EventBus(get('clock')));
   factory('router', () => new Router());
-  factory('registrations', () => new Registrations());
+  factory('registrations', () => new Registrations((instance) => get('reported').remove(instance)));
   factory('guard', () => new CapabilityGuard());
   factory('gate', () => new AccessGate(get('guard')));
   factory(
@@ -67,6 +74,7 @@ export function createContainer(level: LogLevel): KernelParts {
     logs: get('logs'),
     metrics: get('metrics'),
     calls: get('calls'),
+    reported: get('reported'),
     events: get('events'),
     router: get('router'),
     guard: get('guard'),

@@ -186,10 +186,3 @@ export const NotAPlugin: ErrorType = defineKernelError({
   message: () =>
     "This service is for plugin processes; send the kernel's token from LAMELLA_PLUGIN_TOKEN as 'lamella-token'.",
 });
-
-/** A declared method of the kernel that this version does not have. */
-export const KernelMethodMissing: ErrorType<'method'> = defineKernelError({
-  reason: 'KERNEL_METHOD_MISSING',
-  code: Code.UNIMPLEMENTED,
-  message: ({ method }) => `This version of the kernel does not implement ${method}; do without it.`,
-});

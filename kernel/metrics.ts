@@ -2,6 +2,8 @@ import {
   Counter as PromCounter,
   Gauge as PromGauge,
   Histogram as PromHistogram,
+  type MetricObjectWithValues,
+  type MetricValue,
   Registry,
 } from 'prom-client';
 import {
@@ -50,7 +52,8 @@ export interface MetricsScope extends Metrics {
 type PromMetric = PromCounter | PromGauge | PromHistogram;
 type Kind = 'counter' | 'gauge' | 'histogram';
 
-interface Declaration {
+/** A metric as a plugin declares it. */
+export interface Declaration {
   readonly kind: Kind;
   readonly options: MetricOptions & { readonly buckets?: readonly number[] };
 }
@@ -69,7 +72,7 @@ export class MetricsRegistry {
   readonly #families: Map<string, Family> = new Map();
   readonly #maxSeries: number;
   readonly #dropped: PromCounter;
-  readonly #sources: (() => string)[] = [];
+  readonly #sources: (() => string | Promise<string>)[] = [];
   readonly #sampleProcess: () => void;
   /** The kernel's own metrics. */
   readonly kernel: MetricsScope;
@@ -95,12 +98,23 @@ export class MetricsRegistry {
   async exposition(): Promise<string> {
     this.#sampleProcess();
     const text = await this.#registry.metrics();
-    return [text, ...this.#sources.map((source) => source())].join('');
+    return [text, ...(await Promise.all(this.#sources.map(async (source) => source())))].join('');
   }
 
   /** Adds metrics that are counted elsewhere and written as Prometheus text when somebody asks. */
-  addSource(source: () => string): void {
+  addSource(source: () => string | Promise<string>): void {
     this.#sources.push(source);
+  }
+
+  /** Whether a metric of this name is counted here. */
+  isDeclared(name: string): boolean {
+    return this.#registry.getSingleMetric(name) !== undefined;
+  }
+
+  /** Present values of what `owner` has declared. */
+  async values(owner: string): Promise<MetricObjectWithValues<MetricValue<string>>[]> {
+    const all = await this.#registry.getMetricsAsJSON();
+    return all.filter(({ name }) => this.#families.get(name)?.owner === owner);
   }
 
   /** Metrics for one instance of the plugin `owner`. */
@@ -245,7 +259,8 @@ function createMetric(
   }
 }
 
-function checkNames({ kind, options }: Declaration): void {
+/** @throws METRIC_INVALID */
+export function checkNames({ kind, options }: Declaration): void {
   const problem =
     nameProblem(options) ?? (kind === 'histogram' ? bucketProblem(options.buckets ?? []) : undefined);
   if (problem !== undefined) throw new MetricInvalid({ metric: String(options.name).slice(0, 200), problem });

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { DescService } from '@bufbuild/protobuf';
-import type { Logger } from '../../sdk/index.ts';
+import type { FetchHandler, Logger } from '../../sdk/index.ts';
 import { programFile } from '../../sdk/package-directory.ts';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { PluginExited, PluginStartFailed } from '../errors.ts';
@@ -12,6 +12,7 @@ import type { LinkClient } from '../link/link-client.ts';
 import { type Bundle, bundleSource, readBundle } from './bundle.ts';
 import type { Instance, InstanceLoad } from './instance.ts';
 import type { Started } from './inline.ts';
+import { forwardHttp } from './http-forward.ts';
 import { ForwardTarget } from './forward-target.ts';
 import { processBytes, watchMemory } from './memory-watch.ts';
 import { forwardLines, inheritedEnvironment, type OutputWatcher } from './plugin-output.ts';
@@ -43,6 +44,8 @@ export interface ProcessStart {
 export interface Registration {
   /** Descriptors the process announced; read once it is healthy. */
   readonly announced: () => readonly DescService[];
+  /** Whether it serves HTTP; known when it is healthy. */
+  readonly servesHttp: () => boolean;
   /** Forgets the token. */
   readonly revoke: () => void;
 }
@@ -71,6 +74,7 @@ export async function startProcess(start: ProcessStart): Promise<Started> {
     const limitMs = startLimitMs(start.manifest);
     const client = await waitUntilHealthy({ socketPath, limitMs, exited: instance.crashed });
     instance.attach(client);
+    if (registration.servesHttp()) instance.http = forwardHttp(instance.target);
     return { instance, services: registration.announced() };
   } catch (cause) {
     await instance.stop();
@@ -146,7 +150,7 @@ class ProcessInstance implements Instance {
   readonly version: string;
   readonly isolation = 'PROCESS' as const;
   readonly digest: string;
-  readonly http: undefined = undefined;
+  http: FetchHandler | undefined;
   readonly load: InstanceLoad;
   readonly target: ForwardTarget;
   readonly crashed: Promise<string>;

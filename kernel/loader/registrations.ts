@@ -9,22 +9,31 @@ export interface RegisteredProcess {
   readonly config: unknown;
   readonly storageDirectory: string;
   announced: readonly DescService[];
+  /** Whether it serves HttpService. */
+  servesHttp: boolean;
 }
 
 /** Plugin processes by their one-time token. */
 export class Registrations {
   readonly #byToken: Map<string, RegisteredProcess> = new Map();
+  readonly #onRevoked: (process: RegisteredProcess) => void;
+
+  constructor(onRevoked: (process: RegisteredProcess) => void) {
+    this.#onRevoked = onRevoked;
+  }
 
   add(
     token: string,
     process: Pick<RegisteredProcess, 'manifest' | 'config' | 'storageDirectory'>,
   ): Registration {
-    const record: RegisteredProcess = { ...process, announced: [] };
+    const record: RegisteredProcess = { ...process, announced: [], servesHttp: false };
     this.#byToken.set(token, record);
     return {
       announced: () => record.announced,
+      servesHttp: () => record.servesHttp,
       revoke: () => {
         this.#byToken.delete(token);
+        this.#onRevoked(record);
       },
     };
   }

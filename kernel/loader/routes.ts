@@ -1,9 +1,9 @@
 import type { DescMessage, DescMethod, DescService } from '@bufbuild/protobuf';
-import type { FetchHandler } from '../../sdk/index.ts';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { Call } from '../call.ts';
 import type { CapabilityGuard } from '../capabilities/guard.ts';
 import type { Router } from '../router.ts';
+import type { MountHandler } from '../server/http-mounts.ts';
 import { methodPath } from '../target.ts';
 import type { PluginRecord } from './record.ts';
 
@@ -13,7 +13,7 @@ export interface Exposure {
   expose(path: string, kind: DescMethod['methodKind']): void;
   hide(path: string): void;
   /** @returns a function that takes the handler out again. */
-  mount(prefix: string, handler: FetchHandler, owner: string): () => void;
+  mount(prefix: string, handler: MountHandler, owner: string): () => void;
 }
 
 interface Mount {
@@ -124,12 +124,13 @@ function messageIn(messages: readonly DescMessage[], name: string): DescMessage 
   return near === undefined || near.typeName === name ? near : messageIn(near.nestedMessages, name);
 }
 
-function httpHandler(record: PluginRecord): FetchHandler {
-  return async (request, context) => {
+/** Passes requests to whatever instance is in service; it has the request until the last byte of the answer is out. */
+function httpHandler(record: PluginRecord): MountHandler {
+  return async (request, { signal: left, peer, onEnd }) => {
     const call = new Call({
       readHeaders: () => new Map(request.headers),
-      readPeer: () => context.peer,
-      onCancelled: (listener) => context.signal.addEventListener('abort', listener, { once: true }),
+      readPeer: () => peer,
+      onCancelled: (listener) => left.addEventListener('abort', listener, { once: true }),
     });
     const instance = await record.slot.acquire(call);
     if (instance.http === undefined) {
@@ -139,14 +140,15 @@ function httpHandler(record: PluginRecord): FetchHandler {
       );
     }
     await instance.load.enter(call);
-    let failure: unknown;
+    onEnd(() => instance.load.leave(call));
     try {
-      return await instance.http(request, context);
+      // Aborted when the client leaves, and when the instance is drained and can wait no longer.
+      const signal = AbortSignal.any([left, call.signal]);
+      return await instance.http(request, { signal, peer });
     } catch (error) {
-      failure = error;
-      throw error;
-    } finally {
+      const failure = call.explain(error);
       instance.load.leave(call, failure);
+      throw failure;
     }
   };
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { programFile } from '../../sdk/package-directory.ts';
-import { type DeclaredError, isDeclaredError, type Logger } from '../../sdk/index.ts';
+import { type DeclaredError, type FetchHandler, isDeclaredError, type Logger } from '../../sdk/index.ts';
 import { PluginExited, PluginStartFailed } from '../errors.ts';
 import { LinkLost } from '../link/errors.ts';
 import { PortPeer } from '../port/port-peer.ts';
@@ -13,6 +13,7 @@ import { StatusError } from '../status-error.ts';
 import type { Target } from '../target.ts';
 import type { Watchdog } from '../watchdog.ts';
 import { bundleSource, readBundle } from './bundle.ts';
+import { forwardHttp } from './http-forward.ts';
 import { ForwardTarget } from './forward-target.ts';
 import { STOP_LIMIT_MS, type Started } from './inline.ts';
 import type { Instance, InstanceLoad } from './instance.ts';
@@ -52,6 +53,7 @@ export async function startWorker(start: WorkerStart): Promise<Started> {
   });
   try {
     await instance.ready;
+    if (registration.servesHttp()) instance.http = forwardHttp(instance.target);
     return { instance, services: registration.announced() };
   } catch (cause) {
     await instance.stop();
@@ -69,7 +71,7 @@ class WorkerInstance implements Instance {
   readonly isolation = 'WORKER' as const;
   readonly digest: string;
   readonly pid: undefined = undefined;
-  readonly http: undefined = undefined;
+  http: FetchHandler | undefined;
   readonly load: InstanceLoad;
   readonly target: ForwardTarget;
   readonly crashed: Promise<string>;

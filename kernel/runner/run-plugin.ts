@@ -47,7 +47,7 @@ export async function runPlugin(
     signal: stop,
     bundle: (manifest) => takeBundle(bundleSource(manifest, environment.directory), environment.bundlePath),
     storage: (directory) => disposer.own(new LmdbStorage(directory)),
-    metrics: ({ id }, kernel) => new KernelMetrics(id, kernel, log),
+    metrics: ({ id }, kernel) => new KernelMetrics({ pluginId: id, kernel, log, signal: stop }),
   });
   const health = new HealthRegistry();
   const server = await serve(served, health, { log, socketPath: environment.socketPath });

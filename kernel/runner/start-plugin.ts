@@ -2,15 +2,19 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import type { DescFile, DescService } from '@bufbuild/protobuf';
 import { HostService } from '../../proto/gen/lamella/kernel/v1/host_service_pb.ts';
+import { HttpService } from '../../proto/gen/lamella/kernel/v1/http_service_pb.ts';
 import { CapabilitiesSchema, type Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import type { Client, Metrics, Storage } from '../../sdk/index.ts';
 import { type ClientTransport, createClient } from '../client.ts';
 import { createHost, Served } from '../host.ts';
+import { domainOf } from '../kernel-error.ts';
 import { type Bundle, evaluateBundle } from '../loader/bundle.ts';
 import type { Disposer } from '../loader/disposer.ts';
 import type { KernelLogger } from '../logger.ts';
 import { readManifest } from '../registry/manifest.ts';
 import { levelOf } from '../server/log-methods.ts';
+import { bindService } from '../target.ts';
+import { createHttpService } from './http-service.ts';
 import { KernelEvents } from './kernel-events.ts';
 import { KernelGuard } from './kernel-guard.ts';
 import { KernelSecrets } from './kernel-secrets.ts';
@@ -73,11 +77,15 @@ export async function startPlugin(parts: PluginParts): Promise<StartedPlugin> {
   );
   await plugin.start(host);
   served.check();
+  if (served.http !== undefined) {
+    const methods = bindService(HttpService, createHttpService(served.http), domainOf(manifest.id));
+    for (const [path, method] of methods) served.methods.set(path, method);
+  }
   const announce = async (): Promise<void> => {
     await kernel.announce({
       services: manifest.provides,
       fileDescriptorSet: descriptorSet(served.services),
-      http: false,
+      http: served.http !== undefined,
     });
   };
   return { served, announce };

@@ -1,13 +1,18 @@
 import { createFileRegistry, fromBinary, type JsonObject } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
-import type { AnnounceRequest, HostService } from '../../proto/gen/lamella/kernel/v1/host_service_pb.ts';
+import type {
+  AnnounceRequest,
+  HostService,
+  WriteLogsRequest,
+} from '../../proto/gen/lamella/kernel/v1/host_service_pb.ts';
 import type { CallContext, Secrets, ServiceImplementation } from '../../sdk/index.ts';
 import { type CapabilityGuard, CapabilityUnknown } from '../capabilities/guard.ts';
 import { isCapability } from '../capabilities/capability.ts';
-import { KernelMethodMissing, MalformedRequest, NotAPlugin } from '../errors.ts';
+import { MalformedRequest, NotAPlugin } from '../errors.ts';
 import { TOKEN_HEADER } from '../kernel-link.ts';
 import type { LogBook } from '../log-book.ts';
 import type { KernelLogger } from '../logger.ts';
+import type { ReportedMetrics } from '../reported-metrics.ts';
 import { levelOf, wireLevel } from './log-methods.ts';
 import type { RegisteredProcess, Registrations } from '../loader/registrations.ts';
 
@@ -17,6 +22,7 @@ export interface HostServiceParts {
   readonly log: KernelLogger;
   readonly logs: LogBook;
   readonly guard: CapabilityGuard;
+  readonly reported: ReportedMetrics;
   readonly exposition: () => Promise<string>;
   readonly secretsFor: (process: RegisteredProcess) => Secrets;
 }
@@ -60,22 +66,28 @@ export function createHostService(parts: HostServiceParts): ServiceImplementatio
     },
     writeLogs: async (requests, context) => {
       const { id } = caller(context).manifest;
-      const log = parts.log.child({ plugin: id });
-      for await (const { entries } of requests) {
-        for (const { level, message, fields } of entries) log[levelOf(level) ?? 'info'](message, fields);
-      }
+      await writeLogs(requests, parts.log.child({ plugin: id }));
       return {};
     },
-    reportMetrics: () => {
-      throw new KernelMethodMissing({ method: 'ReportMetrics' });
+    reportMetrics: ({ families }, context) => {
+      const instance = caller(context);
+      parts.reported.report(instance, instance.manifest.id, families);
+      return {};
     },
   };
+}
+
+async function writeLogs(requests: AsyncIterable<WriteLogsRequest>, log: KernelLogger): Promise<void> {
+  for await (const { entries } of requests) {
+    for (const { level, message, fields } of entries) log[levelOf(level) ?? 'info'](message, fields);
+  }
 }
 
 function announce(process: RegisteredProcess, request: AnnounceRequest): void {
   try {
     const set = fromBinary(FileDescriptorSetSchema, request.fileDescriptorSet);
     const registry = createFileRegistry(set);
+    process.servesHttp = request.http;
     process.announced = request.services.flatMap(({ service }) => registry.getService(service) ?? []);
   } catch (cause) {
     throw new MalformedRequest(

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import { type FetchHandler, type HttpContext, isDeclaredError, type Logger } from '../../sdk/index.ts';
+import { type HttpContext, isDeclaredError, type Logger } from '../../sdk/index.ts';
 import { isLoopbackAddress } from '../access/loopback.ts';
 import { PortInUse } from '../errors.ts';
 import type { Certificates } from './certificates.ts';
@@ -10,7 +10,13 @@ import { HttpConnections } from './http-connections.ts';
 import { errorResponse } from './http-error-response.ts';
 import { HttpClientGone } from './http-errors.ts';
 import { checkBrowser } from './http-guard.ts';
-import { type ActiveMount, type HttpMount, HttpMounts } from './http-mounts.ts';
+import {
+  type ActiveMount,
+  type HttpMount,
+  HttpMounts,
+  type MountContext,
+  type MountHandler,
+} from './http-mounts.ts';
 import { type HttpListenerLimits, withDefaultLimits } from './http-limits.ts';
 import { checkLength, requestUrl, toRequest } from './http-request.ts';
 import { sendResponse } from './http-response.ts';
@@ -118,7 +124,7 @@ export class HttpListener {
   }
 
   /** See {@link HttpMounts.add}. */
-  mount(prefix: string, handler: FetchHandler, owner: string): HttpMount {
+  mount(prefix: string, handler: MountHandler, owner: string): HttpMount {
     return this.#mounts.add(prefix, handler, owner);
   }
 
@@ -152,6 +158,7 @@ export class HttpListener {
       this.#logFailure(error, state);
     } finally {
       state.mount?.leave(state.abort);
+      for (const listener of state.endListeners) listener();
       this.#running.delete(state.abort);
       this.#dropRest(incoming, state);
       this.#observe(raw, state, performance.now() - startedMs);
@@ -189,7 +196,8 @@ export class HttpListener {
     state.endBody = () => made.endBody();
     state.mount = mount;
     mount.enter(state.abort);
-    const context: HttpContext = { signal, peer: state.peer };
+    const onEnd: MountContext['onEnd'] = (listener) => void state.endListeners.push(listener);
+    const context: MountContext = { signal, peer: state.peer, onEnd };
     const response = await this.#chain(made.request, context, mount.handler);
     if (!(response instanceof Response)) {
       throw new TypeError(
@@ -199,7 +207,7 @@ export class HttpListener {
     return response;
   }
 
-  async #chain(request: Request, context: HttpContext, handler: FetchHandler): Promise<Response> {
+  async #chain(request: Request, context: MountContext, handler: MountHandler): Promise<Response> {
     const interceptors = this.#options.interceptors ?? [];
     const step = async (index: number): Promise<Response> => {
       const interceptor = interceptors[index];
@@ -278,6 +286,7 @@ class ExchangeState {
   mount: ActiveMount | undefined;
   status = 499;
   responseBytes = 0;
+  readonly endListeners: (() => void)[] = [];
   endBody: () => void = () => undefined;
 
   constructor(incoming: IncomingMessage) {

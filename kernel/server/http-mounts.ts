@@ -1,5 +1,14 @@
-import type { FetchHandler } from '../../sdk/index.ts';
+import type { HttpContext } from '../../sdk/index.ts';
 import { HttpPathNotFound, HttpPrefixInvalid, HttpPrefixTaken } from './http-errors.ts';
+
+/** What a mounted handler knows of its request. */
+export interface MountContext extends HttpContext {
+  /** Tells when the answer is out, or given up. */
+  readonly onEnd: (listener: () => void) => void;
+}
+
+/** Answers the requests under a prefix. */
+export type MountHandler = (request: Request, context: MountContext) => Response | Promise<Response>;
 
 /** A handler under a prefix. */
 export interface HttpMount {
@@ -16,7 +25,7 @@ export interface HttpMount {
 
 /** What the listener needs of a mount. */
 export interface ActiveMount extends HttpMount {
-  readonly handler: FetchHandler;
+  readonly handler: MountHandler;
   /** Running requests; each is aborted when the mount's grace time is over. */
   enter(abort: AbortController): void;
   leave(abort: AbortController): void;
@@ -34,7 +43,7 @@ export class HttpMounts {
    *
    * @throws HTTP_PREFIX_INVALID, HTTP_PREFIX_TAKEN
    */
-  add(prefix: string, handler: FetchHandler, owner: string): HttpMount {
+  add(prefix: string, handler: MountHandler, owner: string): HttpMount {
     if (!PREFIX.test(prefix) || prefix.length > 200)
       throw new HttpPrefixInvalid({ prefix: prefix.slice(0, 200) });
     const held = this.#mounts.get(prefix);
@@ -69,7 +78,7 @@ export class HttpMounts {
 class Mount implements ActiveMount {
   readonly prefix: string;
   readonly owner: string;
-  readonly handler: FetchHandler;
+  readonly handler: MountHandler;
   readonly #remove: () => void;
   readonly #running: Set<AbortController> = new Set();
   #onIdle: (() => void) | undefined;

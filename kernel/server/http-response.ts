@@ -81,7 +81,9 @@ async function writeBody(reader: Reader, outgoing: ServerResponse, options: Send
 }
 
 function endWhole(body: Uint8Array, outgoing: ServerResponse): number {
-  if (!outgoing.hasHeader('content-length')) outgoing.setHeader('content-length', body.byteLength);
+  // The headers of a body that took its time went ahead of it.
+  if (!outgoing.headersSent && !outgoing.hasHeader('content-length'))
+    outgoing.setHeader('content-length', body.byteLength);
   outgoing.end(body);
   return body.byteLength;
 }

@@ -1,6 +1,5 @@
 import type { Metadata } from '@grpc/grpc-js';
 import type { DescMethod } from '@bufbuild/protobuf';
-import type { FetchHandler } from '../../sdk/index.ts';
 import type { KernelConfig } from '../config.ts';
 import type { KernelParts } from '../container.ts';
 import { TOKEN_HEADER } from '../kernel-link.ts';
@@ -10,6 +9,7 @@ import { HttpListener } from './http-listener.ts';
 import { Certificates } from './certificates.ts';
 import { createHttpAdmission } from './http-admission.ts';
 import { createHttpCounter } from './http-metrics.ts';
+import type { MountHandler } from './http-mounts.ts';
 import { createMetricsListener } from './metrics-listener.ts';
 
 /** What the listeners need of the kernel. */
@@ -42,7 +42,7 @@ export class Listeners implements Exposure {
   #http: HttpListener | undefined;
   #metrics: HttpListener | undefined;
   #certificates: Certificates | undefined;
-  readonly #mounts: Map<string, { handler: FetchHandler; owner: string; close: (() => void) | undefined }> =
+  readonly #mounts: Map<string, { handler: MountHandler; owner: string; close: (() => void) | undefined }> =
     new Map();
 
   constructor(parts: ListenerParts) {
@@ -87,7 +87,7 @@ export class Listeners implements Exposure {
     this.#grpc.hide(path);
   }
 
-  mount(prefix: string, handler: FetchHandler, owner: string): () => void {
+  mount(prefix: string, handler: MountHandler, owner: string): () => void {
     const mount = { handler, owner, close: undefined };
     this.#mounts.set(prefix, mount);
     this.#open(prefix, mount);
@@ -99,7 +99,7 @@ export class Listeners implements Exposure {
 
   #open(
     prefix: string,
-    mount: { handler: FetchHandler; owner: string; close: (() => void) | undefined },
+    mount: { handler: MountHandler; owner: string; close: (() => void) | undefined },
   ): void {
     const opened = this.#http?.mount(prefix, mount.handler, mount.owner);
     if (opened !== undefined) mount.close = () => void opened.close();

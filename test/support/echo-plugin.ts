@@ -14,6 +14,8 @@ export interface EchoPlugin {
   setManifest(changes: Readonly<Record<string, unknown>>): Promise<void>;
   /** Runs `test/support/plugins/contract/plugin.ts` instead of the example. */
   useContractPlugin(): Promise<void>;
+  /** Runs `test/support/plugins/http/plugin.ts` instead, under the prefix `/t`. */
+  useHttpPlugin(): Promise<void>;
   /** Changes service.ts. */
   replaceCode(from: string, to: string): Promise<void>;
   /** Changes plugin.ts. */
@@ -30,6 +32,11 @@ export async function copyEcho(): Promise<EchoPlugin> {
     const target = path.join(directory, file);
     await writeFile(target, change(await readFile(target, 'utf8')));
   };
+  const use = async (name: string): Promise<void> => {
+    const source = path.join(ROOT, 'test/support/plugins', name, 'plugin.ts');
+    const text = await readFile(source, 'utf8');
+    await writeFile(path.join(directory, 'plugin.ts'), text.replaceAll('../../../../examples/echo/', './'));
+  };
   return {
     directory,
     setVersion: (version) =>
@@ -38,10 +45,12 @@ export async function copyEcho(): Promise<EchoPlugin> {
       edit('plugin.json', (text) =>
         JSON.stringify({ ...(JSON.parse(text) as object), ...changes }, undefined, 2),
       ),
-    useContractPlugin: async () => {
-      const source = path.join(ROOT, 'test/support/plugins/contract/plugin.ts');
-      const text = await readFile(source, 'utf8');
-      await writeFile(path.join(directory, 'plugin.ts'), text.replace('../../../../examples/echo/', './'));
+    useContractPlugin: () => use('contract'),
+    useHttpPlugin: async () => {
+      await use('http');
+      await edit('plugin.json', (text) =>
+        text.replace('"provides"', '"capabilities": { "httpPrefix": "/t" },\n  "provides"'),
+      );
     },
     replaceCode: (from, to) => edit('service.ts', (text) => text.replace(from, to)),
     replacePlugin: (from, to) => edit('plugin.ts', (text) => text.replace(from, to)),

@@ -69,8 +69,11 @@ describe('a plugin in a worker', function () {
 
   it('shows its metrics on the metrics port', async () => {
     await tell(client, 'measure');
-    const answer = await fetch(`http://${kernel.addresses.metrics}/metrics`);
-    const text = await answer.text();
+    let text = '';
+    // The worker sends samples a turn after it has answered.
+    for (const endMs = Date.now() + 5_000; Date.now() < endMs && !text.includes('contract_counter{');) {
+      text = await (await fetch(`http://${kernel.addresses.metrics}/metrics`)).text();
+    }
     assert.match(text, /contract_counter\{kind="x"\} 3/);
     assert.match(text, /contract_gauge 7/);
     assert.match(text, /contract_histogram_bucket\{le="10"\} 1/);
