@@ -14,6 +14,7 @@ import {
   type TlsConfig,
   TlsConfigSchema,
 } from './access/access-config.ts';
+import { type TrustConfig, TrustConfigSchema } from './packaging/trust.ts';
 
 /** The configuration file in the home folder cannot be used. */
 export const ConfigInvalid: ErrorType<'file' | 'problem'> = defineKernelError({
@@ -169,6 +170,7 @@ export const KernelConfigSchema: TSchema = defineConfig({
     },
   ),
   tls: Type.Optional(TlsConfigSchema),
+  trust: TrustConfigSchema,
   plugins: Type.Record(Type.String(), PluginSettingsSchema, {
     default: {},
     description: 'Settings of plugins by id.',
@@ -205,6 +207,7 @@ export interface KernelConfig {
   readonly access: AccessConfig;
   readonly topics: Readonly<Record<string, TopicSettings>>;
   readonly tls?: TlsConfig;
+  readonly trust: TrustConfig;
   readonly plugins: Readonly<Record<string, PluginSettings>>;
 }
 

@@ -11,12 +11,13 @@ export class HomeLock {
   }
 
   /**
-   * Takes the folder; a lock left by a kernel that was killed is taken over.
+   * Takes the folder; a lock left by a process that was killed is taken over.
    *
+   * @param name - Name of the file that says so; other work than a kernel's has its own.
    * @throws HOME_IN_USE, STORAGE_FAILED
    */
-  static async take(home: string): Promise<HomeLock> {
-    const file = path.join(home, 'kernel.lock');
+  static async take(home: string, name = 'kernel.lock'): Promise<HomeLock> {
+    const file = path.join(home, name);
     try {
       await mkdir(home, { recursive: true, mode: 0o700 });
       const owner = await processIn(file);

@@ -13,13 +13,16 @@ import { createContainer, type KernelParts } from './container.ts';
 import { HomeLock } from './home-lock.ts';
 import type { Generation } from './loader/generation.ts';
 import { Lifecycle, type StateChange } from './loader/lifecycle.ts';
-import { Loader } from './loader/loader.ts';
+import { Loader, type LoaderParts } from './loader/loader.ts';
 import type { PluginRecord } from './loader/record.ts';
 import { Routes } from './loader/routes.ts';
 import { Starter } from './loader/starter.ts';
 import { Watcher } from './loader/watcher.ts';
 import { LocalTransport } from './local-transport.ts';
 import type { LogLevel } from './logger.ts';
+import { Installations } from './packaging/installations.ts';
+import { PluginTrust } from './packaging/plugin-trust.ts';
+import { foldersToLoad } from './packaging/folders-to-load.ts';
 import { PluginMemory } from './plugin-memory.ts';
 import { HealthRegistry } from './server/health.ts';
 import { Listeners } from './server/listeners.ts';
@@ -44,6 +47,8 @@ export interface KernelOptions {
   readonly pluginDirectories?: readonly string[];
   /** Reloads a plugin when its files change. */
   readonly watch?: boolean;
+  /** Runs plugins whether they are signed or not, whatever `config.json` says; for those who write them. */
+  readonly isDevelopment?: boolean;
   readonly logLevel?: LogLevel;
   /** Environment for plugin processes and secrets; `process.env` by default. */
   readonly environment?: NodeJS.ProcessEnv;
@@ -143,6 +148,7 @@ class RunningKernel {
   readonly #storage: LmdbStorage;
   readonly #journal: EventJournal;
   readonly #memory: PluginMemory;
+  readonly #installations: Installations;
   readonly #listeners: Listeners;
   readonly #starter: Starter;
   readonly #watcher: Watcher | undefined;
@@ -158,14 +164,10 @@ class RunningKernel {
     this.#kernelSocket = kernelSocket;
     this.#host = options.host ?? '127.0.0.1';
     this.#storage = new LmdbStorage(path.join(home, 'kernel'));
-    this.#memory = new PluginMemory(this.#storage);
+    this.#installations = new Installations(home);
+    this.#memory = new PluginMemory(this.#storage, this.#installations.root);
     this.#journal = new EventJournal(path.join(home, 'events'));
-    this.#listeners = new Listeners({
-      ...parts,
-      host: this.#host,
-      kernelSocket,
-      config,
-    });
+    this.#listeners = new Listeners({ ...parts, host: this.#host, kernelSocket, config });
     const routes = new Routes(router, this.#listeners, parts.guard);
     this.#openEvents(routes);
     const lifecycle = new Lifecycle({
@@ -187,6 +189,7 @@ class RunningKernel {
       rollbackWindowMs: config.rollbackWindowMs,
       hasMemoryFor,
       onSwap: () => undefined,
+      admit: this.#admission(home),
       start: (version) => this.#starter.start(version),
     });
     createBuiltins({
@@ -219,12 +222,12 @@ class RunningKernel {
       metrics: options.metricsPort ?? DEFAULT_PORTS.metrics,
     });
     await this.#access.owner.write({ socket: this.#kernelSocket, grpc: addresses.grpc });
-    const given = (options.pluginDirectories ?? []).map((directory) => ({
-      directory: path.resolve(directory),
-    }));
-    const folders = [...given, ...(await this.#memory.folders())];
-    // What was asked for at run time comes last and so wins.
-    await this.loader.loadAll([...new Map(folders.map((folder) => [folder.directory, folder])).values()]);
+    const folders = await foldersToLoad({
+      given: this.#given(),
+      installations: this.#installations,
+      remembered: await this.#memory.folders(),
+    });
+    await this.loader.loadAll(folders);
     await this.#watcher?.start();
     this.#health.set('', 'SERVING');
     return addresses;
@@ -248,6 +251,17 @@ class RunningKernel {
     events.publish(PLUGINS_TOPIC, { id, version: manifest.version, state, previous, reason });
     if (state === 'REMOVED') events.topics.withdraw(id);
     this.#tellHealth(record);
+  }
+
+  #admission(home: string): LoaderParts['admit'] {
+    const { options, config } = this.#parts;
+    const isDevelopment = options.isDevelopment === true;
+    const trust = new PluginTrust({ home, startFolders: this.#given(), isDevelopment, configured: config.trust });
+    return (manifest, directory) => trust.admit(manifest, directory);
+  }
+
+  #given(): string[] {
+    return (this.#parts.options.pluginDirectories ?? []).map((directory) => path.resolve(directory));
   }
 
   /** Each service is healthy while every provider of it has an instance. */

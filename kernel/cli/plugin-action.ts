@@ -13,19 +13,30 @@ interface PluginOptions {
 export type Plugins = Client<typeof PluginService>;
 
 /** What all subcommands share: the address, `--json`, the connection, and how the answer is shown. */
-export function pluginAction(
-  command: Command,
-  terminal: Terminal,
-  run: (plugins: Plugins, argument: string) => Promise<Plugin | readonly Plugin[] | undefined>,
-): Command {
+export function pluginAction(command: Command, terminal: Terminal, run: PluginQuestion['run']): Command {
   for (const option of connectOptions()) command.addOption(option);
   return command.option('--json', 'print JSON').action(async (...parameters: unknown[]) => {
-    const options = command.opts<PluginOptions>();
     const argument = typeof parameters[0] === 'string' ? parameters[0] : '';
-    const kernel = await findKernel(command, terminal);
-    const answer = await withService(kernel, PluginService, (plugins) => run(plugins, argument));
-    show(answer, { terminal, id: argument, json: options.json === true });
+    await askPlugins(command, terminal, { argument, run });
   });
+}
+
+/** A question to PluginService, and what it is about. */
+export interface PluginQuestion {
+  readonly argument: string;
+  readonly run: (plugins: Plugins, argument: string) => Promise<Plugin | readonly Plugin[] | undefined>;
+}
+
+/** Finds the kernel, asks it, and shows the answer. */
+export async function askPlugins(
+  command: Command,
+  terminal: Terminal,
+  { argument, run }: PluginQuestion,
+): Promise<void> {
+  const options = command.opts<PluginOptions>();
+  const kernel = await findKernel(command, terminal);
+  const answer = await withService(kernel, PluginService, (plugins) => run(plugins, argument));
+  show(answer, { terminal, id: argument, json: options.json === true });
 }
 
 /** The plugin of an answer. */

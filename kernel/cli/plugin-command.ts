@@ -4,6 +4,7 @@ import { IsolationLevel } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts
 import type { Plugin } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
 import { EXIT_HELP } from './exit-code.ts';
 import { addLogCommands } from './log-commands.ts';
+import { addInstallCommands } from './install-commands.ts';
 import { addPackageCommands } from './package-commands.ts';
 import { onePlugin, pluginAction, type Plugins } from './plugin-action.ts';
 import { addPluginCapabilitiesCommand } from './plugin-capabilities-command.ts';
@@ -31,6 +32,7 @@ export function addPluginCommand(program: Command, terminal: Terminal): void {
     await plugins.unloadPlugin({ id });
     return undefined;
   }).description('drain and stop a plugin and forget it');
+  addInstallCommands(command, terminal);
   addPackageCommands(command, terminal);
   addPluginNewCommand(command, terminal);
   addPluginDevCommand(command, terminal);

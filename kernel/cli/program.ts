@@ -12,6 +12,7 @@ import { addKeyCommand } from './key-command.ts';
 import { addEventsCommand } from './events-command.ts';
 import { addPluginCommand } from './plugin-command.ts';
 import { addStartCommand } from './start-command.ts';
+import { addTrustCommand } from './trust-command.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Runs the command line and returns the exit code; every error becomes a sentence on stderr. */
@@ -54,6 +55,7 @@ function createProgram(terminal: Terminal): Command {
   addConfigCommand(program, terminal);
   addDoctorCommand(program, terminal);
   addEventsCommand(program, terminal);
+  addTrustCommand(program, terminal);
   addDemoCommand(program, terminal);
   addCompletionCommand(program, terminal);
   return program.addHelpText('after', HELP);

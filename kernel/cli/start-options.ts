@@ -21,6 +21,7 @@ export interface StartOptions extends PlaceOptions {
   readonly readyFile?: string;
   readonly watch?: true;
   readonly json?: true;
+  readonly dev?: true;
   readonly plugins?: readonly string[];
   readonly logLevel?: LogLevel;
 }
@@ -73,6 +74,7 @@ export function startOptions(): Option[] {
     new Option('--ready-file <file>', 'write {grpc, http, metrics, pid} as JSON when ready'),
     new Option('--json', 'print one line of JSON when ready, nothing else on stdout'),
     new Option('--watch', 'reload a plugin when its files change'),
+    new Option('--dev', 'run plugins also when nobody vouches for them; not for what others can reach'),
     pluginsOption(),
     logLevelOption(),
   ];

@@ -21,6 +21,7 @@ export async function start(options: StartOptions, terminal: Terminal): Promise<
     metricsPort: options.metricsPort,
     pluginDirectories: await directoriesOf(options.plugins, options.watch),
     watch: options.watch === true,
+    isDevelopment: options.dev === true,
     logLevel: options.logLevel ?? (options.example === undefined ? 'info' : 'warn'),
   });
   const readyFile = new ReadyFile(options.readyFile);

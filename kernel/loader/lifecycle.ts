@@ -19,6 +19,9 @@ const MAY_BECOME_READY: ReadonlySet<PluginState> = new Set([
   'BACKOFF',
 ]);
 
+/** A plugin whose manifest was read. */
+export type DiscoveredPlugin = Pick<PluginRecord, 'manifest' | 'directory' | 'level' | 'slot'>;
+
 /** Input of {@link Lifecycle}. */
 export interface LifecycleParts {
   readonly clock: Clock;
@@ -42,8 +45,22 @@ export class Lifecycle {
   }
 
   /** Makes the record of a plugin whose manifest was read and whose dependencies resolve. */
-  discover(plugin: Pick<PluginRecord, 'manifest' | 'directory' | 'level' | 'slot'>): PluginRecord {
-    const record: PluginRecord = {
+  discover(plugin: DiscoveredPlugin): PluginRecord {
+    const record = this.#record(plugin);
+    this.move(record, 'verify');
+    this.move(record, 'resolve');
+    return record;
+  }
+
+  /** Makes the record of a plugin that may not run. */
+  quarantine(plugin: DiscoveredPlugin, reason: string): PluginRecord {
+    const record = this.#record(plugin);
+    this.move(record, 'quarantine', reason);
+    return record;
+  }
+
+  #record(plugin: DiscoveredPlugin): PluginRecord {
+    return {
       ...plugin,
       id: plugin.manifest.id,
       state: 'DISCOVERED',
@@ -58,9 +75,6 @@ export class Lifecycle {
       crashesMs: [],
       pending: Promise.resolve(),
     };
-    this.move(record, 'verify');
-    this.move(record, 'resolve');
-    return record;
   }
 
   /** @throws ILLEGAL_TRANSITION; that is a bug of the kernel, never of a plugin. */
@@ -87,7 +101,7 @@ export class Lifecycle {
     const { id, state, reason } = record;
     record.updatedMs = this.nowMs();
     record.slot.setCondition({ state, reason, mayBecomeReady: MAY_BECOME_READY.has(state) });
-    const isBad = state === 'FAILED' || state === 'BACKOFF';
+    const isBad = state === 'FAILED' || state === 'BACKOFF' || state === 'QUARANTINED';
     log[isBad ? 'warn' : 'debug']('plugin state', { plugin: id, state, previous, reason });
     storage.put(`state/${id}`, { state, reason, atMs: record.updatedMs }).catch((error: unknown) => {
       // The plugin itself is fine; what is lost is the memory of this change.

@@ -2,10 +2,10 @@ import path from 'node:path';
 import type { DescService } from '@bufbuild/protobuf';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import type { Logger } from '../../sdk/index.ts';
-import { PluginInUse, PluginNotFound, PluginStartFailed, RemoteUnreachable } from '../errors.ts';
+import { PluginInUse, PluginNotFound, RemoteUnreachable } from '../errors.ts';
 import { readManifest } from '../registry/manifest.ts';
 import { Dependencies, describeFailures, refuse } from './dependencies.ts';
-import { CanaryImpossible, CanaryIncompatible } from './errors.ts';
+import { CanaryImpossible } from './errors.ts';
 import type { Generation, PluginFolder, Version } from './generation.ts';
 import type { Started } from './inline.ts';
 import type { Instance } from './instance.ts';
@@ -14,23 +14,22 @@ import { allDescribed, shippedServices } from './proto/shipped-services.ts';
 import type { PluginRecord } from './record.ts';
 import type { Routes } from './routes.ts';
 import { isCanary, type LoadOptions } from './load-options.ts';
-import { queueOf } from './loads.ts';
-import { Slot } from './slot.ts';
+import { slotFor } from './slot-for.ts';
 import { Supervisor } from './supervisor.ts';
 import { Swapper, type SwapperParts } from './swapper.ts';
+import { checkUpgrade } from './upgrade-check.ts';
 
 /** What the loader needs of the rest of the kernel. */
 export interface LoaderParts extends SwapperParts {
   readonly log: Logger;
   readonly lifecycle: Lifecycle;
   readonly routes: Routes;
+  /** Throws, with the reason, when a plugin may not run; asked before each start of its code. */
+  readonly admit: (manifest: Manifest, directory: string) => Promise<void>;
   /** Starts an instance at the level given, or else at the one the operator chose. */
   readonly start: (version: Version) => Promise<Started>;
   readonly kernelVersion: string;
 }
-
-/** Longest wait of a call for a plugin that is not ready, in milliseconds. */
-const PARKED_MS = 10_000;
 
 /** Loads, replaces, restarts and unloads plugins. */
 export class Loader {
@@ -42,7 +41,9 @@ export class Loader {
 
   constructor(parts: LoaderParts) {
     this.#parts = parts;
-    this.#dependencies = new Dependencies(() => this.records, parts.kernelVersion);
+    // What is in quarantine provides nothing, and its manifest may claim anything.
+    const usable = (): PluginRecord[] => this.records.filter(({ state }) => state !== 'QUARANTINED');
+    this.#dependencies = new Dependencies(usable, parts.kernelVersion);
     this.#swapper = new Swapper(parts);
     this.#supervisor = new Supervisor({
       lifecycle: parts.lifecycle,
@@ -63,7 +64,8 @@ export class Loader {
   }
 
   /**
-   * Loads many plugins at once, side by side. One that fails to start is FAILED and does not keep the others.
+   * Loads many plugins at once, side by side. One that fails to start is FAILED and one that may not run QUARANTINED;
+   * neither keeps the others.
    *
    * @throws PLUGINS_UNRESOLVED lists everything that is wrong with the set: manifests, dependencies, cycles.
    */
@@ -78,9 +80,16 @@ export class Loader {
     const problems = read.flatMap((result) =>
       result.status === 'rejected' ? [(result.reason as Error).message] : [],
     );
-    const versions: Version[] = read.flatMap((result) =>
-      result.status === 'fulfilled' ? [result.value] : [],
+    const known: Version[] = read.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    const isAdmitted = await Promise.all(
+      known.map((version) =>
+        this.#admitOrKeep(version).then(
+          () => true,
+          () => false,
+        ),
+      ),
     );
+    const versions = known.filter((_, index) => isAdmitted[index]);
     const failures = this.#dependencies.failures(versions.map(({ manifest }) => manifest));
     refuse([...problems, ...describeFailures(failures)]);
     const records = versions.map((version) => this.#add(version));
@@ -90,19 +99,24 @@ export class Loader {
   /**
    * Loads one plugin, or upgrades it to what the folder holds when it is loaded already. Nothing is left of a new one
    * that does not start; of a loaded one the version in service stays.
+   *
+   * @throws PLUGIN_QUARANTINED when it may not run; it is listed then, with the reason.
    */
   async load(directory: string, options: LoadOptions = {}): Promise<PluginRecord> {
     const absolute = path.resolve(directory);
     const manifest = await readManifest(absolute);
     const known = this.#records.get(manifest.id);
-    if (known !== undefined) {
+    if (known?.state === 'QUARANTINED') this.#forget(known);
+    else if (known !== undefined) {
       await this.#exclusively(known, () => this.#replace(known, absolute, options));
       return known;
     }
     if (isCanary(options))
       throw new CanaryImpossible({ plugin: manifest.id, why: 'nothing is in service yet' });
+    const version = { manifest, directory: absolute, level: options.isolation };
+    await this.#admitOrKeep(version);
     refuse(describeFailures(this.#dependencies.failures([manifest])));
-    const record = this.#add({ manifest, directory: absolute, level: options.isolation });
+    const record = this.#add(version);
     try {
       await this.#exclusively(record, () => this.#begin(record));
     } catch (error) {
@@ -115,6 +129,7 @@ export class Loader {
   /** Replaces a plugin by what its folder holds now. When that does not start, the old instance stays in service. */
   async reload(id: string, options: LoadOptions = {}): Promise<PluginRecord> {
     const record = this.record(id);
+    if (record.state === 'QUARANTINED') return this.load(record.directory, options);
     await this.#exclusively(record, () => this.#replace(record, record.directory, options));
     return record;
   }
@@ -137,7 +152,7 @@ export class Loader {
   async unload(id: string): Promise<void> {
     const record = this.record(id);
     const dependants = this.#dependencies.dependants(record);
-    if (dependants.length > 0) {
+    if (dependants.length > 0 && record.state !== 'QUARANTINED') {
       throw new PluginInUse({ plugin: id, dependants: dependants.join(', ') });
     }
     await this.#exclusively(record, async () => {
@@ -154,10 +169,21 @@ export class Loader {
     }
   }
 
+  /** Lists a plugin that may not run, and throws the reason. It gets no routes: what it claims to serve is not its. */
+  async #admitOrKeep(version: Version): Promise<void> {
+    const { manifest, directory } = version;
+    try {
+      await this.#parts.admit(manifest, directory);
+    } catch (error) {
+      const plugin = { ...version, slot: slotFor(manifest) };
+      const record = this.#parts.lifecycle.quarantine(plugin, (error as Error).message);
+      this.#records.set(record.id, record);
+      throw error;
+    }
+  }
+
   #add(version: Version): PluginRecord {
-    const { manifest } = version;
-    const slot = new Slot(manifest.id, { parked: queueOf(manifest), parkedMs: PARKED_MS });
-    const record = this.#parts.lifecycle.discover({ ...version, slot });
+    const record = this.#parts.lifecycle.discover({ ...version, slot: slotFor(version.manifest) });
     this.#records.set(record.id, record);
     this.#parts.routes.announce(record);
     return record;
@@ -217,7 +243,8 @@ export class Loader {
     const { lifecycle, log } = this.#parts;
     try {
       const manifest = await readManifest(directory);
-      this.#checkUpgrade(record, manifest, options);
+      checkUpgrade(record, manifest, { dependencies: this.#dependencies, isCanary: isCanary(options) });
+      await this.#parts.admit(manifest, directory);
       const generation = await this.#launch(record, {
         manifest,
         directory,
@@ -236,29 +263,6 @@ export class Loader {
     }
   }
 
-  #checkUpgrade(record: PluginRecord, next: Manifest, options: LoadOptions): void {
-    const { id, active } = record;
-    if (next.id !== id) {
-      throw new PluginStartFailed({
-        plugin: id,
-        cause: `its plugin.json now says id '${next.id}'; unload '${id}' and load the folder anew.`,
-      });
-    }
-    refuse(describeFailures(this.#dependencies.upgradeFailures(record, next)));
-    if (!isCanary(options)) return;
-    if (active === undefined) throw new CanaryImpossible({ plugin: id, why: 'nothing is in service' });
-    const missing = active.manifest.provides.filter(
-      ({ service, extension }) =>
-        !next.provides.some((other) => other.service === service && other.extension === extension),
-    );
-    if (missing.length > 0) {
-      throw new CanaryIncompatible({
-        plugin: id,
-        services: missing.map(({ service }) => service).join(', '),
-      });
-    }
-  }
-
   async #end(record: PluginRecord): Promise<void> {
     const { lifecycle } = this.#parts;
     if (record.active !== undefined) lifecycle.move(record, 'drain');
@@ -270,6 +274,13 @@ export class Loader {
   async #restart(record: PluginRecord): Promise<void> {
     await this.#exclusively(record, async () => {
       if (this.#records.get(record.id) !== record || record.active !== undefined) return;
+      try {
+        await this.#parts.admit(record.manifest, record.directory);
+      } catch (error) {
+        // Its files were changed while it ran: it stays down until an operator has looked.
+        this.#parts.lifecycle.move(record, 'quarantine', (error as Error).message);
+        return;
+      }
       await this.#begin(record);
     });
   }

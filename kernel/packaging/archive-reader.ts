@@ -19,11 +19,12 @@ const META_LIMIT_BYTES = 64 * 1024;
  *
  * @remarks Only the parser of `tar` is used: what is written, and where, is decided here, and only plain files are.
  * Nothing is written outside of the folder, whatever the archive says.
+ * @param where - Name of the archive in error messages.
  * @throws PACKAGE_INVALID at the first thing that is wrong; what was written until then stays for the caller to remove.
  */
-export async function extractArchive(file: string, directory: string): Promise<void> {
+export async function extractArchive(file: string, directory: string, where: string = file): Promise<void> {
   const fail = (problem: string, cause?: unknown): never => {
-    throw new PackageInvalid({ package: file, problem }, { cause });
+    throw new PackageInvalid({ package: where, problem }, { cause });
   };
   const { size } = await archiveStat(file).catch((error: unknown) => fail((error as Error).message, error));
   const extraction = new Extraction(directory, size);

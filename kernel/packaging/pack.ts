@@ -38,22 +38,28 @@ export async function pack(
   directory: string,
   options: { readonly file?: string; readonly key?: PrivateKey } = {},
 ): Promise<Packed> {
-  const manifest = await readManifest(directory);
   return inScratch(async (stage) => {
-    try {
-      const files = await packageFiles(directory, manifest);
-      const paths = new PathSet();
-      for (const [name, file] of files) await put(stage, { name, file, paths });
-      await seal(stage, options.key);
-    } catch (error) {
-      if (error instanceof Error && 'reason' in error) throw error;
-      throw new PackFailed({ directory, problem: (error as Error).message }, { cause: error });
-    }
-    const sound = await readPackage(stage);
-    const file = options.file ?? `${manifest.id}-${manifest.version}${ENDING}`;
+    const sound = await stagePlugin(directory, stage, options.key);
+    const { id, version } = sound.manifest;
+    const file = options.file ?? `${id}-${version}${ENDING}`;
     await writeArchive(stage, file);
     return { ...sound, file };
   });
+}
+
+/** Makes the content of a package from a plugin's folder, in an empty one. @throws like {@link pack} */
+export async function stagePlugin(directory: string, stage: string, key?: PrivateKey): Promise<SoundPackage> {
+  const manifest = await readManifest(directory);
+  try {
+    const files = await packageFiles(directory, manifest);
+    const paths = new PathSet();
+    for (const [name, file] of files) await put(stage, { name, file, paths });
+    await seal(stage, key);
+  } catch (error) {
+    if (error instanceof Error && 'reason' in error) throw error;
+    throw new PackFailed({ directory, problem: (error as Error).message }, { cause: error });
+  }
+  return readPackage(stage, directory);
 }
 
 /** Signs an archive, or an unpacked folder. @throws PACKAGE_INVALID, PACK_FAILED, KEY_INVALID, MANIFEST_INVALID */

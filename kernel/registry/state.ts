@@ -82,7 +82,15 @@ const TABLE: Readonly<Record<PluginState, Partial<Record<PluginEvent, PluginStat
     stop: 'STOPPED',
     remove: 'REMOVED',
   },
-  BACKOFF: { start: 'STARTING', activate: 'ACTIVE', 'give-up': 'FAILED', stop: 'STOPPED', remove: 'REMOVED' },
+  BACKOFF: {
+    start: 'STARTING',
+    activate: 'ACTIVE',
+    'give-up': 'FAILED',
+    // Its files were changed since its last start.
+    quarantine: 'QUARANTINED',
+    stop: 'STOPPED',
+    remove: 'REMOVED',
+  },
   // Stopping changes nothing: as STOPPED it could be started without a check of its signature.
   QUARANTINED: { verify: 'VERIFIED', stop: 'QUARANTINED', remove: 'REMOVED' },
 };

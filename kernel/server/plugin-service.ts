@@ -40,7 +40,12 @@ export function createPluginService(parts: PluginServiceParts): ServiceImplement
     reloadPlugin: async ({ id, canaryPercent }) => ({
       plugin: pluginToProto(await loader.reload(id, { canaryPercent })),
     }),
-    rollbackPlugin: ({ id }) => ({ plugin: pluginToProto(loader.rollBack(id)) }),
+    rollbackPlugin: async ({ id }) => {
+      const record = loader.rollBack(id);
+      // The next start loads what serves now.
+      await parts.remember(record);
+      return { plugin: pluginToProto(record) };
+    },
     promotePlugin: ({ id }) => ({ plugin: pluginToProto(loader.promote(id)) }),
     unloadPlugin: async ({ id }) => {
       await loader.unload(id);
