@@ -6,7 +6,7 @@ import { Installer } from '../../kernel/packaging/installer.ts';
 import { generateKeys } from '../../kernel/packaging/signature.ts';
 import { signPackage } from '../../kernel/packaging/pack.ts';
 import { TrustStore } from '../../kernel/packaging/trust-store.ts';
-import { PluginService } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
+import { PluginService, PluginState } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
 import { EchoService } from '../../examples/echo/gen/echo/v1/echo_service_pb.ts';
 import { Sandbox } from './packaging/archives.ts';
 import { ROOT } from '../support/echo-plugin.ts';
@@ -153,6 +153,31 @@ describe('a kernel and plugins that nobody vouches for', () => {
     await assert.rejects(running.plugins.reload('example.echo'), { name: 'PLUGIN_QUARANTINED' });
     assert.equal(stateOf(running).state, 'ACTIVE');
     assert.match(stateOf(running).reason, /'service\.ts' was changed/);
+    assert.equal(await say(running), 'hello');
+  });
+
+  it('does not start a plugin again whose files were changed while it ran', async () => {
+    const settings = { trust: { mode: 'local' }, plugins: { 'example.echo': { isolation: 'PROCESS' } } };
+    await writeFile(path.join(home, 'config.json'), JSON.stringify(settings));
+    const directory = await install();
+    const running = await start();
+    const record = running.plugins.record('example.echo');
+    await chmod(path.join(directory, 'plugin.cjs'), 0o700);
+    await writeFile(path.join(directory, 'plugin.cjs'), 'throw new Error("this code must never run")');
+    const watching = new AbortController();
+    const changes = running.call(PluginService).watchPlugins({}, { signal: watching.signal });
+    process.kill(record.slot.instance?.pid ?? 0, 'SIGKILL');
+    for await (const { plugin } of changes) if (plugin?.state === PluginState.QUARANTINED) break;
+    watching.abort();
+    assert.match(stateOf(running).reason, /'plugin\.cjs' was changed/);
+    await assert.rejects(say(running), { name: 'PLUGIN_NOT_READY' });
+  });
+
+  it('goes by the last list that it could read while the configuration is being edited', async () => {
+    await install();
+    const running = await start();
+    await writeFile(path.join(home, 'config.json'), '{ "trust": ');
+    await running.plugins.reload('example.echo');
     assert.equal(await say(running), 'hello');
   });
 
