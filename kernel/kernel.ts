@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { DescService } from '@bufbuild/protobuf';
 import type { Client, Logger } from '../sdk/index.ts';
 import { checkProtected, openAccess, type OpenedAccess } from './access/open-access.ts';
@@ -11,7 +12,7 @@ import { createClient } from './client.ts';
 import { type KernelConfig, ownEnvironment, readConfig, type TlsFiles } from './config.ts';
 import { createContainer, type KernelParts } from './container.ts';
 import { HomeLock } from './home-lock.ts';
-import type { Generation } from './loader/generation.ts';
+import { hasMemoryFor } from './loader/standby-memory.ts';
 import { Lifecycle, type StateChange } from './loader/lifecycle.ts';
 import { Loader, type LoaderParts } from './loader/loader.ts';
 import type { PluginRecord } from './loader/record.ts';
@@ -256,7 +257,12 @@ class RunningKernel {
   #admission(home: string): LoaderParts['admit'] {
     const { options, config } = this.#parts;
     const isDevelopment = options.isDevelopment === true;
-    const trust = new PluginTrust({ home, startFolders: this.#given(), isDevelopment, configured: config.trust });
+    const trust = new PluginTrust({
+      home,
+      startFolders: this.#given(),
+      isDevelopment,
+      configured: config.trust,
+    });
     return (manifest, directory) => trust.admit(manifest, directory);
   }
 
@@ -280,7 +286,7 @@ class RunningKernel {
     const { config, lock, runDirectory, log } = this.#parts;
     this.#health.shutdown();
     await this.#watcher?.close();
-    if (config.prestopMs > 0) await pause(config.prestopMs);
+    if (config.prestopMs > 0) await setTimeout(config.prestopMs);
     await this.#listeners.close(config.drainMs);
     await this.loader.stopAll();
     await this.#starter.close();
@@ -292,18 +298,4 @@ class RunningKernel {
     await lock.close();
     log.info('stopped');
   }
-}
-
-/** Memory that a version kept in reserve is taken to need when its manifest does not say, in MiB. */
-const RESERVE_MIB = 256;
-
-function hasMemoryFor({ manifest }: Generation): boolean {
-  const neededMib = manifest.resources?.memoryMib ?? 0;
-  return process.availableMemory() > (neededMib === 0 ? RESERVE_MIB : neededMib) * 2 ** 20;
-}
-
-async function pause(ms: number): Promise<void> {
-  await new Promise<void>((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }
