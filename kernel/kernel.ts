@@ -274,11 +274,9 @@ class RunningKernel {
   #tellHealth(record: PluginRecord): void {
     for (const { service } of record.manifest.provides) {
       const providers = this.#parts.router.providers(service);
+      const isServing = providers.some((slot) => slot.instance !== undefined);
       if (record.state === 'REMOVED' && providers.length === 0) this.#health.remove(service);
-      else {
-        const isServing = providers.some((slot) => slot.instance !== undefined);
-        this.#health.set(service, isServing ? 'SERVING' : 'NOT_SERVING');
-      }
+      else this.#health.set(service, isServing ? 'SERVING' : 'NOT_SERVING');
     }
   }
 

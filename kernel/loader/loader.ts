@@ -11,6 +11,7 @@ import type { Started } from './inline.ts';
 import type { Instance } from './instance.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { allDescribed, shippedServices } from './proto/shipped-services.ts';
+import { readVersions } from './read-versions.ts';
 import type { PluginRecord } from './record.ts';
 import type { Routes } from './routes.ts';
 import { isCanary, type LoadOptions } from './load-options.ts';
@@ -70,17 +71,7 @@ export class Loader {
    * @throws PLUGINS_UNRESOLVED lists everything that is wrong with the set: manifests, dependencies, cycles.
    */
   async loadAll(folders: readonly PluginFolder[]): Promise<void> {
-    const read = await Promise.allSettled(
-      folders.map(async ({ directory, level }) => ({
-        manifest: await readManifest(directory),
-        directory,
-        level,
-      })),
-    );
-    const problems = read.flatMap((result) =>
-      result.status === 'rejected' ? [(result.reason as Error).message] : [],
-    );
-    const known: Version[] = read.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    const { versions: known, problems } = await readVersions(folders);
     const isAdmitted = await Promise.all(
       known.map((version) =>
         this.#admitOrKeep(version).then(
