@@ -1,12 +1,13 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { Ajv } from 'ajv';
+import { Ajv, type ErrorObject } from 'ajv';
 import type { LinkTls } from './link/connection.ts';
 import type { BreakerLimits } from './loader/circuit-breaker.ts';
 import type { IsolationName } from './loader/instance.ts';
 import { Code, defineConfig, type ErrorType, type TSchema, Type } from '../sdk/index.ts';
 import { type CapabilitySettings, CapabilitySettingsSchema } from './capabilities/capability.ts';
 import { defineKernelError } from './kernel-error.ts';
+import { readLimitedFile } from './registry/limited-file.ts';
+import { nearestName } from './registry/nearest-name.ts';
 import type { TopicSettings } from './topics/topic.ts';
 import {
   type AccessConfig,
@@ -22,6 +23,12 @@ export const ConfigInvalid: ErrorType<'file' | 'problem'> = defineKernelError({
   code: Code.FAILED_PRECONDITION,
   message: ({ file, problem }) => `${file} ${problem}; correct the file and start again.`,
 });
+
+/** Largest `config.json`, in bytes; settings of a thousand plugins are smaller. */
+const SIZE_LIMIT_BYTES = 4 * 1024 * 1024;
+
+/** Problems named in one message. */
+const MAX_PROBLEMS = 5;
 
 const LEVELS: readonly IsolationName[] = ['INLINE', 'WORKER', 'PROCESS', 'REMOTE'];
 
@@ -222,12 +229,29 @@ export type TlsFiles = Partial<Pick<TlsConfig, 'cert' | 'key' | 'clientCa'>>;
 export async function readConfig(home: string, tls: TlsFiles = {}): Promise<KernelConfig> {
   const file = path.join(home, 'config.json');
   const config = withTls(parse(await readText(file), file), tls);
-  const ajv = new Ajv({ useDefaults: true, allErrors: true, strict: false });
+  const ajv = new Ajv({ useDefaults: true, allErrors: true, strict: false, verbose: true });
   if (!ajv.validate(KernelConfigSchema, config)) {
-    const problems = ajv.errors?.map((error) => `${error.instancePath || '/'} ${error.message ?? ''}`) ?? [];
-    throw new ConfigInvalid({ file, problem: `is not valid: ${problems.join(', ')}` });
+    throw new ConfigInvalid({ file, problem: `is not valid: ${problemsOf(ajv.errors ?? [])}` });
   }
   return config as KernelConfig;
+}
+
+/** What is wrong, each option once, and not more than a person reads. */
+function problemsOf(errors: readonly ErrorObject[]): string {
+  const phrases = [...new Set(errors.map(phraseOf))];
+  const more = phrases.length - MAX_PROBLEMS;
+  return [...phrases.slice(0, MAX_PROBLEMS), ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
+}
+
+function phraseOf({ instancePath, keyword, message = '', params, parentSchema }: ErrorObject): string {
+  const where = instancePath.slice(1).replaceAll('/', '.').slice(0, 100);
+  if (keyword !== 'additionalProperties') return `'${where}' ${message}`;
+  const key = String((params as { additionalProperty: unknown }).additionalProperty);
+  const known = Object.keys((parentSchema as { properties?: object } | undefined)?.properties ?? {});
+  const nearest = nearestName(key, known);
+  const place = where === '' ? '' : ` in '${where}'`;
+  const hint = nearest === undefined ? `; there are ${known.join(', ')}` : `; did you mean '${nearest}'?`;
+  return `'${key.slice(0, 60)}'${place} is not an option${hint}`;
 }
 
 function withTls(config: unknown, tls: TlsFiles): unknown {
@@ -238,7 +262,8 @@ function withTls(config: unknown, tls: TlsFiles): unknown {
 
 async function readText(file: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8');
+    const text = await readLimitedFile(file, SIZE_LIMIT_BYTES);
+    if (Buffer.byteLength(text) <= SIZE_LIMIT_BYTES) return text;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '{}';
     throw new ConfigInvalid(
@@ -246,11 +271,13 @@ async function readText(file: string): Promise<string> {
       { cause: error },
     );
   }
+  throw new ConfigInvalid({ file, problem: `is longer than ${SIZE_LIMIT_BYTES} bytes` });
 }
 
 function parse(text: string, file: string): unknown {
   try {
-    return JSON.parse(text);
+    // Some editors put a byte order mark in front.
+    return JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch (cause) {
     throw new ConfigInvalid({ file, problem: `is not JSON (${(cause as Error).message})` }, { cause });
   }

@@ -1,4 +1,5 @@
-import { mkdir, open, readFile, rm } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { HomeInUse, StorageFailed } from './errors.ts';
 
@@ -18,17 +19,20 @@ export class HomeLock {
    */
   static async take(home: string, name = 'kernel.lock'): Promise<HomeLock> {
     const file = path.join(home, name);
+    const own = path.join(home, `${name}.${process.pid}.${randomUUID()}`);
     try {
       await mkdir(home, { recursive: true, mode: 0o700 });
-      const owner = await processIn(file);
-      if (owner !== undefined) throw new HomeInUse({ home, pid: owner });
-      await rm(file, { force: true });
-      const handle = await open(file, 'wx', 0o600);
-      await handle.writeFile(`${process.pid} ${(await startTime(process.pid)) ?? ''}\n`);
-      await handle.close();
+      await writeFile(own, `${process.pid} ${(await startTime(process.pid)) ?? ''}\n`, { mode: 0o600 });
+      while (!(await linked(own, file))) {
+        const owner = await processIn(file);
+        if (owner !== undefined) throw new HomeInUse({ home, pid: owner });
+        await removeStale(file, own);
+      }
     } catch (cause) {
       if (cause instanceof HomeInUse) throw cause;
       throw new StorageFailed({ directory: home, cause: (cause as Error).message }, { cause });
+    } finally {
+      await rm(own, { force: true }).catch(() => undefined);
     }
     return new HomeLock(file);
   }
@@ -40,6 +44,33 @@ export class HomeLock {
 
   async close(): Promise<void> {
     await rm(this.#file, { force: true });
+  }
+}
+
+/** Puts a whole lock in place; false when there is one. Of several that try at once, one succeeds. */
+async function linked(own: string, file: string): Promise<boolean> {
+  try {
+    await link(own, file);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** Takes away the lock of a dead kernel, and puts back one that a living kernel has just taken. */
+async function removeStale(file: string, own: string): Promise<void> {
+  const aside = `${own}.stale`;
+  try {
+    await rename(file, aside);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  try {
+    if ((await processIn(aside)) !== undefined) await linked(aside, file);
+  } finally {
+    await rm(aside, { force: true });
   }
 }
 

@@ -34,6 +34,9 @@ const SETTINGS: Settings = {
   maxHeaderListSize: HEADER_LIMIT_BYTES,
 };
 
+/** Pause between two looks for a session that has silently given up, in milliseconds; they happen while calls wait. */
+const WATCH_INTERVAL_MS = 1_500;
+
 /** Times of a connection, in milliseconds. */
 export interface ConnectionTimes {
   /** Longest wait for the connection. */
@@ -54,18 +57,27 @@ export class Connection {
   readonly closed: Promise<void>;
   /** Called once when the other side ends the session or announces that it will: new calls need another one. */
   onRetired: (() => void) | undefined;
+  readonly #socket: net.Socket;
   #isUsable = true;
-  #isAlive = true;
+  /** When the sign of life that is not acknowledged yet was asked for, on the clock of `performance`. */
+  #probedMs: number | undefined;
+  /** Calls whose streams are open. */
+  #running = 0;
+  #readBytes = 0;
+  #wasStuck = false;
 
-  private constructor(session: ClientHttp2Session, probeIntervalMs: number) {
+  private constructor(session: ClientHttp2Session, socket: net.Socket, probeIntervalMs: number) {
     this.#session = session;
-    const probe = setInterval(() => this.#probe(), probeIntervalMs).unref();
+    this.#socket = socket;
+    const probe = setInterval(() => this.#probe(probeIntervalMs), probeIntervalMs).unref();
+    const watch = setInterval(() => this.#watch(), WATCH_INTERVAL_MS).unref();
     // Calls learn of it through their own streams.
     session.on('error', () => this.#retire());
     session.on('goaway', () => this.#retire());
     this.closed = new Promise((resolve) => {
       session.once('close', () => {
         clearInterval(probe);
+        clearInterval(watch);
         this.#retire();
         resolve();
       });
@@ -93,12 +105,12 @@ export class Connection {
       throw new LinkUnreachable({ address: addressOf(target), cause: phrase }, { cause });
     }
     session.setLocalWindowSize(WINDOW_BYTES);
-    return new Connection(session, times.probeIntervalMs);
+    return new Connection(session, socket, times.probeIntervalMs);
   }
 
   /** False from the moment new calls cannot start here. */
   get isUsable(): boolean {
-    return this.#isUsable;
+    return this.#isUsable && !this.#session.closed && !this.#session.destroyed;
   }
 
   /** True when the transport itself is gone, so that running calls cannot end well. */
@@ -107,7 +119,12 @@ export class Connection {
   }
 
   request(block: OutgoingHttpHeaders): ClientHttp2Stream {
-    return this.#session.request(block);
+    const stream = this.#session.request(block);
+    this.#running += 1;
+    stream.once('close', () => {
+      this.#running -= 1;
+    });
+    return stream;
   }
 
   /** Takes no new calls, lets those that run end, then ends the session. */
@@ -126,16 +143,39 @@ export class Connection {
    * Node stops reading and stays silent when what comes in is not HTTP/2, so calls would wait for ever. Settings are
    * sent rather than pings, because gRPC servers punish pings on a connection that is quiet.
    */
-  #probe(): void {
-    if (!this.#isAlive) {
-      this.destroy();
+  #probe(intervalMs: number): void {
+    // Timers may be a little early.
+    const isLate = this.#probedMs !== undefined && performance.now() - this.#probedMs > intervalMs * 0.9;
+    if (isLate) this.destroy();
+    else this.#sendProbe();
+  }
+
+  #sendProbe(): void {
+    // A session that is closed may still have calls, and may be dead like any other.
+    if (this.#probedMs !== undefined || this.#session.destroyed) return;
+    this.#probedMs = performance.now();
+    this.#session.settings(SETTINGS, () => {
+      this.#probedMs = undefined;
+    });
+  }
+
+  /**
+   * After an answer that breaks HTTP/2 itself, a header block that is too long for example, Node's session neither reads
+   * nor writes nor tells. What is given to it then stays in its queue although the socket takes bytes, which a peer that
+   * is only slow does not cause.
+   */
+  #watch(): void {
+    const { bytesRead } = this.#socket;
+    const isQuiet = bytesRead === this.#readBytes;
+    this.#readBytes = bytesRead;
+    if (!isQuiet || this.#running === 0 || this.#session.destroyed) {
+      this.#wasStuck = false;
       return;
     }
-    if (this.#session.closed || this.#session.destroyed) return;
-    this.#isAlive = false;
-    this.#session.settings(SETTINGS, () => {
-      this.#isAlive = true;
-    });
+    const isStuck = (this.#session.state.outboundQueueSize ?? 0) > 0 && waitingBytes(this.#socket) === 0;
+    if (isStuck && this.#wasStuck) this.destroy();
+    else this.#sendProbe();
+    this.#wasStuck = isStuck;
   }
 
   #retire(): void {
@@ -143,6 +183,14 @@ export class Connection {
     this.#isUsable = false;
     this.onRetired?.();
   }
+}
+
+/** Bytes that the system has not taken yet; `undefined` where Node does not tell. */
+function waitingBytes(socket: net.Socket): number | undefined {
+  const handle: unknown = Reflect.get(socket, '_handle');
+  const size: unknown =
+    typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'writeQueueSize') : 0;
+  return typeof size === 'number' ? size : undefined;
 }
 
 async function connect(target: LinkTarget): Promise<net.Socket> {

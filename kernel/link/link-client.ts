@@ -35,6 +35,8 @@ export interface LinkOptions {
    * plugin whose thread is busy for seconds is slow, not dead.
    */
   readonly probeIntervalMs?: number;
+  /** What errors call the other side, for example `plugin 'a.b'`; its address by default. */
+  readonly name?: string;
 }
 
 /** Calls as bytes to whatever is at the other end: a process, another machine, a worker thread. */
@@ -76,7 +78,7 @@ export class LinkClient implements Link {
 
   private constructor(target: LinkTarget, connection: Connection, options: LinkOptions) {
     this.#target = target;
-    this.#address = addressOf(target);
+    this.#address = options.name ?? addressOf(target);
     this.#origin = originBlock(target);
     this.#limitBytes = options.maxMessageBytes ?? MAX_MESSAGE_BYTES;
     this.#times = timesOf(options);

@@ -3,6 +3,7 @@ import type { CallHeaders } from '../../sdk/index.ts';
 import { readMetadata } from './call-metadata.ts';
 import { LinkProtocolBroken } from './errors.ts';
 import type { AnswerSink } from './link-call.ts';
+import { FrameFault } from './message-frame.ts';
 
 /** Answer of a call with one message. */
 export interface LinkUnaryResult {
@@ -23,7 +24,6 @@ export class UnarySink implements AnswerSink {
   readonly #outcome: UnaryOutcome;
   #block: IncomingHttpHeaders = {};
   #message: Uint8Array | undefined;
-  #isDoubled = false;
 
   constructor(address: string, outcome: UnaryOutcome) {
     this.#address = address;
@@ -34,8 +34,9 @@ export class UnarySink implements AnswerSink {
     this.#block = block;
   }
 
+  /** @throws FrameFault at the second message, so that a server which sends for ever is told to stop. */
   onMessage(message: Uint8Array): void {
-    this.#isDoubled = this.#message !== undefined;
+    if (this.#message !== undefined) throw new FrameFault('it has more than one message');
     this.#message = message;
   }
 
@@ -43,8 +44,8 @@ export class UnarySink implements AnswerSink {
     const message = this.#message;
     if (error !== undefined) {
       this.#outcome.reject(error);
-    } else if (message === undefined || this.#isDoubled) {
-      const fault = message === undefined ? 'it has no message' : 'it has more than one message';
+    } else if (message === undefined) {
+      const fault = 'it has no message';
       this.#outcome.reject(new LinkProtocolBroken({ address: this.#address, fault }));
     } else {
       this.#outcome.resolve({

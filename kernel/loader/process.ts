@@ -72,7 +72,12 @@ export async function startProcess(start: ProcessStart): Promise<Started> {
   const instance = new ProcessInstance(start, child, { digest: bundle?.digest ?? '', cleanUp });
   try {
     const limitMs = startLimitMs(start.manifest);
-    const client = await waitUntilHealthy({ socketPath, limitMs, exited: instance.crashed });
+    const client = await waitUntilHealthy({
+      pluginId: start.manifest.id,
+      socketPath,
+      limitMs,
+      exited: instance.crashed,
+    });
     instance.attach(client);
     if (registration.servesHttp()) instance.http = forwardHttp(instance.target);
     return { instance, services: registration.announced() };

@@ -8,6 +8,7 @@ import { LinkClient } from '../link/link-client.ts';
 
 /** Input of {@link waitUntilHealthy}. */
 export interface Readiness {
+  readonly pluginId: string;
   readonly socketPath: string;
   readonly limitMs: number;
   /** Resolves when the process ends before it is ready. */
@@ -16,6 +17,9 @@ export interface Readiness {
 
 /** Pause between two tries; a socket gives no event when it begins to listen. In milliseconds. */
 const RETRY_MS = 15;
+
+/** Longest wait for a connection, in milliseconds: a local socket answers at once or never. */
+const CONNECT_TIMEOUT_MS = 5_000;
 
 /**
  * Connects to a plugin's socket as soon as it listens and waits until its health service says SERVING.
@@ -28,9 +32,9 @@ export async function waitUntilHealthy(readiness: Readiness): Promise<LinkClient
   void readiness.exited.then((how) => {
     ended = how;
   });
-  let obstacle = 'it does not listen on its socket';
+  let obstacle = 'there was no time to try';
   while (Date.now() < deadlineMs && ended === undefined) {
-    const tried = await tryOnce(readiness.socketPath, deadlineMs);
+    const tried = await tryOnce(readiness, deadlineMs);
     if (tried instanceof LinkClient) return tried;
     obstacle = tried;
     await pause(RETRY_MS);
@@ -46,10 +50,14 @@ async function pause(ms: number): Promise<void> {
 }
 
 /** A connection to a healthy plugin, or what stands in the way. */
-async function tryOnce(socketPath: string, deadlineMs: number): Promise<LinkClient | string> {
+async function tryOnce(
+  { pluginId, socketPath }: Readiness,
+  deadlineMs: number,
+): Promise<LinkClient | string> {
   let client: LinkClient | undefined;
   try {
-    client = await LinkClient.connect({ socketPath });
+    const connectTimeoutMs = Math.max(1, Math.min(CONNECT_TIMEOUT_MS, deadlineMs - Date.now()));
+    client = await LinkClient.connect({ socketPath }, { name: `plugin '${pluginId}'`, connectTimeoutMs });
     const request = toBinary(HealthCheckRequestSchema, create(HealthCheckRequestSchema));
     const { message } = await client.unary('/grpc.health.v1.Health/Check', request, { deadlineMs });
     const { status } = fromBinary(HealthCheckResponseSchema, message);
@@ -58,6 +66,8 @@ async function tryOnce(socketPath: string, deadlineMs: number): Promise<LinkClie
     return 'its health service does not answer SERVING';
   } catch (error) {
     await client?.close();
-    return (error as Error).message;
+    const { message, cause } = error as Error;
+    const isThere = (cause as NodeJS.ErrnoException | undefined)?.code !== 'ENOENT';
+    return isThere ? message : 'it does not listen on the socket that LAMELLA_PLUGIN_SOCKET names';
   }
 }

@@ -85,8 +85,8 @@ class WorkerInstance implements Instance {
   readonly #cleanUp: () => void;
   #settleReady: ((error?: Error) => void) | undefined;
   #unwatchBlocks: (() => void) | undefined;
-  /** Set when the kernel ends the worker for what it used. */
-  #overLimit: string | undefined;
+  /** Set when the kernel ends the worker for what it used or sent. */
+  #endedFor: string | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(start: WorkerStart, input: Pick<WorkerInput, 'token' | 'bundle'>, cleanUp: () => void) {
@@ -107,6 +107,10 @@ class WorkerInstance implements Instance {
       target: kernel,
       caller: manifest.id,
       answer: (name, value) => this.#answer(name, value),
+      onBroken: (problem) => {
+        this.#endedFor ??= `it broke the protocol of its port: ${problem}`;
+        void this.#worker.terminate();
+      },
     });
     this.target = new ForwardTarget(manifest.id);
     this.target.attach(this.#peer);
@@ -115,7 +119,7 @@ class WorkerInstance implements Instance {
       // The limit of the heap does not count buffers.
       read: async () => (await this.#peer.ask('memory', undefined)) as number,
       onOver: (how) => {
-        this.#overLimit = how;
+        this.#endedFor = how;
         void this.#worker.terminate();
       },
     });
@@ -124,7 +128,7 @@ class WorkerInstance implements Instance {
       unwatch();
       this.#unwatchBlocks?.();
       release();
-      return this.#overLimit ?? how;
+      return this.#endedFor ?? how;
     });
     this.ready = this.#waitUntilReady(startLimitMs(manifest)).then(() => {
       const ask = (): Promise<unknown> => this.#peer.ask('memory', undefined);

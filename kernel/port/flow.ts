@@ -1,3 +1,5 @@
+import { BrokenFrame } from './frames.ts';
+
 /** Bytes a writer may be ahead of its reader; a message may exceed what is left, so that any size gets through. */
 const WINDOW_BYTES = 512 * 1024;
 
@@ -77,7 +79,10 @@ export class Inlet implements AsyncIterable<Uint8Array> {
   readonly #grant: (bytes: number) => void;
   #queue: Uint8Array[] = [];
   #next = 0;
+  /** Taken from the queue and not yet granted. */
   #owedBytes = 0;
+  /** Received and not yet granted. */
+  #aheadBytes = 0;
   #isOver = false;
   #error: Error | undefined;
   #wake: (() => void) | undefined;
@@ -86,8 +91,11 @@ export class Inlet implements AsyncIterable<Uint8Array> {
     this.#grant = grant;
   }
 
+  /** @throws BrokenFrame when the writer does not wait for credit, whose messages would fill the memory. */
   push(bytes: Uint8Array): void {
     if (this.#isOver) return;
+    if (this.#aheadBytes >= WINDOW_BYTES) throw new BrokenFrame('a message came without credit');
+    this.#aheadBytes += cost(bytes);
     this.#queue.push(bytes);
     this.#wakeUp();
   }
@@ -121,8 +129,10 @@ export class Inlet implements AsyncIterable<Uint8Array> {
     }
     this.#owedBytes += cost(message);
     if (this.#owedBytes >= WINDOW_BYTES / 2 && !this.#isOver) {
-      this.#grant(this.#owedBytes);
+      const grantedBytes = this.#owedBytes;
+      this.#aheadBytes -= grantedBytes;
       this.#owedBytes = 0;
+      this.#grant(grantedBytes);
     }
     return message;
   }

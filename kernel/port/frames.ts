@@ -46,6 +46,60 @@ export type Frame =
     }
   | { readonly kind: 'tell'; readonly name: string; readonly value: unknown };
 
+/** What came over a port is no frame, or breaks the rules of its call. */
+export class BrokenFrame extends Error {}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const isBytes = (value: unknown): boolean => value instanceof Uint8Array;
+const isHeaders = (value: unknown): boolean => value === undefined || value instanceof Map;
+const isText = (value: unknown): boolean => typeof value === 'string';
+const isCount = (value: unknown): boolean => typeof value === 'number' && value >= 0 && value < Infinity;
+
+function isStatus(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { code, message, detailsBin, trailers } = value as Fields;
+  const isSound = Number.isInteger(code) && isText(message) && trailers instanceof Map;
+  return isSound && (detailsBin === undefined || isBytes(detailsBin));
+}
+
+/** What each kind of frame must hold. */
+const CHECKS: Readonly<Record<Frame['kind'], (frame: Fields) => boolean>> = {
+  open: ({ path, headers, deadlineMs, bytes }) =>
+    isText(path) &&
+    isHeaders(headers) &&
+    (deadlineMs === undefined || isCount(deadlineMs)) &&
+    (bytes === undefined || isBytes(bytes)),
+  end: ({ bytes, headers, trailers }) =>
+    (bytes === undefined || isBytes(bytes)) && isHeaders(headers) && isHeaders(trailers),
+  message: ({ bytes }) => isBytes(bytes),
+  half: () => true,
+  headers: ({ headers }) => headers instanceof Map,
+  fail: ({ status }) => isStatus(status),
+  cancel: ({ status }) => isStatus(status),
+  credit: ({ bytes }) => isCount(bytes),
+  ask: ({ name }) => isText(name),
+  answer: ({ status }) => status === undefined || isStatus(status),
+  tell: ({ name }) => isText(name),
+};
+
+/**
+ * A frame as it came over the port. Code of a plugin shares its thread with the port and can post what it likes.
+ *
+ * @throws BrokenFrame
+ */
+export function checkedFrame(value: unknown): Frame {
+  const fields = (typeof value === 'object' && value !== null ? value : {}) as Fields;
+  const { kind, id } = fields;
+  const check =
+    typeof kind === 'string' && Object.hasOwn(CHECKS, kind) ? CHECKS[kind as Frame['kind']] : undefined;
+  if (check === undefined) throw new BrokenFrame('it is of no kind that there is');
+  if (kind !== 'tell' && !Number.isSafeInteger(id))
+    throw new BrokenFrame(`a frame '${kind as string}' has no number`);
+  if (!check(fields)) throw new BrokenFrame(`a frame '${kind as string}' lacks what it must hold`);
+  return fields as unknown as Frame;
+}
+
 /** From this size on a buffer is handed over instead of copied, in bytes; below it the copy is cheaper. */
 export const TRANSFER_BYTES: number = 32 * 1024;
 

@@ -7,7 +7,7 @@ import { fromStatus, toStatus } from '../server/status.ts';
 import { StatusError } from '../status-error.ts';
 import type { Target } from '../target.ts';
 import { type AnswerFrame, type CallerParts, type PortCaller, StreamCaller, UnaryCaller } from './caller.ts';
-import { type Frame, packed, packedHeaders, packedStatus } from './frames.ts';
+import { BrokenFrame, checkedFrame, type Frame, packed, packedHeaders, packedStatus } from './frames.ts';
 import { PortServer, type RequestFrame } from './server.ts';
 
 /** Options of {@link PortPeer}. */
@@ -20,6 +20,8 @@ export interface PortPeerOptions {
   readonly caller?: string;
   /** Answers the other side's questions; throws to refuse. */
   readonly answer: (name: string, value: unknown) => unknown;
+  /** Told once when the other side sends what is no frame; nothing is taken from it afterwards. */
+  readonly onBroken?: (problem: string) => void;
 }
 
 interface Question {
@@ -40,12 +42,13 @@ export class PortPeer implements Link {
   readonly #questions: Map<number, Question> = new Map();
   #nextId: number;
   #failure: Error | undefined;
+  #isBroken = false;
 
   constructor(port: MessagePort, options: PortPeerOptions) {
     this.#port = port;
     this.#options = options;
     this.#nextId = options.side === 'kernel' ? 1 : 2;
-    port.on('message', (frame: Frame) => this.#onFrame(frame));
+    port.on('message', (frame: unknown) => this.#receive(frame));
   }
 
   async unary(path: string, request: Uint8Array, options: LinkCallOptions = {}): Promise<LinkUnaryResult> {
@@ -146,6 +149,18 @@ export class PortPeer implements Link {
     else this.#port.postMessage(frame, transfer);
   }
 
+  /** An error that leaves a message handler would end the thread. */
+  #receive(received: unknown): void {
+    if (this.#isBroken) return;
+    try {
+      this.#onFrame(checkedFrame(received));
+    } catch (error) {
+      this.#isBroken = true;
+      const isKnown = error instanceof BrokenFrame;
+      this.#options.onBroken?.(isKnown ? error.message : 'a frame could not be taken');
+    }
+  }
+
   #onFrame(frame: Frame): void {
     switch (frame.kind) {
       case 'open':
@@ -158,7 +173,7 @@ export class PortPeer implements Link {
         this.#answered(frame);
         break;
       case 'tell':
-        this.#options.answer(frame.name, frame.value);
+        void this.#heed(frame.name, frame.value);
         break;
       default:
         this.#continue(frame);
@@ -173,6 +188,9 @@ export class PortPeer implements Link {
   }
 
   #serve(open: Extract<Frame, { kind: 'open' }>): void {
+    if (open.id % 2 === this.#nextId % 2 || this.#served.has(open.id)) {
+      throw new BrokenFrame('a call has a number that is taken');
+    }
     const { target, caller } = this.#options;
     const server = new PortServer(open, {
       target,
@@ -182,6 +200,16 @@ export class PortPeer implements Link {
     });
     this.#served.set(open.id, server);
     void server.run();
+  }
+
+  /** Nobody waits for the outcome; a tale that cannot be taken is the teller's loss. */
+  async #heed(name: string, value: unknown): Promise<void> {
+    try {
+      await this.#options.answer(name, value);
+    } catch {
+      this.#isBroken = true;
+      this.#options.onBroken?.(`nobody understands what it tells as '${name.slice(0, 40)}'`);
+    }
   }
 
   async #answer(id: number, name: string, value: unknown): Promise<void> {

@@ -1,3 +1,5 @@
+import { TextDecoder } from 'node:util';
+
 /** Longest JSON value taken, in characters; a message of 64 MiB in base64 fits. */
 const LENGTH_LIMIT = 128 * 1024 * 1024;
 
@@ -15,10 +17,19 @@ export async function* jsonObjects(pieces: AsyncIterable<string | Uint8Array>): 
   const decoder = new TextDecoder('utf-8', { fatal: true });
   const splitter = new Splitter();
   for await (const piece of pieces) {
-    yield* splitter.take(typeof piece === 'string' ? piece : decoder.decode(piece, { stream: true }));
+    yield* splitter.take(typeof piece === 'string' ? piece : decoded(decoder, piece));
   }
-  yield* splitter.take(decoder.decode());
+  yield* splitter.take(decoded(decoder));
   splitter.end();
+}
+
+/** Without a piece: what was left of the last one. @throws DataMalformed */
+function decoded(decoder: TextDecoder, piece?: Uint8Array): string {
+  try {
+    return decoder.decode(piece, { stream: piece !== undefined });
+  } catch (cause) {
+    throw new DataMalformed('The data is not UTF-8; save it as UTF-8, or send bytes in base64.', { cause });
+  }
 }
 
 class Splitter {

@@ -57,7 +57,12 @@ export class Standalone {
     });
     child.stdin?.on('error', () => undefined);
     try {
-      const link = await waitUntilHealthy({ socketPath, limitMs: startLimitMs(manifest), exited: ended });
+      const link = await waitUntilHealthy({
+        pluginId: manifest.id,
+        socketPath,
+        limitMs: startLimitMs(manifest),
+        exited: ended,
+      });
       return new Standalone({ socketPath, child, link, ended, folder });
     } catch (error) {
       kill(child.pid, 'SIGKILL');
