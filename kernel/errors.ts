@@ -186,3 +186,10 @@ export const NotAPlugin: ErrorType = defineKernelError({
   message: () =>
     "This service is for plugin processes; send the kernel's token from LAMELLA_PLUGIN_TOKEN as 'lamella-token'.",
 });
+
+/** A field of a request that this version does not act on; ignoring it would do something else than was asked. */
+export const RequestFieldUnsupported: ErrorType<'field' | 'instead'> = defineKernelError({
+  reason: 'REQUEST_FIELD_UNSUPPORTED',
+  code: Code.UNIMPLEMENTED,
+  message: ({ field, instead }) => `'${field}' is not supported yet; ${instead}.`,
+});

@@ -124,16 +124,17 @@ export class LocalTarget implements Target {
   }
 }
 
-/** Calls a method of any kind but unary: what it answers is a stream, if only of one message. */
+/** Calls a method of any kind as if all of it were streams; one message is a stream of one. */
 export async function* answers(
   method: BoundMethod,
   requests: AsyncIterable<Message>,
   call: Call,
 ): AsyncGenerator<unknown> {
-  const argument = method.kind === 'server_streaming' ? await only(requests) : requests;
+  const takesOne = method.kind === 'server_streaming' || method.kind === 'unary';
+  const argument = takesOne ? await only(requests) : requests;
   try {
     const answer = method.invoke(argument, call);
-    if (method.kind === 'client_streaming') yield await answer;
+    if (method.kind === 'client_streaming' || method.kind === 'unary') yield await answer;
     else yield* answer as AsyncIterable<unknown>;
   } catch (error) {
     throw raisedBy(method, error);

@@ -72,15 +72,8 @@ export class Loader {
    */
   async loadAll(folders: readonly PluginFolder[]): Promise<void> {
     const { versions: known, problems } = await readVersions(folders);
-    const isAdmitted = await Promise.all(
-      known.map((version) =>
-        this.#admitOrKeep(version).then(
-          () => true,
-          () => false,
-        ),
-      ),
-    );
-    const versions = known.filter((_, index) => isAdmitted[index]);
+    const admitted = await Promise.allSettled(known.map((version) => this.#admitOrKeep(version)));
+    const versions = known.filter((_, index) => admitted[index]?.status === 'fulfilled');
     const failures = this.#dependencies.failures(versions.map(({ manifest }) => manifest));
     refuse([...problems, ...describeFailures(failures)]);
     const records = versions.map((version) => this.#add(version));
@@ -115,6 +108,17 @@ export class Loader {
       throw error;
     }
     return record;
+  }
+
+  /** Checks what `load` would check before any code runs, and changes nothing. */
+  async check(directory: string, options: LoadOptions = {}): Promise<Manifest> {
+    const absolute = path.resolve(directory);
+    const manifest = await readManifest(absolute);
+    const known = this.#records.get(manifest.id);
+    if (known === undefined) refuse(describeFailures(this.#dependencies.failures([manifest])));
+    else checkUpgrade(known, manifest, { dependencies: this.#dependencies, isCanary: isCanary(options) });
+    await this.#parts.admit(manifest, absolute);
+    return manifest;
   }
 
   /** Replaces a plugin by what its folder holds now. When that does not start, the old instance stays in service. */

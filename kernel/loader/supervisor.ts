@@ -15,7 +15,8 @@ export interface SupervisorParts {
 /** Restarts instances that end by themselves: after a growing pause, and not for ever. */
 export class Supervisor {
   readonly #parts: SupervisorParts;
-  readonly #timers: Set<NodeJS.Timeout> = new Set();
+  /** The next start of each plugin; one that crashes again before it has that one put off. */
+  readonly #timers: Map<PluginRecord, NodeJS.Timeout> = new Map();
   #isStopped = false;
 
   constructor(parts: SupervisorParts) {
@@ -39,12 +40,14 @@ export class Supervisor {
   /** Nothing is restarted any more. */
   stop(): void {
     this.#isStopped = true;
-    for (const timer of this.#timers) clearTimeout(timer);
+    for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
   }
 
   #schedule(record: PluginRecord, reason: string, isPatient = false): void {
     const { lifecycle } = this.#parts;
+    clearTimeout(this.#timers.get(record));
+    this.#timers.delete(record);
     const nowMs = lifecycle.nowMs();
     record.crashesMs = recentCrashes([...record.crashesMs, nowMs], nowMs);
     if (!isPatient && isGivenUp(record.crashesMs, nowMs)) {
@@ -54,11 +57,11 @@ export class Supervisor {
     const pauseMs = backoffMs(record.crashesMs, nowMs);
     lifecycle.move(record, 'crash', reason);
     const timer = setTimeout(() => {
-      this.#timers.delete(timer);
+      this.#timers.delete(record);
       record.restarts += 1;
       void this.#restart(record);
     }, pauseMs);
-    this.#timers.add(timer);
+    this.#timers.set(record, timer);
   }
 
   async #restart(record: PluginRecord): Promise<void> {
@@ -66,7 +69,7 @@ export class Supervisor {
       await this.#parts.restart(record);
     } catch (error) {
       // Somebody may have loaded another version meanwhile, or unloaded it.
-      if (record.active !== undefined || record.state === 'REMOVED') return;
+      if (this.#isStopped || record.active !== undefined || record.state === 'REMOVED') return;
       this.retry(record, error as Error);
     }
   }

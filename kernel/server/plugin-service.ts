@@ -1,5 +1,7 @@
-import type { PluginService } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
+import type { JsonObject } from '@bufbuild/protobuf';
+import { type PluginService, PluginState } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
 import { pageOf, type ServiceImplementation } from '../../sdk/index.ts';
+import { RequestFieldUnsupported } from '../errors.ts';
 import type { CapabilityGuard } from '../capabilities/guard.ts';
 import { capabilitiesToProto } from '../capabilities/report.ts';
 import type { Lifecycle } from '../loader/lifecycle.ts';
@@ -32,14 +34,21 @@ export function createPluginService(parts: PluginServiceParts): ServiceImplement
       const record = loader.record(id);
       return { plugin: pluginToProto(record), manifest: record.manifest };
     },
-    loadPlugin: async ({ directory, canaryPercent, isolation }) => {
-      const record = await loader.load(directory, { canaryPercent, isolation: levelName(isolation) });
+    loadPlugin: async ({ directory, canaryPercent, isolation, config, validateOnly }) => {
+      refuseConfig(config);
+      const options = { canaryPercent, isolation: levelName(isolation) };
+      if (validateOnly) {
+        const { id, version, provides } = await loader.check(directory, options);
+        return { plugin: { id, version, provides, state: PluginState.RESOLVED, sourceDirectory: directory } };
+      }
+      const record = await loader.load(directory, options);
       await parts.remember(record);
       return { plugin: pluginToProto(record) };
     },
-    reloadPlugin: async ({ id, canaryPercent }) => ({
-      plugin: pluginToProto(await loader.reload(id, { canaryPercent })),
-    }),
+    reloadPlugin: async ({ id, canaryPercent, config }) => {
+      refuseConfig(config);
+      return { plugin: pluginToProto(await loader.reload(id, { canaryPercent })) };
+    },
     rollbackPlugin: async ({ id }) => {
       const record = loader.rollBack(id);
       // The next start loads what serves now.
@@ -47,7 +56,9 @@ export function createPluginService(parts: PluginServiceParts): ServiceImplement
       return { plugin: pluginToProto(record) };
     },
     promotePlugin: ({ id }) => ({ plugin: pluginToProto(loader.promote(id)) }),
-    unloadPlugin: async ({ id }) => {
+    unloadPlugin: async ({ id, force }) => {
+      if (force)
+        throw new RequestFieldUnsupported({ field: 'force', instead: 'unload the dependants first' });
       await loader.unload(id);
       await parts.forget(id);
       parts.logs.forget(id);
@@ -62,4 +73,9 @@ export function createPluginService(parts: PluginServiceParts): ServiceImplement
     ...createLogMethods(parts.logs, (id) => void loader.record(id)),
     getCapabilities: ({ id }) => capabilitiesToProto(parts.guard, loader.record(id).manifest),
   };
+}
+
+function refuseConfig(config: JsonObject | undefined): void {
+  if (config === undefined) return;
+  throw new RequestFieldUnsupported({ field: 'config', instead: 'set plugins.<id>.config in config.json' });
 }
