@@ -107,10 +107,7 @@ class WorkerInstance implements Instance {
       target: kernel,
       caller: manifest.id,
       answer: (name, value) => this.#answer(name, value),
-      onBroken: (problem) => {
-        this.#endedFor ??= `it broke the protocol of its port: ${problem}`;
-        void this.#worker.terminate();
-      },
+      onBroken: (problem) => this.#terminate(`it broke the protocol of its port: ${problem}`),
     });
     this.target = new ForwardTarget(manifest.id);
     this.target.attach(this.#peer);
@@ -118,10 +115,7 @@ class WorkerInstance implements Instance {
       limitMib: manifest.resources?.memoryMib ?? 0,
       // The limit of the heap does not count buffers.
       read: async () => (await this.#peer.ask('memory', undefined)) as number,
-      onOver: (how) => {
-        this.#endedFor = how;
-        void this.#worker.terminate();
-      },
+      onOver: (how) => this.#terminate(how),
     });
     this.#exited = exitOf(this.#worker, manifest).then((how) => {
       unwatchMemory();
@@ -140,6 +134,11 @@ class WorkerInstance implements Instance {
       if (this.#stopping !== undefined) return new Promise<string>(() => undefined);
       return how;
     });
+  }
+
+  #terminate(reason: string): void {
+    this.#endedFor ??= reason;
+    void this.#worker.terminate();
   }
 
   async #waitUntilReady(limitMs: number): Promise<void> {

@@ -1,5 +1,10 @@
-import type { JsonObject } from '@bufbuild/protobuf';
-import { type PluginService, PluginState } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
+import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf';
+import {
+  type LoadPluginRequest,
+  type LoadPluginResponseSchema,
+  type PluginService,
+  PluginState,
+} from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
 import { pageOf, type ServiceImplementation } from '../../sdk/index.ts';
 import { RequestFieldUnsupported } from '../errors.ts';
 import type { CapabilityGuard } from '../capabilities/guard.ts';
@@ -34,17 +39,7 @@ export function createPluginService(parts: PluginServiceParts): ServiceImplement
       const record = loader.record(id);
       return { plugin: pluginToProto(record), manifest: record.manifest };
     },
-    loadPlugin: async ({ directory, canaryPercent, isolation, config, validateOnly }) => {
-      refuseConfig(config);
-      const options = { canaryPercent, isolation: levelName(isolation) };
-      if (validateOnly) {
-        const { id, version, provides } = await loader.check(directory, options);
-        return { plugin: { id, version, provides, state: PluginState.RESOLVED, sourceDirectory: directory } };
-      }
-      const record = await loader.load(directory, options);
-      await parts.remember(record);
-      return { plugin: pluginToProto(record) };
-    },
+    loadPlugin: (request) => load(parts, request),
     reloadPlugin: async ({ id, canaryPercent, config }) => {
       refuseConfig(config);
       return { plugin: pluginToProto(await loader.reload(id, { canaryPercent })) };
@@ -78,4 +73,19 @@ export function createPluginService(parts: PluginServiceParts): ServiceImplement
 function refuseConfig(config: JsonObject | undefined): void {
   if (config === undefined) return;
   throw new RequestFieldUnsupported({ field: 'config', instead: 'set plugins.<id>.config in config.json' });
+}
+
+async function load(
+  { loader, remember }: PluginServiceParts,
+  { directory, canaryPercent, isolation, config, validateOnly }: LoadPluginRequest,
+): Promise<MessageInitShape<typeof LoadPluginResponseSchema>> {
+  refuseConfig(config);
+  const options = { canaryPercent, isolation: levelName(isolation) };
+  if (validateOnly) {
+    const { id, version, provides } = await loader.check(directory, options);
+    return { plugin: { id, version, provides, state: PluginState.RESOLVED, sourceDirectory: directory } };
+  }
+  const record = await loader.load(directory, options);
+  await remember(record);
+  return { plugin: pluginToProto(record) };
 }
