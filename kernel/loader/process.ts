@@ -125,10 +125,11 @@ function spawnPlugin(
     LAMELLA_PLUGIN_SOCKET: endpoint.socketPath,
     LAMELLA_PLUGIN_TOKEN: endpoint.token,
     LAMELLA_KERNEL_SOCKET: start.kernelSocket,
-    ...(hasCommand(manifest) ? {} : { LAMELLA_PLUGIN_BUNDLE: endpoint.bundlePath }),
+    ...(hasCommand(manifest)
+      ? // A cache of Python beside its sources would be a file that the package does not have.
+        { PYTHONDONTWRITEBYTECODE: '1' }
+      : { LAMELLA_PLUGIN_BUNDLE: endpoint.bundlePath }),
     ...inheritedEnvironment(start.environment, manifest.capabilities?.gpu),
-    // A cache beside its sources would be a file that the package does not have.
-    PYTHONDONTWRITEBYTECODE: '1',
   };
   // stdin stays open as long as the kernel lives: its end tells the plugin to exit, also after kill -9.
   return spawn(command, args, {
