@@ -32,15 +32,16 @@ export async function waitUntilHealthy(readiness: Readiness): Promise<LinkClient
   void readiness.exited.then((how) => {
     ended = how;
   });
-  let obstacle = 'there was no time to try';
+  let obstacle: string | undefined;
   while (Date.now() < deadlineMs && ended === undefined) {
     const tried = await tryOnce(readiness, deadlineMs);
     if (tried instanceof LinkClient) return tried;
-    obstacle = tried;
+    // A try that the end of the time cut short tells less than one that got an answer.
+    if (obstacle === undefined || Date.now() < deadlineMs) obstacle = tried;
     await pause(RETRY_MS);
   }
   if (ended !== undefined) throw new Error(`its process ended before it was ready (${ended})`);
-  throw new Error(`it was not healthy within ${readiness.limitMs} ms: ${obstacle}`);
+  throw new Error(`it was not healthy within ${readiness.limitMs} ms: ${obstacle ?? 'there was no time to try'}`);
 }
 
 async function pause(ms: number): Promise<void> {
