@@ -41,7 +41,9 @@ export async function waitUntilHealthy(readiness: Readiness): Promise<LinkClient
     await pause(RETRY_MS);
   }
   if (ended !== undefined) throw new Error(`its process ended before it was ready (${ended})`);
-  throw new Error(`it was not healthy within ${readiness.limitMs} ms: ${obstacle ?? 'there was no time to try'}`);
+  throw new Error(
+    `it was not healthy within ${readiness.limitMs} ms: ${obstacle ?? 'there was no time to try'}`,
+  );
 }
 
 async function pause(ms: number): Promise<void> {
