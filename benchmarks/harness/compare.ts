@@ -3,7 +3,7 @@ import { load, type LoadResult } from './load.ts';
 import { cpuUs, pin, processTree } from './process-cpu.ts';
 
 /** Measured stretches of each server; odd, so that one is the median. */
-const PAIRS = 5;
+const PAIRS = 15;
 const STRETCH_MS = 1_500;
 const WARM_UP_MS = 1_500;
 
