@@ -1,47 +1,39 @@
 import path from 'node:path';
-import type { DescService } from '@bufbuild/protobuf';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import type { Logger } from '../../sdk/index.ts';
-import { PluginInUse, PluginNotFound, RemoteUnreachable } from '../errors.ts';
+import { PluginInUse, RemoteUnreachable } from '../errors.ts';
 import { readManifest } from '../registry/manifest.ts';
 import { Dependencies, describeFailures, refuse } from './dependencies.ts';
 import { CanaryImpossible } from './errors.ts';
-import type { Generation, PluginFolder, Version } from './generation.ts';
-import type { Started } from './inline.ts';
-import type { Instance } from './instance.ts';
-import type { Lifecycle } from './lifecycle.ts';
-import { allDescribed, shippedServices } from './proto/shipped-services.ts';
+import type { PluginFolder } from './generation.ts';
+import { Launcher, type LauncherParts } from './launcher.ts';
+import { PluginRecords, type PluginRecordsParts } from './plugin-records.ts';
 import { readVersions } from './read-versions.ts';
 import type { PluginRecord } from './record.ts';
-import type { Routes } from './routes.ts';
 import { isCanary, type LoadOptions } from './load-options.ts';
-import { slotFor } from './slot-for.ts';
 import { Supervisor } from './supervisor.ts';
 import { Swapper, type SwapperParts } from './swapper.ts';
 import { checkUpgrade } from './upgrade-check.ts';
 
 /** What the loader needs of the rest of the kernel. */
-export interface LoaderParts extends SwapperParts {
+export interface LoaderParts extends SwapperParts, LauncherParts, PluginRecordsParts {
   readonly log: Logger;
-  readonly lifecycle: Lifecycle;
-  readonly routes: Routes;
-  /** Throws, with the reason, when a plugin may not run; asked before each start of its code. */
-  readonly admit: (manifest: Manifest, directory: string) => Promise<void>;
-  /** Starts an instance at the level given, or else at the one the operator chose. */
-  readonly start: (version: Version) => Promise<Started>;
   readonly kernelVersion: string;
 }
 
 /** Loads, replaces, restarts and unloads plugins. */
 export class Loader {
   readonly #parts: LoaderParts;
-  readonly #records: Map<string, PluginRecord> = new Map();
+  readonly #records: PluginRecords;
+  readonly #launcher: Launcher;
   readonly #dependencies: Dependencies;
   readonly #swapper: Swapper;
   readonly #supervisor: Supervisor;
 
   constructor(parts: LoaderParts) {
     this.#parts = parts;
+    this.#records = new PluginRecords(parts);
+    this.#launcher = new Launcher(parts);
     // What is in quarantine provides nothing, and its manifest may claim anything.
     const usable = (): PluginRecord[] => this.records.filter(({ state }) => state !== 'QUARANTINED');
     this.#dependencies = new Dependencies(usable, parts.kernelVersion);
@@ -54,14 +46,12 @@ export class Loader {
   }
 
   get records(): PluginRecord[] {
-    return [...this.#records.values()];
+    return this.#records.all;
   }
 
   /** @throws PLUGIN_NOT_FOUND */
   record(id: string): PluginRecord {
-    const record = this.#records.get(id);
-    if (record === undefined) throw new PluginNotFound({ plugin: id });
-    return record;
+    return this.#records.get(id);
   }
 
   /**
@@ -72,11 +62,11 @@ export class Loader {
    */
   async loadAll(folders: readonly PluginFolder[]): Promise<void> {
     const { versions: known, problems } = await readVersions(folders);
-    const admitted = await Promise.allSettled(known.map((version) => this.#admitOrKeep(version)));
+    const admitted = await Promise.allSettled(known.map((version) => this.#records.admitOrKeep(version)));
     const versions = known.filter((_, index) => admitted[index]?.status === 'fulfilled');
     const failures = this.#dependencies.failures(versions.map(({ manifest }) => manifest));
     refuse([...problems, ...describeFailures(failures)]);
-    const records = versions.map((version) => this.#add(version));
+    const records = versions.map((version) => this.#records.add(version));
     await Promise.allSettled(records.map((record) => this.#beginOrRetry(record)));
   }
 
@@ -89,8 +79,8 @@ export class Loader {
   async load(directory: string, options: LoadOptions = {}): Promise<PluginRecord> {
     const absolute = path.resolve(directory);
     const manifest = await readManifest(absolute);
-    const known = this.#records.get(manifest.id);
-    if (known?.state === 'QUARANTINED') this.#forget(known);
+    const known = this.#records.find(manifest.id);
+    if (known?.state === 'QUARANTINED') this.#records.forget(known);
     else if (known !== undefined) {
       await this.#exclusively(known, () => this.#replace(known, absolute, options));
       return known;
@@ -98,13 +88,13 @@ export class Loader {
     if (isCanary(options))
       throw new CanaryImpossible({ plugin: manifest.id, why: 'nothing is in service yet' });
     const version = { manifest, directory: absolute, level: options.isolation };
-    await this.#admitOrKeep(version);
+    await this.#records.admitOrKeep(version);
     refuse(describeFailures(this.#dependencies.failures([manifest])));
-    const record = this.#add(version);
+    const record = this.#records.add(version);
     try {
       await this.#exclusively(record, () => this.#begin(record));
     } catch (error) {
-      this.#forget(record);
+      this.#records.forget(record);
       throw error;
     }
     return record;
@@ -114,7 +104,7 @@ export class Loader {
   async check(directory: string, options: LoadOptions = {}): Promise<Manifest> {
     const absolute = path.resolve(directory);
     const manifest = await readManifest(absolute);
-    const known = this.#records.get(manifest.id);
+    const known = this.#records.find(manifest.id);
     if (known === undefined) refuse(describeFailures(this.#dependencies.failures([manifest])));
     else checkUpgrade(known, manifest, { dependencies: this.#dependencies, isCanary: isCanary(options) });
     await this.#parts.admit(manifest, absolute);
@@ -152,7 +142,7 @@ export class Loader {
     }
     await this.#exclusively(record, async () => {
       await this.#end(record);
-      this.#forget(record);
+      this.#records.forget(record);
     });
   }
 
@@ -162,32 +152,6 @@ export class Loader {
     for (const record of this.records.toReversed()) {
       await this.#exclusively(record, () => this.#end(record));
     }
-  }
-
-  /** Lists a plugin that may not run, and throws the reason. It gets no routes: what it claims to serve is not its. */
-  async #admitOrKeep(version: Version): Promise<void> {
-    const { manifest, directory } = version;
-    try {
-      await this.#parts.admit(manifest, directory);
-    } catch (error) {
-      const plugin = { ...version, slot: slotFor(manifest) };
-      const record = this.#parts.lifecycle.quarantine(plugin, (error as Error).message);
-      this.#records.set(record.id, record);
-      throw error;
-    }
-  }
-
-  #add(version: Version): PluginRecord {
-    const record = this.#parts.lifecycle.discover({ ...version, slot: slotFor(version.manifest) });
-    this.#records.set(record.id, record);
-    this.#parts.routes.announce(record);
-    return record;
-  }
-
-  #forget(record: PluginRecord): void {
-    this.#parts.routes.withdraw(record);
-    this.#records.delete(record.id);
-    this.#parts.lifecycle.remove(record);
   }
 
   /** A plugin elsewhere may well be started after the kernel; anything else that does not start will not do so later. */
@@ -204,7 +168,7 @@ export class Loader {
     const { lifecycle } = this.#parts;
     lifecycle.move(record, 'start');
     try {
-      const generation = await this.#launch(record, record);
+      const generation = await this.#launcher.launch(record, record);
       this.#swapper.upgrade(record, generation);
       this.#supervisor.watch(record, generation);
     } catch (error) {
@@ -213,34 +177,13 @@ export class Loader {
     }
   }
 
-  async #launch(record: PluginRecord, version: Version): Promise<Generation> {
-    const { manifest, directory, level } = version;
-    const { routes, start, lifecycle } = this.#parts;
-    const shipped = await shippedServices(manifest, directory);
-    // Their methods are known before the code runs, so that calls wait for it instead of being refused.
-    if (record.active === undefined) routes.open(record, shipped);
-    const { instance, services } = await start(version);
-    const described = await describedOrStopped(instance, () => allDescribed(manifest, shipped, services));
-    record.generations += 1;
-    return {
-      number: record.generations,
-      manifest,
-      directory,
-      level,
-      instance,
-      services: described,
-      startedMs: lifecycle.nowMs(),
-      retirement: undefined,
-    };
-  }
-
   async #replace(record: PluginRecord, directory: string, options: LoadOptions): Promise<void> {
     const { lifecycle, log } = this.#parts;
     try {
       const manifest = await readManifest(directory);
       checkUpgrade(record, manifest, { dependencies: this.#dependencies, isCanary: isCanary(options) });
       await this.#parts.admit(manifest, directory);
-      const generation = await this.#launch(record, {
+      const generation = await this.#launcher.launch(record, {
         manifest,
         directory,
         level: options.isolation ?? record.level,
@@ -268,7 +211,7 @@ export class Loader {
   /** Called by the supervisor after a crash and its pause. */
   async #restart(record: PluginRecord): Promise<void> {
     await this.#exclusively(record, async () => {
-      if (this.#records.get(record.id) !== record || record.active !== undefined) return;
+      if (this.#records.find(record.id) !== record || record.active !== undefined) return;
       try {
         await this.#parts.admit(record.manifest, record.directory);
       } catch (error) {
@@ -284,17 +227,5 @@ export class Loader {
     const result = record.pending.then(work, work);
     record.pending = result.catch(() => undefined);
     return result;
-  }
-}
-
-async function describedOrStopped(
-  instance: Instance,
-  describe: () => readonly DescService[],
-): Promise<readonly DescService[]> {
-  try {
-    return describe();
-  } catch (error) {
-    await instance.stop();
-    throw error;
   }
 }

@@ -1,0 +1,195 @@
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { checkProtected, openAccess, type OpenedAccess } from './access/open-access.ts';
+import { createBuiltins } from './builtins.ts';
+import { openGuard } from './capabilities/open-guard.ts';
+import { type KernelConfig, ownEnvironment } from './config.ts';
+import type { KernelParts } from './container.ts';
+import type { HomeLock } from './home-lock.ts';
+import type { KernelAddresses, KernelOptions } from './kernel.ts';
+import { hasMemoryFor } from './loader/standby-memory.ts';
+import { Lifecycle, type StateChange } from './loader/lifecycle.ts';
+import { Loader, type LoaderParts } from './loader/loader.ts';
+import type { PluginRecord } from './loader/record.ts';
+import { Routes } from './loader/routes.ts';
+import { Starter } from './loader/starter.ts';
+import { Watcher } from './loader/watcher.ts';
+import { Installations } from './packaging/installations.ts';
+import { PluginTrust } from './packaging/plugin-trust.ts';
+import { foldersToLoad } from './packaging/folders-to-load.ts';
+import { PluginMemory } from './plugin-memory.ts';
+import { HealthRegistry } from './server/health.ts';
+import { Listeners } from './server/listeners.ts';
+import { LmdbStorage } from './storage.ts';
+import { EventJournal } from './topics/journal.ts';
+import { PLUGINS_TOPIC } from './topics/topic-table.ts';
+import { KERNEL_VERSION } from './version.ts';
+
+/** Triton's ports, so that its clients need no setting. */
+const DEFAULT_PORTS = { grpc: 8001, http: 8000, metrics: 8002 };
+
+/** Input of {@link RunningKernel}. */
+export interface RunningParts extends KernelParts {
+  readonly options: KernelOptions;
+  readonly home: string;
+  readonly config: KernelConfig;
+  readonly runDirectory: string;
+  readonly lock: HomeLock;
+}
+
+/** Everything that exists only while the kernel runs. */
+export class RunningKernel {
+  readonly #parts: RunningParts;
+  readonly #health: HealthRegistry = new HealthRegistry();
+  readonly #storage: LmdbStorage;
+  readonly #journal: EventJournal;
+  readonly #memory: PluginMemory;
+  readonly #installations: Installations;
+  readonly #listeners: Listeners;
+  readonly #starter: Starter;
+  readonly #watcher: Watcher | undefined;
+  readonly #host: string;
+  readonly #kernelSocket: string;
+  #access: OpenedAccess | undefined;
+  readonly loader: Loader;
+
+  constructor(parts: RunningParts) {
+    this.#parts = parts;
+    const { home, config, runDirectory, options, router, log } = parts;
+    const kernelSocket = path.join(runDirectory, 'kernel.sock');
+    this.#kernelSocket = kernelSocket;
+    this.#host = options.host ?? '127.0.0.1';
+    this.#storage = new LmdbStorage(path.join(home, 'kernel'));
+    this.#installations = new Installations(home);
+    this.#memory = new PluginMemory(this.#storage, this.#installations.root);
+    this.#journal = new EventJournal(path.join(home, 'events'));
+    this.#listeners = new Listeners({ ...parts, host: this.#host, kernelSocket, config });
+    const routes = new Routes(router, this.#listeners, parts.guard);
+    this.#openEvents(routes);
+    const lifecycle = new Lifecycle({
+      clock: parts.clock,
+      log,
+      storage: this.#storage,
+      onChange: (change) => this.#onChange(change),
+    });
+    this.#starter = new Starter({
+      ...parts,
+      kernelSocket,
+      environment: options.environment ?? ownEnvironment(),
+    });
+    this.loader = new Loader({
+      log,
+      lifecycle,
+      routes,
+      kernelVersion: KERNEL_VERSION,
+      rollbackWindowMs: config.rollbackWindowMs,
+      hasMemoryFor,
+      onSwap: () => undefined,
+      admit: this.#admission(home),
+      start: (version) => this.#starter.start(version),
+    });
+    createBuiltins({
+      ...parts,
+      access: () => this.#openedAccess(),
+      lifecycle,
+      routes,
+      loader: this.loader,
+      health: this.#health,
+      memory: this.#memory,
+      secretsFor: (process) => this.#starter.secrets(process.manifest),
+    });
+    this.#watcher = options.watch === true ? new Watcher(this.loader, log) : undefined;
+  }
+
+  #openedAccess(): OpenedAccess {
+    if (this.#access === undefined) throw new Error('Access control is not open yet.');
+    return this.#access;
+  }
+
+  async start(): Promise<KernelAddresses> {
+    const { options, gate } = this.#parts;
+    const where = { host: this.#host, config: this.#parts.config };
+    this.#access = await openAccess({ ...this.#parts, ...where, storage: this.#storage });
+    checkProtected(where, this.#access.keys);
+    gate.open(this.#access.access);
+    const addresses = await this.#listeners.listen({
+      grpc: options.grpcPort ?? DEFAULT_PORTS.grpc,
+      http: options.httpPort ?? DEFAULT_PORTS.http,
+      metrics: options.metricsPort ?? DEFAULT_PORTS.metrics,
+    });
+    await this.#access.owner.write({ socket: this.#kernelSocket, grpc: addresses.grpc });
+    const folders = await foldersToLoad({
+      given: this.#given(),
+      installations: this.#installations,
+      remembered: await this.#memory.folders(),
+    });
+    await this.loader.loadAll(folders);
+    await this.#watcher?.start();
+    this.#health.set('', 'SERVING');
+    return addresses;
+  }
+
+  #openEvents(routes: Routes): void {
+    const { events, metrics, log, config } = this.#parts;
+    openGuard({ ...this.#parts, audit: () => this.#access?.audit });
+    events.open({
+      journal: this.#journal,
+      metrics: metrics.kernel,
+      log,
+      settings: config.topics,
+      findMessage: (name) => routes.message(name),
+    });
+  }
+
+  #onChange({ record, previous }: StateChange): void {
+    const { events } = this.#parts;
+    const { id, state, reason, manifest } = record;
+    events.publish(PLUGINS_TOPIC, { id, version: manifest.version, state, previous, reason });
+    if (state === 'REMOVED') events.topics.withdraw(id);
+    this.#tellHealth(record);
+  }
+
+  #admission(home: string): LoaderParts['admit'] {
+    const { options, config } = this.#parts;
+    const isDevelopment = options.isDevelopment === true;
+    const trust = new PluginTrust({
+      home,
+      startFolders: this.#given(),
+      isDevelopment,
+      configured: config.trust,
+    });
+    return (manifest, directory) => trust.admit(manifest, directory);
+  }
+
+  #given(): string[] {
+    return (this.#parts.options.pluginDirectories ?? []).map((directory) => path.resolve(directory));
+  }
+
+  /** Each service is healthy while every provider of it has an instance. */
+  #tellHealth(record: PluginRecord): void {
+    for (const { service } of record.manifest.provides) {
+      const providers = this.#parts.router.providers(service);
+      const isServing = providers.some((slot) => slot.instance !== undefined);
+      if (record.state === 'REMOVED' && providers.length === 0) this.#health.remove(service);
+      else this.#health.set(service, isServing ? 'SERVING' : 'NOT_SERVING');
+    }
+  }
+
+  async stop(): Promise<void> {
+    const { config, lock, runDirectory, log } = this.#parts;
+    this.#health.shutdown();
+    await this.#watcher?.close();
+    if (config.prestopMs > 0) await setTimeout(config.prestopMs);
+    await this.#listeners.close(config.drainMs);
+    await this.loader.stopAll();
+    await this.#starter.close();
+    await this.#access?.owner.remove();
+    await this.#access?.close();
+    await this.#journal.close();
+    await this.#storage.close();
+    await rm(runDirectory, { recursive: true, force: true });
+    await lock.close();
+    log.info('stopped');
+  }
+}
