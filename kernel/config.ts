@@ -1,11 +1,8 @@
 import path from 'node:path';
 import { Ajv, type ErrorObject } from 'ajv';
-import type { LinkTls } from './link/connection.ts';
-import type { BreakerLimits } from './loader/circuit-breaker.ts';
-import type { IsolationName } from './loader/instance.ts';
 import { Code, defineConfig, type ErrorType, type TSchema, Type } from '../sdk/index.ts';
-import { type CapabilitySettings, CapabilitySettingsSchema } from './capabilities/capability.ts';
 import { defineKernelError } from './kernel-error.ts';
+import { type PluginSettings, PluginSettingsSchema } from './plugin-settings.ts';
 import { readLimitedFile } from './registry/limited-file.ts';
 import { nearestName } from './registry/nearest-name.ts';
 import type { TopicSettings } from './topics/topic.ts';
@@ -29,87 +26,6 @@ const SIZE_LIMIT_BYTES = 4 * 1024 * 1024;
 
 /** Problems named in one message. */
 const MAX_PROBLEMS = 5;
-
-const LEVELS: readonly IsolationName[] = ['INLINE', 'WORKER', 'PROCESS', 'REMOTE'];
-
-const FileSchema = (description: string): TSchema => Type.Optional(Type.String({ description }));
-
-const RemoteSettingsSchema: TSchema = Type.Object(
-  {
-    addresses: Type.Optional(
-      Type.Array(Type.String(), {
-        minItems: 1,
-        description: 'Where the plugin runs, each `host:port`, instead of what its manifest says.',
-      }),
-    ),
-    tls: Type.Optional(
-      Type.Object(
-        {
-          caFile: FileSchema("Certificates that may have signed the plugin's; the system's by default."),
-          certificateFile: FileSchema("The kernel's own certificate, for plugins that ask who calls."),
-          keyFile: FileSchema('Its key.'),
-          serverName: FileSchema("Name in the plugin's certificate; the host by default."),
-        },
-        {
-          additionalProperties: false,
-          description:
-            'Encrypts the connections; needed for addresses beyond this machine. Files are in PEM.',
-        },
-      ),
-    ),
-  },
-  { additionalProperties: false, description: 'Addresses of a plugin at isolation REMOTE.' },
-);
-
-const PluginSettingsSchema: TSchema = Type.Object(
-  {
-    isolation: Type.Optional(
-      Type.Union(
-        LEVELS.map((level) => Type.Literal(level)),
-        {
-          description: 'Isolation level of the plugin, one of those its manifest allows.',
-        },
-      ),
-    ),
-    remote: Type.Optional(RemoteSettingsSchema),
-    rateLimit: Type.Optional(
-      Type.Object(
-        { perSecond: Type.Number({ exclusiveMinimum: 0 }), burst: Type.Integer({ minimum: 1 }) },
-        {
-          additionalProperties: false,
-          description: 'Calls that the plugin takes: `burst` at once, `perSecond` in the long run.',
-        },
-      ),
-    ),
-    circuitBreaker: Type.Optional(
-      Type.Object(
-        {
-          faultRatio: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
-          minimumCalls: Type.Optional(Type.Integer({ minimum: 0 })),
-          windowMs: Type.Optional(Type.Integer({ minimum: 10 })),
-          openMs: Type.Optional(Type.Integer({ minimum: 1 })),
-        },
-        {
-          additionalProperties: false,
-          description:
-            'When the plugin gets no calls for `openMs` (5,000): `faultRatio` (0.5) of at least `minimumCalls` (20; 0 for never) within `windowMs` (10,000) failed by its fault.',
-        },
-      ),
-    ),
-    capabilities: Type.Optional(CapabilitySettingsSchema),
-    config: Type.Optional(
-      Type.Record(Type.String(), Type.Unknown(), {
-        description: "Options, checked by the manifest's schema.",
-      }),
-    ),
-    secrets: Type.Optional(
-      Type.Record(Type.String(), Type.String(), {
-        description: 'Secret name to the environment variable that holds its value.',
-      }),
-    ),
-  },
-  { additionalProperties: false },
-);
 
 const TopicSettingsSchema: TSchema = Type.Object(
   {
@@ -183,23 +99,6 @@ export const KernelConfigSchema: TSchema = defineConfig({
     description: 'Settings of plugins by id.',
   }),
 });
-
-/** Where a plugin at isolation REMOTE runs. */
-export interface RemoteSettings {
-  readonly addresses?: readonly string[];
-  readonly tls?: LinkTls;
-}
-
-/** What an operator says of one plugin. */
-export interface PluginSettings {
-  readonly isolation?: IsolationName;
-  readonly remote?: RemoteSettings;
-  readonly rateLimit?: { readonly perSecond: number; readonly burst: number };
-  readonly circuitBreaker?: Partial<BreakerLimits>;
-  readonly capabilities?: CapabilitySettings;
-  readonly config?: Readonly<Record<string, unknown>>;
-  readonly secrets?: Readonly<Record<string, string>>;
-}
 
 /** Checked content of `config.json`. */
 export interface KernelConfig {

@@ -5,7 +5,7 @@ import { RemoteMisconfigured } from '../errors.ts';
 import { LinkTransport } from '../kernel-link.ts';
 import type { LinkTarget } from '../link/link-client.ts';
 import { ReflectedServer } from '../link/reflected-server.ts';
-import type { RemoteSettings } from '../config.ts';
+import type { RemoteSettings } from '../plugin-settings.ts';
 import { Balancer } from './balancer.ts';
 import { ForwardTarget } from './forward-target.ts';
 import type { Started } from './inline.ts';
