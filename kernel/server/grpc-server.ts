@@ -1,9 +1,11 @@
 import { isIP } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import type { DescMethod } from '@bufbuild/protobuf';
+import type { Logger } from '../../sdk/index.ts';
 import { PortInUse } from '../errors.ts';
 import type { Target } from '../target.ts';
 import type { Certificates } from './certificates.ts';
+import { ConnectionGuard, type GrpcLimits } from './connection-guard.ts';
 import { clampDeadlines } from './deadline-clamp.ts';
 import { type Identify, registerMethod } from './grpc-adapter.ts';
 
@@ -27,12 +29,18 @@ export interface GrpcServerOptions {
   readonly identify: Identify;
   /** Largest message taken from a client, in bytes. */
   readonly maxMessageBytes: number;
+  /** What clients of ports are held to, and where it is told; nothing by default, for servers only the kernel reaches. */
+  readonly guard?: { readonly limits: GrpcLimits; readonly log: Logger };
 }
+
+/** Kinds of methods whose callers send one request. */
+const ONE_REQUEST: ReadonlySet<DescMethod['methodKind'] | undefined> = new Set(['unary', 'server_streaming']);
 
 /** {@link Transport} over grpc-js. */
 export class GrpcServer implements Transport {
   readonly #server: grpc.Server;
   readonly #options: GrpcServerOptions;
+  readonly #guard: ConnectionGuard | undefined;
   readonly #kinds: Map<string, DescMethod['methodKind']> = new Map();
   readonly #addresses: string[] = [];
 
@@ -44,9 +52,15 @@ export class GrpcServer implements Transport {
       // Bookkeeping for a debugging service that the kernel does not offer.
       'grpc.enable_channelz': 0,
     });
+    const { guard } = options;
+    // It writes to stderr whatever header of a client it does not like.
+    if (guard !== undefined) grpc.setLogger(toLog(guard.log));
+    const hasOneRequest = (path: string): boolean => ONE_REQUEST.has(this.#kinds.get(path));
+    this.#guard = guard === undefined ? undefined : new ConnectionGuard({ ...guard, hasOneRequest });
   }
 
   async listen(host: string, port: number, certificates?: Certificates): Promise<string> {
+    this.#guard?.prepare(this.#server);
     const name = isIP(host) === 6 ? `[${host}]` : host;
     const address = `${name}:${port}`;
     const bound = await this.#bind(address, credentialsOf(certificates)).catch((error: Error) => {
@@ -68,6 +82,7 @@ export class GrpcServer implements Transport {
       );
     });
     clampDeadlines(this.#server);
+    this.#guard?.guard(this.#server);
     return port;
   }
 
@@ -99,7 +114,13 @@ export class GrpcServer implements Transport {
         resolve();
       });
     });
+    this.#guard?.close();
   }
+}
+
+function toLog(log: Logger): Partial<Console> {
+  const write = (...words: readonly unknown[]): void => log.debug(words.join(' '));
+  return { error: write, info: write, debug: write };
 }
 
 function credentialsOf(certificates: Certificates | undefined): grpc.ServerCredentials {

@@ -4,6 +4,7 @@ import type { KernelConfig } from '../config.ts';
 import type { KernelParts } from '../container.ts';
 import { TOKEN_HEADER } from '../kernel-link.ts';
 import type { Exposure } from '../loader/routes.ts';
+import { withDefaultGrpcLimits } from './connection-guard.ts';
 import { GrpcServer, type Transport } from './grpc-server.ts';
 import { HttpListener } from './http-listener.ts';
 import { Certificates } from './certificates.ts';
@@ -47,10 +48,11 @@ export class Listeners implements Exposure {
 
   constructor(parts: ListenerParts) {
     this.#parts = parts;
-    const { dispatcher, registrations, config } = parts;
+    const { dispatcher, registrations, config, log } = parts;
     this.#grpc = new GrpcServer({
       target: dispatcher,
       maxMessageBytes: config.maxMessageBytes,
+      guard: { limits: withDefaultGrpcLimits(), log },
       identify: (metadata: Metadata) => {
         const [token] = metadata.get(TOKEN_HEADER);
         return typeof token === 'string' ? registrations.find(token)?.manifest.id : undefined;

@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict';
+import { createLogger } from '../../../kernel/logger.ts';
+import { type GrpcLimits, withDefaultGrpcLimits } from '../../../kernel/server/connection-guard.ts';
+import { GrpcServer } from '../../../kernel/server/grpc-server.ts';
+import type { Target } from '../../../kernel/target.ts';
+import {
+  callHeaders,
+  END_HEADERS,
+  Frame,
+  frameOf,
+  headerBlock,
+  messageFrame,
+  numberFrame,
+  RawClient,
+} from '../../support/raw-http2.ts';
+import { rawCall, until } from '../drills/processes.ts';
+
+const MIB = 1024 * 1024;
+const INITIAL_WINDOW_SIZE = 4;
+
+/** Answers with as many bytes as the request says, or with messages without end. */
+const target: Target = {
+  unary: async (_path, request) =>
+    Buffer.alloc(request.length === 4 ? Buffer.from(request).readUInt32BE() : 0, 'a'),
+  async *stream(_path, _requests, call) {
+    while (!call.signal.aborted) yield Buffer.alloc(100_000);
+  },
+};
+
+describe('the guard of the gRPC listener', function () {
+  this.timeout(30_000);
+  let server: GrpcServer;
+  let address: string;
+  let lines: string[];
+  const clients: RawClient[] = [];
+
+  async function start(limits: Partial<GrpcLimits>): Promise<void> {
+    lines = [];
+    const log = createLogger({ format: 'json', write: (line) => lines.push(line) });
+    const guard = { limits: withDefaultGrpcLimits({ checkIntervalMs: 20, ...limits }), log };
+    server = new GrpcServer({ target, identify: () => undefined, maxMessageBytes: 4 * MIB, guard });
+    server.expose('/t.T/Give', 'unary');
+    server.expose('/t.T/Flow', 'server_streaming');
+    server.expose('/t.T/Talk', 'bidi_streaming');
+    address = await server.listen('127.0.0.1', 0);
+  }
+
+  const greet = async (settings: readonly (readonly [number, number])[] = []): Promise<RawClient> => {
+    const client = await RawClient.greet(address, settings);
+    clients.push(client);
+    return client;
+  };
+  const open = (stream: number, path: string): Buffer =>
+    frameOf(Frame.HEADERS, [END_HEADERS, stream], callHeaders(path));
+  const size = (bytes: number): Buffer => {
+    const request = Buffer.alloc(4);
+    request.writeUInt32BE(bytes);
+    return request;
+  };
+  const ended = (client: RawClient, id: number): Promise<void> => client.got(Frame.RST_STREAM, id);
+
+  afterEach(async () => {
+    assert.equal((await rawCall(address, '/t.T/Give', size(5))).bytes.length, 5);
+    for (const client of clients.splice(0)) client.close();
+    await server.close(100);
+  });
+
+  it('closes connections that do not greet, or with anything else than HTTP/2', async () => {
+    await start({ greetingTimeoutMs: 50 });
+    for (const words of ['', 'PRI * HT', 'GET / HTTP/1.1\r\nhost: localhost\r\n\r\n']) {
+      const client = await RawClient.connect(address);
+      client.send(Buffer.from(words));
+      await client.closed();
+    }
+  });
+
+  it('closes connections on which no call comes, also when headers trickle in for ever', async () => {
+    await start({ idleTimeoutMs: 100 });
+    const [quiet, trickling, busy] = [await greet(), await greet(), await greet()];
+    busy.send(open(1, '/t.T/Talk'));
+    trickling.send(frameOf(Frame.HEADERS, [END_HEADERS, 1], callHeaders('/t.T/Give')).subarray(0, 20));
+    const drops = setInterval(() => trickling.send(Buffer.from('a')), 10);
+    await Promise.all([quiet.closed(), trickling.closed()]);
+    clearInterval(drops);
+    assert.equal(busy.socket.closed, false);
+  });
+
+  it('keeps connections whose calls come and go between two looks', async () => {
+    await start({ idleTimeoutMs: 200, checkIntervalMs: 50 });
+    const [quiet, busy] = [await greet(), await greet()];
+    let stream = 1;
+    const calls = setInterval(() => {
+      busy.send(open(stream, '/t.T/Give'), messageFrame(stream, size(1)));
+      stream += 2;
+    }, 20);
+    await quiet.closed();
+    clearInterval(calls);
+    assert.equal(busy.socket.closed, false);
+  });
+
+  it('closes what comes beyond the connections it takes, and takes others again later', async () => {
+    await start({ maxConnections: 2 });
+    const [first] = [await greet(), await greet()];
+    const third = await greet();
+    await third.closed();
+    first.close();
+    await until('a place is free', async () => (await rawCall(address, '/t.T/Give', size(1))).code === 0);
+  });
+
+  it('refuses calls beyond those that one connection may have at once', async () => {
+    await start({ maxStreams: 3 });
+    const client = await greet();
+    for (const stream of [1, 3, 5, 7]) client.send(open(stream, '/t.T/Talk'));
+    await ended(client, 7);
+    assert.deepEqual(
+      [1, 3, 5].filter((id) => client.has(Frame.RST_STREAM, id)),
+      [],
+    );
+  });
+
+  it('ends calls whose one request does not arrive, and no others', async () => {
+    await start({ requestTimeoutMs: 60 });
+    const client = await greet();
+    client.send(open(1, '/t.T/Talk'), open(3, '/t.T/Give'), open(5, '/t.T/Flow'));
+    client.send(frameOf(Frame.DATA, [0, 3], Buffer.from([0, 0, 0, 0, 9, 1])));
+    await Promise.all([ended(client, 3), ended(client, 5)]);
+    assert.equal(client.has(Frame.RST_STREAM, 1), false);
+    assert.match(lines.join(''), /its request did not arrive.*"peer":"127\.0\.0\.1"/);
+  });
+
+  it('ends answers that are not read, and lets go of their memory', async () => {
+    await start({ stallTimeoutMs: 60 });
+    const client = await greet([[INITIAL_WINDOW_SIZE, 0]]);
+    client.send(open(1, '/t.T/Give'), messageFrame(1, size(1_000)));
+    client.send(open(3, '/t.T/Flow'), messageFrame(3, size(0)));
+    await Promise.all([ended(client, 1), ended(client, 3)]);
+    assert.match(lines.join(''), /its answer is not read/);
+  });
+
+  it('holds one connection to what it may keep in memory, and all of them together', async () => {
+    await start({ maxUnsentMib: 8, maxTotalUnsentMib: 12 });
+    const hoard = async (): Promise<RawClient> => {
+      const client = await greet([[INITIAL_WINDOW_SIZE, 0]]);
+      for (let stream = 1; stream < 40; stream += 2) {
+        client.send(open(stream, '/t.T/Give'), messageFrame(stream, size(4 * MIB)));
+      }
+      return client;
+    };
+    const all = await Promise.all(Array.from({ length: 5 }, hoard));
+    await Promise.all(all.map((one) => ended(one, 39)));
+    await until('the largest answers are given up', () => lines.join('').includes('too much memory'));
+  });
+
+  it('tells nobody on stderr what is in the headers of clients', async () => {
+    await start({});
+    const written: string[] = [];
+    const { write } = process.stderr;
+    process.stderr.write = (text: string | Uint8Array): boolean => written.push(text.toString()) > 0;
+    try {
+      const client = await greet();
+      const odd = callHeaders('/t.T/Give', [
+        ['grpc-timeout', '\u00e9'],
+        ['x', '\u00ff'],
+      ]);
+      client.send(frameOf(Frame.HEADERS, [END_HEADERS, 1], odd), messageFrame(1, size(1)));
+      await client.got(Frame.HEADERS, 1);
+    } finally {
+      process.stderr.write = write;
+    }
+    assert.deepEqual(written, []);
+  });
+
+  it('bears 4,000 cancelled calls on one connection where Node.js lets it, and says goodbye where not', async () => {
+    await start({ maxStreams: 5_000 });
+    const client = await greet();
+    for (let id = 1; id < 8_000; id += 2) {
+      client.send(open(id, '/t.T/Give'), numberFrame(Frame.RST_STREAM, id, 8));
+    }
+    client.send(open(9_001, '/t.T/Give'), messageFrame(9_001, size(1)));
+    const answered = client.got(Frame.HEADERS, 9_001).then(() => 'answered');
+    const goodbye = client.got(Frame.GOAWAY, 0).then(() => 'goodbye');
+    const isOld = Number(process.versions.node.split('.')[0]) < 22;
+    assert.equal(await Promise.race([answered, goodbye]), isOld ? 'goodbye' : 'answered');
+  });
+
+  it('ends a connection whose headers never end', async () => {
+    await start({});
+    const client = await greet();
+    client.send(frameOf(Frame.HEADERS, [0, 1], callHeaders('/t.T/Give')));
+    const more = frameOf(Frame.CONTINUATION, [0, 1], headerBlock([['x', 'y'.repeat(1_000)]]));
+    const drops = setInterval(() => client.send(more), 1);
+    await client.closed();
+    clearInterval(drops);
+  });
+});
