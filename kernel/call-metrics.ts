@@ -1,3 +1,4 @@
+import { serviceOf } from './dispatcher.ts';
 import type { Router } from './router.ts';
 
 /** Upper bounds of the duration histogram, in seconds: from a cached answer to a long training step. */
@@ -67,7 +68,7 @@ export class CallMetrics {
       '# TYPE lamella_rpc_total counter',
     ];
     for (const [path, counts] of this.#methods) {
-      const labels = `plugin="${providerOf(path, this.#router)}",method="${path}"`;
+      const labels = `plugin="${this.#router.providerName(serviceOf(path))}",method="${path}"`;
       durations.push(...durationLines(labels, counts));
       for (const [code, calls] of counts.codes) {
         totals.push(`lamella_rpc_total{${labels},code="${code}"} ${calls}`);
@@ -88,15 +89,4 @@ function durationLines(labels: string, { buckets, sumSeconds }: MethodCounts): s
     `lamella_rpc_duration_seconds_sum{${labels}} ${sumSeconds}`,
     `lamella_rpc_duration_seconds_count{${labels}} ${count}`,
   ];
-}
-
-function serviceOf(path: string): string {
-  return path.slice(1, path.indexOf('/', 1));
-}
-
-/** An extension point is served by several plugins; the path alone does not say which. */
-function providerOf(path: string, router: Router): string {
-  const [only, ...more] = router.providers(serviceOf(path));
-  if (only === undefined) return '';
-  return more.length === 0 ? only.pluginId : 'several';
 }

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { type CallContext, type CallHeaders, Code } from '../sdk/index.ts';
 import { type Evidence, FORWARDED_HEADERS, type Principal } from './access/principal.ts';
+import { deadlineExceeded } from './deadline.ts';
+import type { CallObservation } from './observe/call-observation.ts';
 import { StatusError } from './status-error.ts';
 
 /** Where a call comes from and how long it may take; all that is needed to make a {@link Call}. */
@@ -31,6 +33,8 @@ export class Call implements CallContext {
   readonly isForeign: boolean;
   /** Who calls from outside; set once the caller is identified. */
   principal: Principal | undefined;
+  /** What is noted of the call; `undefined` while nobody wants to know. */
+  observation: CallObservation | undefined;
   readonly startedNs: bigint = process.hrtime.bigint();
   readonly #init: CallInit;
   #headers: CallHeaders | undefined;
@@ -129,7 +133,9 @@ export class Call implements CallContext {
     if (this.#isListening) return;
     this.#isListening = true;
     // Transports say so at the end of every call too, when nobody listens any more.
-    this.#init.onCancelled?.(() => this.abort(CALL_OVER));
+    this.#init.onCancelled?.(() =>
+      this.abort(this.remainingMs(Date.now()) === 0 ? deadlineExceeded() : CALL_OVER),
+    );
   }
 
   /** Ends the call from the kernel's side; implementations see it through their signal. */
@@ -137,6 +143,12 @@ export class Call implements CallContext {
     this.#abortReason ??= reason;
     this.#controller?.abort(this.#abortReason);
     for (const listener of this.#abortListeners?.splice(0) ?? []) listener(this.#abortReason);
+  }
+
+  /** Why the call was ended before it was done; asks the transport where nobody has asked before. */
+  get abortReason(): unknown {
+    this.#listen();
+    return this.#abortReason;
   }
 
   /** What a failure means to the caller: an implementation that was told to stop says only "aborted", the call knows why. */

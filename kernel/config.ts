@@ -5,6 +5,7 @@ import { defineKernelError } from './kernel-error.ts';
 import { type PluginSettings, PluginSettingsSchema } from './plugin-settings.ts';
 import { readLimitedFile } from './registry/limited-file.ts';
 import { nearestName } from './registry/nearest-name.ts';
+import { type AccessLogConfig, AccessLogConfigSchema } from './observe/access-log-config.ts';
 import type { TopicSettings } from './topics/topic.ts';
 import {
   type AccessConfig,
@@ -83,6 +84,7 @@ export const KernelConfigSchema: TSchema = defineConfig({
     description: 'Origins of web pages that may send more than GET; `*` takes all.',
   }),
   access: AccessConfigSchema,
+  accessLog: AccessLogConfigSchema,
   topics: Type.Record(
     Type.String({ pattern: '^[a-z][a-z0-9_-]*(?:\\.[a-z0-9_-]+)*$' }),
     TopicSettingsSchema,
@@ -111,6 +113,7 @@ export interface KernelConfig {
   readonly allowedHosts?: readonly string[];
   readonly allowedOrigins: readonly string[];
   readonly access: AccessConfig;
+  readonly accessLog: AccessLogConfig;
   readonly topics: Readonly<Record<string, TopicSettings>>;
   readonly tls?: TlsConfig;
   readonly trust: TrustConfig;

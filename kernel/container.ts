@@ -10,6 +10,7 @@ import { interceptors } from './server/interceptors.ts';
 import { createLogger, type KernelLogger, type LogLevel } from './logger.ts';
 import { Registrations } from './loader/registrations.ts';
 import { LogBook } from './log-book.ts';
+import { CallObservers } from './observe/call-observers.ts';
 import { MetricsRegistry } from './metrics.ts';
 import { ReportedMetrics } from './reported-metrics.ts';
 import { Router } from './router.ts';
@@ -22,6 +23,7 @@ export interface KernelParts {
   readonly metrics: MetricsRegistry;
   readonly calls: CallMetrics;
   readonly reported: ReportedMetrics;
+  readonly observers: CallObservers;
   readonly events: EventBus;
   readonly router: Router;
   readonly guard: CapabilityGuard;
@@ -59,15 +61,16 @@ export function createContainer(level: LogLevel): KernelParts {
     get('metrics').addSource(() => reported.text());
     return reported;
   });
+  factory('observers', () => new CallObservers());
   factory('events', () => new EventBus(get('clock')));
   factory('router', () => new Router());
   factory('registrations', () => new Registrations((instance) => get('reported').remove(instance)));
   factory('guard', () => new CapabilityGuard());
   factory('gate', () => new AccessGate(get('guard')));
-  factory(
-    'dispatcher',
-    () => new Dispatcher(get('router'), interceptors(get('gate'), get('calls'), get('log'))),
-  );
+  factory('dispatcher', () => {
+    const [gate, calls, observers, log] = [get('gate'), get('calls'), get('observers'), get('log')];
+    return new Dispatcher(get('router'), interceptors({ gate, calls, observers, log }));
+  });
   return {
     clock: get('clock'),
     log: get('log'),
@@ -75,6 +78,7 @@ export function createContainer(level: LogLevel): KernelParts {
     metrics: get('metrics'),
     calls: get('calls'),
     reported: get('reported'),
+    observers: get('observers'),
     events: get('events'),
     router: get('router'),
     guard: get('guard'),

@@ -33,7 +33,10 @@ export class Dispatcher implements Target {
   }
 
   async unary(path: string, request: Uint8Array, call: Call): Promise<Uint8Array> {
-    return this.around(path, call, (instance) => instance.target.unary(path, request, call));
+    return this.around(path, call, (instance) => {
+      call.observation?.request.only(request);
+      return instance.target.unary(path, request, call);
+    });
   }
 
   /** Runs one call of a unary kind inside the chain, on whatever serves it. */
@@ -46,7 +49,9 @@ export class Dispatcher implements Target {
     try {
       const waiting = this.#before(call, path);
       if (waiting !== undefined) await waiting;
-      return await this.#attempt(path, call, run);
+      const answer = await this.#attempt(path, call, run);
+      call.observation?.response.only(answer);
+      return answer;
     } catch (error) {
       failure = call.explain(error);
       throw failure;
@@ -64,6 +69,7 @@ export class Dispatcher implements Target {
   ): Promise<Result> {
     const found = this.instance(path, call);
     const instance = found instanceof Promise ? await found : found;
+    if (call.observation !== undefined) call.observation.instance = instance;
     const waiting = instance.load.enter(call);
     if (waiting !== undefined) await waiting;
     let failure: unknown;
@@ -82,7 +88,10 @@ export class Dispatcher implements Target {
   }
 
   async *stream(path: string, requests: AsyncIterable<Uint8Array>, call: Call): AsyncGenerator<Uint8Array> {
-    yield* this.aroundStream(path, call, (instance) => instance.target.stream(path, requests, call));
+    yield* this.aroundStream(path, call, (instance) => {
+      const counted = call.observation?.request.counted(requests) ?? requests;
+      return instance.target.stream(path, counted, call);
+    });
   }
 
   /** Like {@link around}, for calls that answer with a stream. */
@@ -97,13 +106,17 @@ export class Dispatcher implements Target {
       const waiting = this.#before(call, path);
       if (waiting !== undefined) await waiting;
       const found = await this.instance(path, call);
+      if (call.observation !== undefined) call.observation.instance = found;
       await found.load.enter(call);
       instance = found;
-      yield* run(found);
+      const answers = run(found);
+      yield* call.observation?.response.counted(answers) ?? answers;
     } catch (error) {
       failure = call.explain(error);
       throw failure;
     } finally {
+      // A caller who left has read no error.
+      failure ??= call.abortReason;
       instance?.load.leave(call, failure);
       call.end();
       this.#after(call, path, failure);

@@ -26,6 +26,7 @@ export class LocalTransport implements ClientTransport {
     try {
       return await this.#dispatcher.around(path, call, async (instance) => {
         const local = localMethod(instance, path);
+        call.observation?.request.only(request);
         if (local === undefined) {
           const bytes = await instance.target.unary(path, toBinary(method.input, request), call);
           return fromBinary(method.output, bytes);
@@ -54,9 +55,10 @@ export class LocalTransport implements ClientTransport {
     try {
       yield* this.#dispatcher.aroundStream(path, call, (instance) => {
         const local = localMethod(instance, path);
+        const counted = call.observation?.request.counted(requests) ?? requests;
         return local === undefined
-          ? remote(method, instance, { requests, call })
-          : invoke(method, local, { requests, call });
+          ? remote(method, instance, { requests: counted, call })
+          : invoke(method, local, { requests: counted, call });
       });
     } catch (error) {
       throw fromStatus(error);

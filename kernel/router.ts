@@ -93,6 +93,13 @@ export class Router {
     return [...(this.#services.get(service)?.slots ?? [])];
   }
 
+  /** Plugin that provides a service; an extension point has `several`, and the name alone does not say which. */
+  providerName(service: string): string {
+    const [only, ...more] = this.providers(service);
+    if (only === undefined) return '';
+    return more.length === 0 ? only.pluginId : 'several';
+  }
+
   /** @throws SERVICE_NOT_FOUND, EXTENSION_NOT_FOUND */
   slot(service: string, readExtension: () => string): Slot {
     const route = this.#services.get(service);

@@ -131,7 +131,8 @@ export class RunningKernel {
   }
 
   #openEvents(routes: Routes): void {
-    const { events, metrics, log, config } = this.#parts;
+    const { events, metrics, log, config, observers } = this.#parts;
+    observers.open({ ...this.#parts, metrics: metrics.kernel });
     openGuard({ ...this.#parts, audit: () => this.#access?.audit });
     events.open({
       journal: this.#journal,
@@ -177,7 +178,7 @@ export class RunningKernel {
   }
 
   async stop(): Promise<void> {
-    const { config, lock, runDirectory, log } = this.#parts;
+    const { config, lock, runDirectory, log, observers } = this.#parts;
     this.#health.shutdown();
     await this.#watcher?.close();
     if (config.prestopMs > 0) await setTimeout(config.prestopMs);
@@ -186,6 +187,7 @@ export class RunningKernel {
     await this.#starter.close();
     await this.#access?.owner.remove();
     await this.#access?.close();
+    await observers.close();
     await this.#journal.close();
     await this.#storage.close();
     await rm(runDirectory, { recursive: true, force: true });

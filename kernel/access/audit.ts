@@ -1,7 +1,7 @@
-import { appendFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Clock, Logger } from '../../sdk/index.ts';
 import type { EventBus } from '../events.ts';
+import { RotatingFile } from '../rotating-file.ts';
 
 /** Topic of the events. */
 export const AUDIT_TOPIC = 'kernel.audit';
@@ -32,24 +32,20 @@ export interface AuditParts {
 /** Lines that wait for the disk; a flood of denials must not fill the memory. */
 const QUEUE_LIMIT = 10_000;
 
-/** Older files kept beside the present one. */
-const OLD_FILES = 4;
-
 /** Longest text of one field. */
 const MAX_TEXT = 300;
 
 /** Writes audit events to a file and to a topic. */
 export class Audit {
   readonly #parts: AuditParts;
-  readonly #file: string;
+  readonly #file: RotatingFile;
   #queue: string[] = [];
   #droppedCount = 0;
   #writing: Promise<void> | undefined;
-  #sizeBytes: number | undefined;
 
   constructor(parts: AuditParts) {
     this.#parts = parts;
-    this.#file = path.join(parts.home, 'audit.jsonl');
+    this.#file = new RotatingFile(path.join(parts.home, 'audit.jsonl'), parts.fileBytes);
   }
 
   /** Never throws and never waits: it is called on the way to an answer. */
@@ -73,38 +69,13 @@ export class Audit {
         if (this.#droppedCount > 0)
           lines.push(`${JSON.stringify({ action: 'dropped', count: this.#droppedCount })}\n`);
         this.#droppedCount = 0;
-        await this.#append(lines.join(''));
+        await this.#file.append(lines.join(''));
       }
     } catch (error) {
-      this.#sizeBytes = undefined;
-      this.#parts.log.error('the audit file cannot be written', { file: this.#file, error });
+      this.#parts.log.error('the audit file cannot be written', { file: this.#file.path, error });
     } finally {
       this.#writing = undefined;
     }
-  }
-
-  async #append(text: string): Promise<void> {
-    const { fileBytes } = this.#parts;
-    this.#sizeBytes ??= await stat(this.#file).then(
-      ({ size }) => size,
-      () => 0,
-    );
-    if (this.#sizeBytes > 0 && this.#sizeBytes + Buffer.byteLength(text) > fileBytes) await this.#rotate();
-    await appendFile(this.#file, text, { mode: 0o600 });
-    this.#sizeBytes += Buffer.byteLength(text);
-  }
-
-  async #rotate(): Promise<void> {
-    await rm(this.#old(OLD_FILES), { force: true });
-    for (let number = OLD_FILES - 1; number >= 1; number -= 1) {
-      await rename(this.#old(number), this.#old(number + 1)).catch(() => undefined);
-    }
-    await rename(this.#file, this.#old(1));
-    this.#sizeBytes = 0;
-  }
-
-  #old(number: number): string {
-    return this.#file.replace(/\.jsonl$/, `.${number}.jsonl`);
   }
 
   /** Resolves when everything recorded so far is in the file. */

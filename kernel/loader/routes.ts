@@ -126,13 +126,14 @@ function messageIn(messages: readonly DescMessage[], name: string): DescMessage 
 
 /** Passes requests to whatever instance is in service; it has the request until the last byte of the answer is out. */
 function httpHandler(record: PluginRecord): MountHandler {
-  return async (request, { signal: left, peer, onEnd }) => {
+  return async (request, { signal: left, peer, onEnd, onServed }) => {
     const call = new Call({
       readHeaders: () => new Map(request.headers),
       readPeer: () => peer,
       onCancelled: (listener) => left.addEventListener('abort', listener, { once: true }),
     });
     const instance = await record.slot.acquire(call);
+    onServed(instance);
     if (instance.http === undefined) {
       return Response.json(
         { error: `Plugin '${record.id}' has an HTTP prefix but serves no HTTP.` },

@@ -9,8 +9,7 @@ import type { HttpAdmission } from './http-listener.ts';
 export function createHttpAdmission(gate: AccessGate): HttpAdmission {
   return (incoming, url) => {
     const operation = httpOperation(incoming.method ?? 'GET', url.pathname);
-    const admission = gate.access.admit(new HttpEvidence(incoming), operation);
-    return admission instanceof Promise ? admission.then(({ withheld }) => withheld) : admission.withheld;
+    return gate.access.admit(new HttpEvidence(incoming), operation);
   };
 }
 

@@ -1,22 +1,17 @@
-import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { type HttpContext, isDeclaredError, type Logger } from '../../sdk/index.ts';
+import type { Admission } from '../access/access.ts';
 import { isLoopbackAddress } from '../access/loopback.ts';
 import { PortInUse } from '../errors.ts';
 import type { Certificates } from './certificates.ts';
 import { HttpConnections } from './http-connections.ts';
 import { errorResponse } from './http-error-response.ts';
+import { ExchangeState, type HttpExchange, type RawExchange } from './http-exchange.ts';
 import { HttpClientGone } from './http-errors.ts';
 import { checkBrowser } from './http-guard.ts';
-import {
-  type ActiveMount,
-  type HttpMount,
-  HttpMounts,
-  type MountContext,
-  type MountHandler,
-} from './http-mounts.ts';
+import { type HttpMount, HttpMounts, type MountContext, type MountHandler } from './http-mounts.ts';
 import { type HttpListenerLimits, withDefaultLimits } from './http-limits.ts';
 import { checkLength, requestUrl, toRequest } from './http-request.ts';
 import { sendResponse } from './http-response.ts';
@@ -29,29 +24,11 @@ export type HttpInterceptor = (
   next: () => Promise<Response>,
 ) => Response | Promise<Response>;
 
-/**
- * Decides about a request before anything of it is read but its head; throws to refuse it.
- *
- * @returns headers that the handler must not see.
- */
+/** Decides about a request before anything of it is read but its head; throws to refuse it. */
 export type HttpAdmission = (
   incoming: IncomingMessage,
   url: URL,
-) => readonly string[] | Promise<readonly string[]>;
-
-/** One answered request, for counting and the access log. */
-export interface HttpExchange {
-  readonly method: string;
-  /** Path without query; a query may hold secrets. */
-  readonly path: string;
-  /** Plugin that answered; empty when the listener itself did. */
-  readonly owner: string;
-  readonly status: number;
-  readonly responseBytes: number;
-  readonly durationMs: number;
-  readonly requestId: string;
-  readonly peer: string;
-}
+) => Partial<Admission> | Promise<Partial<Admission>>;
 
 /** Options of {@link HttpListener}. */
 export interface HttpListenerOptions {
@@ -161,7 +138,7 @@ export class HttpListener {
       for (const listener of state.endListeners) listener();
       this.#running.delete(state.abort);
       this.#dropRest(incoming, state);
-      this.#observe(raw, state, performance.now() - startedMs);
+      this.#options.observe?.(state.summary(performance.now() - startedMs));
     }
   }
 
@@ -170,6 +147,7 @@ export class HttpListener {
     try {
       return await this.#handle(raw, state);
     } catch (error) {
+      state.fail(error);
       if (!isDeclaredError(error)) this.#logFailure(error, state);
       return errorResponse(error, state.requestId);
     }
@@ -183,7 +161,8 @@ export class HttpListener {
       allowedHosts: this.#options.allowedHosts ?? (isLoopbackAddress(this.#options.host) ? [] : ['*']),
       allowedOrigins: this.#options.allowedOrigins ?? [],
     });
-    const withheld = (await this.#options.admit?.(incoming, url)) ?? [];
+    const { principal, withheld = [] } = (await this.#options.admit?.(incoming, url)) ?? {};
+    state.principal = principal?.name;
     const mount = this.#mounts.find(url.pathname);
     const { requestId } = state;
     const { signal } = state.abort;
@@ -194,10 +173,12 @@ export class HttpListener {
     }
     const made = toRequest({ incoming, url, requestId, signal, limits: this.#limits, withheld });
     state.endBody = () => made.endBody();
+    state.requestBytes = () => made.receivedBytes();
     state.mount = mount;
     mount.enter(state.abort);
     const onEnd: MountContext['onEnd'] = (listener) => void state.endListeners.push(listener);
-    const context: MountContext = { signal, peer: state.peer, onEnd };
+    const onServed: MountContext['onServed'] = (instance) => (state.served = instance);
+    const context: MountContext = { signal, peer: state.peer, onEnd, onServed };
     const response = await this.#chain(made.request, context, mount.handler);
     if (!(response instanceof Response)) {
       throw new TypeError(
@@ -253,45 +234,5 @@ export class HttpListener {
   #logFailure(error: unknown, { abort, requestId, mount, path }: ExchangeState): void {
     if (abort.signal.aborted) return;
     this.#options.log.error('HTTP request failed', { error, requestId, path, owner: mount?.owner });
-  }
-
-  #observe({ incoming }: RawExchange, state: ExchangeState, durationMs: number): void {
-    this.#options.observe?.({
-      method: incoming.method ?? '',
-      path: state.path,
-      owner: state.mount?.owner ?? '',
-      status: state.status,
-      responseBytes: state.responseBytes,
-      durationMs,
-      requestId: state.requestId,
-      peer: state.peer,
-    });
-  }
-}
-
-interface RawExchange {
-  readonly incoming: IncomingMessage;
-  readonly outgoing: ServerResponse;
-  /** The client sent `Expect: 100-continue` and has not been told to go on. */
-  isWaiting: boolean;
-}
-
-const REQUEST_ID = /^[\w.:-]{1,128}$/;
-
-class ExchangeState {
-  readonly abort: AbortController = new AbortController();
-  readonly requestId: string;
-  readonly peer: string;
-  path = '';
-  mount: ActiveMount | undefined;
-  status = 499;
-  responseBytes = 0;
-  readonly endListeners: (() => void)[] = [];
-  endBody: () => void = () => undefined;
-
-  constructor(incoming: IncomingMessage) {
-    const sent = incoming.headers['x-request-id'];
-    this.requestId = typeof sent === 'string' && REQUEST_ID.test(sent) ? sent : randomUUID();
-    this.peer = `${incoming.socket.remoteAddress ?? ''}:${incoming.socket.remotePort ?? ''}`;
   }
 }

@@ -1,5 +1,5 @@
 import type { Metrics } from '../../sdk/index.ts';
-import type { HttpExchange } from './http-listener.ts';
+import type { HttpExchange } from './http-exchange.ts';
 
 /** Upper bounds of the duration histogram, in seconds; the longest is an answer streamed for minutes. */
 const DURATION_BUCKETS_SECONDS = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 30, 300];

@@ -1,10 +1,13 @@
 import type { HttpContext } from '../../sdk/index.ts';
+import type { Instance } from '../loader/instance.ts';
 import { HttpPathNotFound, HttpPrefixInvalid, HttpPrefixTaken } from './http-errors.ts';
 
 /** What a mounted handler knows of its request. */
 export interface MountContext extends HttpContext {
   /** Tells when the answer is out, or given up. */
   readonly onEnd: (listener: () => void) => void;
+  /** Tells which instance answers. */
+  readonly onServed: (instance: Instance) => void;
 }
 
 /** Answers the requests under a prefix. */

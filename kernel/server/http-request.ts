@@ -56,6 +56,8 @@ export interface IncomingRequest {
   readonly request: Request;
   /** Ends a body that was not read to its end: the answer is out, nobody waits for the rest. */
   endBody(): void;
+  /** Bytes of the body that were read. */
+  receivedBytes(): number;
 }
 
 /**
@@ -80,7 +82,7 @@ export function toRequest(parts: RequestParts): IncomingRequest {
     signal,
     ...(source !== undefined && { body: new ReadableStream(source, { highWaterMark: 0 }), duplex: 'half' }),
   });
-  return { request, endBody: () => source?.end() };
+  return { request, endBody: () => source?.end(), receivedBytes: () => source?.receivedBytes ?? 0 };
 }
 
 function headersOf({ rawHeaders }: IncomingMessage, requestId: string): Headers {
@@ -108,7 +110,7 @@ export function checkLength(incoming: IncomingMessage, { maxBodyBytes }: HttpBod
 class BodySource {
   readonly #incoming: IncomingMessage;
   readonly #limits: HttpBodyLimits;
-  #receivedBytes = 0;
+  receivedBytes = 0;
   #isDone = false;
   #timer: NodeJS.Timeout | undefined;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
@@ -150,8 +152,8 @@ class BodySource {
   #receive(chunk: Uint8Array): void {
     if (this.#isDone) return;
     clearTimeout(this.#timer);
-    this.#receivedBytes += chunk.byteLength;
-    if (this.#receivedBytes > this.#limits.maxBodyBytes) {
+    this.receivedBytes += chunk.byteLength;
+    if (this.receivedBytes > this.#limits.maxBodyBytes) {
       this.#fail(new HttpBodyTooLarge({ limit: String(this.#limits.maxBodyBytes) }));
       return;
     }

@@ -1,18 +1,28 @@
-import { codeName, isDeclaredError, type Logger } from '../../sdk/index.ts';
+import type { Logger } from '../../sdk/index.ts';
 import type { AccessGate } from '../access/gate.ts';
-import type { Call } from '../call.ts';
 import type { CallMetrics } from '../call-metrics.ts';
 import { deadlineExceeded } from '../deadline.ts';
 import type { Interceptor } from '../dispatcher.ts';
-import { StatusError } from '../status-error.ts';
+import type { CallObservers } from '../observe/call-observers.ts';
+import { secondsOf, statusName } from '../observe/outcome.ts';
+
+/** What the chain works on. */
+interface ChainParts {
+  readonly gate: AccessGate;
+  readonly calls: CallMetrics;
+  readonly observers: CallObservers;
+  readonly log: Logger;
+}
 
 /** The whole chain, in the order in which calls pass it. */
-export function interceptors(gate: AccessGate, metrics: CallMetrics, log: Logger): readonly Interceptor[] {
+export function interceptors(parts: ChainParts): readonly Interceptor[] {
+  const { gate, calls, observers, log } = parts;
   return [
-    // First: nothing of a call is read before its caller is known.
+    observers.interceptor(),
+    // Before all that acts on what a call says: its caller must be known.
     gate.interceptor(),
     deadlineInterceptor(),
-    metricsInterceptor(metrics),
+    metricsInterceptor(calls),
     logInterceptor(log),
   ];
 }
@@ -31,7 +41,7 @@ function deadlineInterceptor(): Interceptor {
 function metricsInterceptor(metrics: CallMetrics): Interceptor {
   return {
     name: 'metrics',
-    after: (call, path, error) => metrics.count(path, statusOf(error), seconds(call)),
+    after: (call, path, error) => metrics.count(path, statusName(error), secondsOf(call)),
   };
 }
 
@@ -41,26 +51,16 @@ function logInterceptor(log: Logger): Interceptor {
     name: 'log',
     after: (call, path, error) => {
       if (error === undefined) return;
-      const code = statusOf(error);
+      const code = statusName(error);
       const fields = {
         method: path,
         code,
         peer: call.peer,
         requestId: call.requestId,
-        seconds: seconds(call),
+        seconds: secondsOf(call),
       };
       if (code === 'INTERNAL' || code === 'UNKNOWN') log.error('a call failed', { ...fields, error });
       else log.debug('a call was refused', { ...fields, reason: (error as Error).message });
     },
   };
-}
-
-function seconds(call: Call): number {
-  return Number(process.hrtime.bigint() - call.startedNs) / 1e9;
-}
-
-function statusOf(error: unknown): string {
-  if (error === undefined) return 'OK';
-  if (isDeclaredError(error) || error instanceof StatusError) return codeName(error.code);
-  return error instanceof Error && error.name === 'AbortError' ? 'CANCELLED' : 'INTERNAL';
 }

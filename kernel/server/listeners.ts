@@ -9,6 +9,7 @@ import { GrpcServer, type Transport } from './grpc-server.ts';
 import { HttpListener } from './http-listener.ts';
 import { Certificates } from './certificates.ts';
 import { createHttpAdmission } from './http-admission.ts';
+import type { HttpExchange } from './http-exchange.ts';
 import { createHttpCounter } from './http-metrics.ts';
 import type { MountHandler } from './http-mounts.ts';
 import { createMetricsListener } from './metrics-listener.ts';
@@ -61,7 +62,7 @@ export class Listeners implements Exposure {
   }
 
   async listen(ports: ListenerPorts): Promise<ListenerAddresses> {
-    const { host, kernelSocket, log, metrics, config } = this.#parts;
+    const { host, kernelSocket, log, metrics, config, observers } = this.#parts;
     await this.#grpc.listenUnix(kernelSocket);
     const certificates = config.tls === undefined ? undefined : await Certificates.open(config.tls, log);
     this.#certificates = certificates;
@@ -71,7 +72,11 @@ export class Listeners implements Exposure {
     const admit = createHttpAdmission(this.#parts.gate);
     const common = { host, log, admit, certificates, ...hosts };
     const limits = { maxBodyBytes };
-    const observe = createHttpCounter(metrics.kernel);
+    const count = createHttpCounter(metrics.kernel);
+    const observe = (exchange: HttpExchange): void => {
+      count(exchange);
+      observers.exchange(exchange);
+    };
     const own = { name: 'http', port: ports.http, limits, allowedOrigins, observe };
     this.#http = new HttpListener({ ...common, ...own });
     for (const [prefix, mount] of this.#mounts) this.#open(prefix, mount);

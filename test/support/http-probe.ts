@@ -3,11 +3,8 @@ import { type IncomingMessage, request as httpRequest, type RequestOptions } fro
 import { connect, type Socket } from 'node:net';
 import { createLogger } from '../../kernel/logger.ts';
 import type { HttpListenerLimits } from '../../kernel/server/http-limits.ts';
-import {
-  type HttpExchange,
-  HttpListener,
-  type HttpListenerOptions,
-} from '../../kernel/server/http-listener.ts';
+import type { HttpExchange } from '../../kernel/server/http-exchange.ts';
+import { HttpListener, type HttpListenerOptions } from '../../kernel/server/http-listener.ts';
 import type { FetchHandler } from '../../sdk/index.ts';
 
 /** What a test looks at of an answer. */

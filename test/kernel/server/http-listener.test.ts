@@ -38,9 +38,15 @@ describe('http listener', () => {
         method: 'POST',
         path: '/t/a',
         owner: 'test.plugin',
+        served: undefined,
+        principal: undefined,
         status: 201,
+        reason: undefined,
+        requestBytes: 4,
         responseBytes: answer.text.length,
         requestId: 'id-1',
+        traceparent: undefined,
+        cancelledBy: undefined,
       });
     });
 
