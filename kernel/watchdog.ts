@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { Counter, Logger } from '../sdk/index.ts';
+import { programFile } from '../sdk/package-directory.ts';
 import { KERNEL_ID } from './builtin.ts';
 import type { EventBus } from './events.ts';
 import type { MetricsRegistry } from './metrics.ts';
@@ -63,7 +64,7 @@ export class Watchdog {
     const { blockedMs } = this.#parts;
     if (this.#watcher === undefined) {
       const workerData: WatcherInput = { marks: this.#marks, blockedMs };
-      const watcher = new Worker(new URL('runner/watcher.js', import.meta.url), {
+      const watcher = new Worker(programFile('watcher'), {
         name: 'watchdog',
         workerData,
         execArgv: [],

@@ -8,6 +8,7 @@ const PROGRAMS = {
   lamella: 'kernel/cli/main',
   runner: 'kernel/runner/main',
   worker: 'kernel/runner/worker',
+  watcher: 'kernel/runner/watcher',
   'ort-child': 'sdk/ort/child',
 };
 

@@ -7,6 +7,6 @@ export const PACKAGE_DIRECTORY: string = path.dirname(
 );
 
 /** A program of the package that runs in a process or thread of its own; see `scripts/build-programs.ts`. */
-export function programFile(name: 'lamella' | 'runner' | 'worker' | 'ort-child'): string {
+export function programFile(name: 'lamella' | 'runner' | 'worker' | 'watcher' | 'ort-child'): string {
   return path.join(PACKAGE_DIRECTORY, 'dist', 'bin', `${name}.js`);
 }
