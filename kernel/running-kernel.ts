@@ -88,6 +88,7 @@ export class RunningKernel {
       onSwap: () => undefined,
       admit: this.#admission(home),
       start: (version) => this.#starter.start(version),
+      prepare: (version) => this.#starter.prepare(version),
     });
     createBuiltins({
       ...parts,

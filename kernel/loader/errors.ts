@@ -6,7 +6,7 @@ export const NothingToRollBack: ErrorType<'plugin'> = defineKernelError({
   reason: 'NOTHING_TO_ROLL_BACK',
   code: Code.FAILED_PRECONDITION,
   message: ({ plugin }) =>
-    `No earlier version of plugin '${plugin}' waits to be called back; it is kept for rollbackWindowMs after an upgrade. Load the folder of the version you want.`,
+    `No earlier version of plugin '${plugin}' waits to be called back; it is kept for rollbackWindowMs after an upgrade, unless the plugin is exclusive. Load the folder of the version you want.`,
 });
 
 /** No version is on trial. */

@@ -1,5 +1,6 @@
 import type { DescService } from '@bufbuild/protobuf';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
+import type { Bundle } from './bundle.ts';
 import type { Instance, IsolationName } from './instance.ts';
 import type { Retirement } from './retirement.ts';
 
@@ -12,6 +13,8 @@ export interface Generation {
   readonly directory: string;
   /** Level of isolation that was asked for when it was loaded; `undefined` means what configuration and manifest say. */
   readonly level: IsolationName | undefined;
+  /** Code that was read before; kept of an exclusive plugin, which may have to be started again. */
+  readonly bundle?: Bundle | undefined;
   readonly instance: Instance;
   /** Descriptors of what the instance serves. */
   readonly services: readonly DescService[];
@@ -22,7 +25,7 @@ export interface Generation {
 }
 
 /** What is started, and how. */
-export type Version = Pick<Generation, 'manifest' | 'directory' | 'level'>;
+export type Version = Pick<Generation, 'manifest' | 'directory' | 'level' | 'bundle'>;
 
 /** Where a plugin lies, and the level of isolation that it was loaded with, if any. */
 export interface PluginFolder {

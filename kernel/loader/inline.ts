@@ -3,7 +3,7 @@ import type { FetchHandler, Logger } from '../../sdk/index.ts';
 import { createHost, type HostParts, Served } from '../host.ts';
 import { LocalTarget } from '../target.ts';
 import type { Watchdog } from '../watchdog.ts';
-import { bundleSource, evaluateBundle, readBundle } from './bundle.ts';
+import { type Bundle, bundleSource, evaluateBundle, readBundle } from './bundle.ts';
 import { Disposer } from './disposer.ts';
 import type { Instance, InstanceLoad } from './instance.ts';
 
@@ -19,6 +19,8 @@ export type OwnParts = 'disposer' | 'signal' | 'events';
 /** Input of {@link startInline}. */
 export interface InlineStart {
   readonly directory: string;
+  /** Its code, where that was read before. */
+  readonly bundle: Bundle | undefined;
   readonly load: InstanceLoad;
   readonly watchdog: Watchdog;
   readonly parts: Omit<HostParts, OwnParts>;
@@ -34,7 +36,7 @@ export interface InlineStart {
  */
 export async function startInline(start: InlineStart): Promise<Started> {
   const { manifest, log } = start.parts;
-  const bundle = await readBundle(bundleSource(manifest, start.directory));
+  const bundle = start.bundle ?? (await readBundle(bundleSource(manifest, start.directory)));
   const plugin = await evaluateBundle(bundle, manifest.id);
   const controller = new AbortController();
   const disposer = new Disposer();

@@ -11,6 +11,7 @@ import { PluginRecords, type PluginRecordsParts } from './plugin-records.ts';
 import { readVersions } from './read-versions.ts';
 import type { PluginRecord } from './record.ts';
 import { isCanary, type LoadOptions } from './load-options.ts';
+import { launchSuccessor, type SuccessorParts } from './successor.ts';
 import { Supervisor } from './supervisor.ts';
 import { Swapper, type SwapperParts } from './swapper.ts';
 import { checkUpgrade } from './upgrade-check.ts';
@@ -29,6 +30,7 @@ export class Loader {
   readonly #dependencies: Dependencies;
   readonly #swapper: Swapper;
   readonly #supervisor: Supervisor;
+  readonly #successorParts: SuccessorParts;
 
   constructor(parts: LoaderParts) {
     this.#parts = parts;
@@ -43,6 +45,12 @@ export class Loader {
       lost: (record, generation, how) => this.#swapper.lost(record, generation, how),
       restart: (record) => this.#restart(record),
     });
+    this.#successorParts = {
+      ...parts,
+      launcher: this.#launcher,
+      swapper: this.#swapper,
+      supervisor: this.#supervisor,
+    };
   }
 
   get records(): PluginRecord[] {
@@ -183,11 +191,8 @@ export class Loader {
       const manifest = await readManifest(directory);
       checkUpgrade(record, manifest, { dependencies: this.#dependencies, isCanary: isCanary(options) });
       await this.#parts.admit(manifest, directory);
-      const generation = await this.#launcher.launch(record, {
-        manifest,
-        directory,
-        level: options.isolation ?? record.level,
-      });
+      const version = { manifest, directory, level: options.isolation ?? record.level };
+      const generation = await launchSuccessor(record, version, this.#successorParts);
       // People have seen what was wrong and tried again.
       record.crashesMs = [];
       if (isCanary(options)) this.#swapper.tryOut(record, generation, options.canaryPercent);

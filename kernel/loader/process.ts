@@ -17,17 +17,17 @@ import { ForwardTarget } from './forward-target.ts';
 import { processBytes, watchMemory } from './memory-watch.ts';
 import { forwardLines, inheritedEnvironment, type OutputWatcher } from './plugin-output.ts';
 import { waitUntilHealthy } from './readiness.ts';
+import { startLimitMs } from './time-limits.ts';
 
 /** Time from SIGTERM to SIGKILL, in milliseconds. */
 const KILL_AFTER_MS = 5_000;
-
-/** Default time a plugin gets to become healthy, in milliseconds. */
-const START_LIMIT_MS = 30_000;
 
 /** Input of {@link startProcess}. */
 export interface ProcessStart {
   readonly manifest: Manifest;
   readonly directory: string;
+  /** Its code, where that was read before. */
+  readonly bundle: Bundle | undefined;
   /** Socket on which the kernel serves plugin processes. */
   readonly kernelSocket: string;
   readonly environment: NodeJS.ProcessEnv;
@@ -56,7 +56,7 @@ export interface Registration {
  * @throws PLUGIN_START_FAILED with the exit status or the time-out; nothing of the process is left then.
  */
 export async function startProcess(start: ProcessStart): Promise<Started> {
-  const bundle = await ownBundle(start);
+  const bundle = start.bundle ?? (await ownBundle(start));
   const socketDirectory = await mkdtemp(path.join(tmpdir(), 'lamella-'));
   const socketPath = path.join(socketDirectory, 'plugin.sock');
   const token = randomBytes(32).toString('hex');
@@ -85,12 +85,6 @@ export async function startProcess(start: ProcessStart): Promise<Started> {
     await instance.stop();
     throw new PluginStartFailed({ plugin: start.manifest.id, cause: (cause as Error).message }, { cause });
   }
-}
-
-/** Time a plugin gets from start to ready, in milliseconds. */
-export function startLimitMs(manifest: Manifest): number {
-  const limit = manifest.probes?.startTimeout;
-  return limit === undefined ? START_LIMIT_MS : Number(limit.seconds) * 1_000 + limit.nanos / 1e6;
 }
 
 interface Endpoint {

@@ -10,7 +10,7 @@ import { Balancer } from './balancer.ts';
 import { ForwardTarget } from './forward-target.ts';
 import type { Started } from './inline.ts';
 import type { Instance, InstanceLoad } from './instance.ts';
-import { startLimitMs } from './process.ts';
+import { startLimitMs } from './time-limits.ts';
 
 /** Input of {@link startRemote}. */
 export interface RemoteStart {

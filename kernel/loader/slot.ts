@@ -41,7 +41,8 @@ export interface Canary {
  */
 export class Slot {
   readonly pluginId: string;
-  readonly #limits: SlotLimits;
+  /** Those of the version in service, or of the one that is to be. */
+  limits: SlotLimits;
   #instance: Instance | undefined;
   /** Gets its share of the calls before the instance gets the rest. */
   canary: Canary | undefined;
@@ -50,7 +51,7 @@ export class Slot {
 
   constructor(pluginId: string, limits: SlotLimits) {
     this.pluginId = pluginId;
-    this.#limits = limits;
+    this.limits = limits;
   }
 
   get instance(): Instance | undefined {
@@ -95,9 +96,9 @@ export class Slot {
 
   async #park(call: Call): Promise<Instance> {
     if (!this.#condition.mayBecomeReady) throw this.#refusal();
-    if (this.#waiting.size >= this.#limits.parked) {
+    if (this.#waiting.size >= this.limits.parked) {
       throw new ParkingFull(
-        { plugin: this.pluginId, limit: String(this.#limits.parked) },
+        { plugin: this.pluginId, limit: String(this.limits.parked) },
         { retryAfterMs: PUSHBACK_MS },
       );
     }
@@ -118,7 +119,7 @@ export class Slot {
         },
       };
       const onAbort = (): void => waiter.reject(abortError(call.signal.reason));
-      const timer = setTimeout(() => waiter.reject(this.#refusal()), this.#limits.parkedMs);
+      const timer = setTimeout(() => waiter.reject(this.#refusal()), this.limits.parkedMs);
       call.signal.addEventListener('abort', onAbort, { once: true });
       this.#waiting.add(waiter);
     });

@@ -11,6 +11,7 @@ import { LocalTransport } from '../local-transport.ts';
 import { validateConfig } from '../registry/manifest.ts';
 import { LmdbStorage } from '../storage.ts';
 import { Watchdog } from '../watchdog.ts';
+import { type Bundle, bundleSource, readBundle } from './bundle.ts';
 import { Confinement } from './confinement.ts';
 import { type Started, startInline } from './inline.ts';
 import type { IsolationName } from './instance.ts';
@@ -55,7 +56,7 @@ export class Starter {
   }
 
   /** @throws ISOLATION_UNSUPPORTED, PLUGIN_CONFIG_INVALID, TOPIC_CONFLICT, PLUGIN_START_FAILED and what start() throws. */
-  async start({ manifest: read, directory, level: asked }: Version): Promise<Started> {
+  async start({ manifest: read, directory, level: asked, bundle }: Version): Promise<Started> {
     const manifest = this.#parts.guard.admit(read);
     const config = validateConfig(manifest, this.#settings(manifest)?.config);
     const storageDirectory = path.join(this.#parts.home, 'plugins', manifest.id);
@@ -63,11 +64,25 @@ export class Starter {
     const level = this.#level(manifest, asked);
     const undeclare = this.#parts.events.topics.declare(manifest.id, manifest.topics);
     try {
-      return await this.#at(level, manifest, { directory, config, storageDirectory });
+      return await this.#at(level, manifest, { directory, bundle, config, storageDirectory });
     } catch (error) {
       undeclare();
       throw error;
     }
+  }
+
+  /**
+   * Checks what can be checked without running code, and reads the code where the kernel does that.
+   *
+   * @throws ISOLATION_UNSUPPORTED, PLUGIN_CONFIG_INVALID, PLUGIN_START_FAILED
+   */
+  async prepare(version: Version): Promise<Version> {
+    const { manifest, directory, level: asked } = version;
+    validateConfig(manifest, this.#settings(manifest)?.config);
+    const level = this.#level(manifest, asked);
+    const hasCode = level !== 'REMOTE' && (manifest.entry?.module ?? '') !== '';
+    if (!hasCode || version.bundle !== undefined) return version;
+    return { ...version, bundle: await readBundle(bundleSource(manifest, directory)) };
   }
 
   async #at(level: IsolationName, manifest: Manifest, placement: Placement): Promise<Started> {
@@ -83,13 +98,17 @@ export class Starter {
     }
   }
 
-  async #inline(manifest: Manifest, { directory, config, storageDirectory }: Placement): Promise<Started> {
+  async #inline(
+    manifest: Manifest,
+    { directory, bundle, config, storageDirectory }: Placement,
+  ): Promise<Started> {
     const { log, clock, metrics, events, dispatcher } = this.#parts;
     const scope = metrics.scope(manifest.id);
     const started = await startInline({
       watchdog: this.#watchdog,
       load: this.#loads.for(manifest),
       directory,
+      bundle,
       eventsFor: (signal) => events.forPlugin(manifest.id, signal, this.#guardOf(manifest)),
       parts: {
         manifest,
@@ -107,7 +126,7 @@ export class Starter {
     return started;
   }
 
-  #worker(manifest: Manifest, { directory, config, storageDirectory }: Placement): Promise<Started> {
+  #worker(manifest: Manifest, { directory, bundle, config, storageDirectory }: Placement): Promise<Started> {
     const { metrics, registrations, environment, dispatcher } = this.#parts;
     const log = this.#parts.log.child({ plugin: manifest.id });
     const storage = this.#storage(manifest.id, storageDirectory);
@@ -116,6 +135,7 @@ export class Starter {
       load: this.#loads.for(manifest),
       manifest,
       directory,
+      bundle,
       environment,
       log,
       kernel: dispatcher,
@@ -125,13 +145,14 @@ export class Starter {
     });
   }
 
-  #process(manifest: Manifest, { directory, config, storageDirectory }: Placement): Promise<Started> {
+  #process(manifest: Manifest, { directory, bundle, config, storageDirectory }: Placement): Promise<Started> {
     const { log, registrations, kernelSocket, environment } = this.#parts;
     return startProcess({
       confine: (command) => this.#confinement.confine(command, manifest),
       load: this.#loads.for(manifest),
       manifest,
       directory,
+      bundle,
       kernelSocket,
       environment,
       log: log.child({ plugin: manifest.id }),
@@ -214,6 +235,7 @@ function levelsOf({ isolation }: Manifest): {
 
 interface Placement {
   readonly directory: string;
+  readonly bundle: Bundle | undefined;
   readonly config: unknown;
   readonly storageDirectory: string;
 }

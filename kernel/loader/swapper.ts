@@ -7,6 +7,8 @@ import type { Lifecycle } from './lifecycle.ts';
 import type { PluginRecord } from './record.ts';
 import { Retirement } from './retirement.ts';
 import type { Routes } from './routes.ts';
+import { slotLimits } from './slot-for.ts';
+import { drainLimitMs } from './time-limits.ts';
 
 /** Input of {@link Swapper}. */
 export interface SwapperParts {
@@ -20,9 +22,6 @@ export interface SwapperParts {
   /** Told after each change of what gets calls. */
   readonly onSwap: (record: PluginRecord) => void;
 }
-
-/** Time that running calls get when the manifest does not say, in milliseconds. */
-const DRAIN_MS = 30_000;
 
 /**
  * Puts versions of a plugin into service and takes them out: upgrade, canary, promotion and rollback are one swap of
@@ -127,6 +126,7 @@ export class Swapper {
     record.manifest = next.manifest;
     record.directory = next.directory;
     record.level = next.level;
+    record.slot.limits = slotLimits(next.manifest);
     routes.open(record, next.services);
     record.slot.swap(next.instance);
     lifecycle.move(record, 'activate', reason);
@@ -144,14 +144,13 @@ export class Swapper {
   #retire(record: PluginRecord, generation: Generation, standbyMs: number): void {
     // It would keep the version before, which keeps the one before that, and so all there ever were.
     generation.instance.load.onFault = undefined;
-    const { drainTimeout } = generation.manifest.probes ?? {};
     if (standbyMs > 0) {
       // One version back is kept, not two.
       record.standby?.retirement?.expire();
       record.standby = generation;
     }
     const retirement = new Retirement(generation.instance, {
-      drainMs: drainTimeout === undefined ? DRAIN_MS : durationMs(drainTimeout),
+      drainMs: drainLimitMs(generation.manifest),
       standbyMs,
       log: this.#parts.log,
     });
@@ -202,8 +201,4 @@ const FAIR_CALLS = 20;
 function baseline(before: Tally, now: Tally): Tally {
   const meanwhile = { calls: now.calls - before.calls, faults: now.faults - before.faults };
   return meanwhile.calls >= FAIR_CALLS ? meanwhile : now;
-}
-
-function durationMs({ seconds, nanos }: { seconds: bigint; nanos: number }): number {
-  return Number(seconds) * 1_000 + nanos / 1e6;
 }

@@ -1,5 +1,6 @@
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { PluginStartFailed } from '../errors.ts';
+import { isExclusive } from '../registry/exclusive.ts';
 import { type Dependencies, describeFailures, refuse } from './dependencies.ts';
 import { CanaryImpossible, CanaryIncompatible } from './errors.ts';
 import type { PluginRecord } from './record.ts';
@@ -24,6 +25,12 @@ export function checkUpgrade(
   refuse(describeFailures(options.dependencies.upgradeFailures(record, next)));
   if (!options.isCanary) return;
   if (active === undefined) throw new CanaryImpossible({ plugin: id, why: 'nothing is in service' });
+  if (isExclusive(next) || isExclusive(active.manifest)) {
+    throw new CanaryImpossible({
+      plugin: id,
+      why: 'it is exclusive, so two versions never run side by side',
+    });
+  }
   const missing = active.manifest.provides.filter(
     ({ service, extension }) =>
       !next.provides.some((other) => other.service === service && other.extension === extension),

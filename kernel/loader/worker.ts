@@ -12,20 +12,23 @@ import { fromStatus } from '../server/status.ts';
 import { StatusError } from '../status-error.ts';
 import type { Target } from '../target.ts';
 import type { Watchdog } from '../watchdog.ts';
-import { bundleSource, readBundle } from './bundle.ts';
+import { type Bundle, bundleSource, readBundle } from './bundle.ts';
 import { forwardHttp } from './http-forward.ts';
 import { ForwardTarget } from './forward-target.ts';
 import { STOP_LIMIT_MS, type Started } from './inline.ts';
 import type { Instance, InstanceLoad } from './instance.ts';
 import { watchMemory } from './memory-watch.ts';
 import { forwardLines, inheritedEnvironment, type OutputWatcher } from './plugin-output.ts';
-import { type Registration, startLimitMs } from './process.ts';
+import type { Registration } from './process.ts';
+import { startLimitMs } from './time-limits.ts';
 import { WorkerHost, type WorkerHostParts } from './worker-host.ts';
 
 /** Input of {@link startWorker}. */
 export interface WorkerStart {
   readonly manifest: Manifest;
   readonly directory: string;
+  /** Its code, where that was read before. */
+  readonly bundle: Bundle | undefined;
   readonly environment: NodeJS.ProcessEnv;
   readonly load: InstanceLoad;
   readonly watchdog: Watchdog;
@@ -44,7 +47,7 @@ export interface WorkerStart {
  * @throws PLUGIN_START_FAILED, or the error that the plugin declared; nothing of the worker is left then.
  */
 export async function startWorker(start: WorkerStart): Promise<Started> {
-  const bundle = await readBundle(bundleSource(start.manifest, start.directory));
+  const bundle = start.bundle ?? (await readBundle(bundleSource(start.manifest, start.directory)));
   const token = randomBytes(32).toString('hex');
   const registration = start.register(token);
   const instance = new WorkerInstance(start, { token, bundle }, () => {

@@ -1,5 +1,6 @@
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { findCycles, sortByDependencies } from './dependency-order.ts';
+import { exclusiveFailures } from './exclusive.ts';
 import { duplicateFailures, kernelFailures } from './graph-checks.ts';
 import { type Links, linkRequirements } from './graph-links.ts';
 import type { ResolutionFailure } from './resolution-failure.ts';
@@ -30,6 +31,7 @@ export function resolveGraph(
   const links = linkRequirements(added, active);
   const failures = [
     ...duplicateFailures(added, active),
+    ...exclusiveFailures(added, active),
     ...kernelFailures(added, kernelVersion),
     ...links.failures,
     ...findCycles(links.hard).flatMap(cycleFailures),

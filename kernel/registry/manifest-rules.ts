@@ -10,6 +10,8 @@ const EXTENSION = /^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/;
 const HTTP_PREFIX = /^\/(?:[\w.-]+(?:\/[\w.-]+)*)?$/;
 const ADDRESS = /^(?:[\w.-]+|\[[0-9a-f:.]+\]):\d{1,5}$/i;
 
+const RESOURCE_NAME = /^[a-z][a-z0-9-]{0,31}:[^\s\p{Cc}]{1,200}$/u;
+
 /** Longest id; it becomes a folder's name and a part of a metric's. */
 const ID_LIMIT = 128;
 
@@ -30,6 +32,7 @@ const RULES: readonly Rule[] = [
   checkTopics,
   ({ protos }) => protos.flatMap((file) => insideProblem('protos', file)),
   ({ files }) => files.flatMap((file) => insideProblem('files', file)),
+  checkExclusive,
   ({ config }) => (config === undefined ? [] : configSchemaProblem(config)),
 ];
 
@@ -180,6 +183,19 @@ function checkTopics({ topics }: Manifest): string[] {
       `topics: message '${message}' must be a full proto name.`,
     ),
     ...(schema === undefined ? [] : configSchemaProblem(schema, `topics: schema of '${name}'`)),
+  ]);
+}
+
+function checkExclusive({ exclusiveResources }: Manifest): string[] {
+  return exclusiveResources.flatMap((resource, index) => [
+    ...unless(
+      RESOURCE_NAME.test(resource),
+      `exclusiveResources: '${resource.slice(0, 100)}' must be <kind>:<name>, like 'port:5140'.`,
+    ),
+    ...unless(
+      exclusiveResources.indexOf(resource) === index,
+      `exclusiveResources names '${resource.slice(0, 100)}' twice.`,
+    ),
   ]);
 }
 

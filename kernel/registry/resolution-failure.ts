@@ -7,6 +7,7 @@ export type ResolutionReason =
   | 'LAYER_VIOLATION'
   | 'DUPLICATE_PLUGIN'
   | 'DUPLICATE_PROVIDER'
+  | 'EXCLUSIVE_RESOURCE'
   | 'KERNEL_VERSION';
 
 /** One thing that keeps a plugin from being loaded. */

@@ -26,6 +26,7 @@ export const PLUGIN_EVENTS = [
   'quarantine',
   'resolve',
   'start',
+  'replace',
   'ready',
   'activate',
   'degrade',
@@ -57,6 +58,8 @@ const TABLE: Readonly<Record<PluginState, Partial<Record<PluginEvent, PluginStat
   ACTIVE: {
     // A reload puts a new instance in the place of the old one without leaving service.
     activate: 'ACTIVE',
+    // What is exclusive leaves service before its successor comes; calls wait.
+    replace: 'STARTING',
     degrade: 'DEGRADED',
     drain: 'DRAINING',
     crash: 'BACKOFF',
@@ -64,6 +67,8 @@ const TABLE: Readonly<Record<PluginState, Partial<Record<PluginEvent, PluginStat
   },
   DEGRADED: {
     activate: 'ACTIVE',
+    // What is exclusive leaves service before its successor comes; calls wait.
+    replace: 'STARTING',
     degrade: 'DEGRADED',
     drain: 'DRAINING',
     crash: 'BACKOFF',

@@ -39,8 +39,7 @@ export async function runPlugin(
 ): Promise<void> {
   const link = await LinkClient.connect({ socketPath: environment.kernelSocket });
   const disposer = new Disposer();
-  const { served, announce } = await startPlugin({
-    directory: environment.directory,
+  const started = startPlugin({
     transport: new EncodingTransport(new LinkTransport(link, environment.token)),
     log,
     disposer,
@@ -48,6 +47,10 @@ export async function runPlugin(
     bundle: (manifest) => takeBundle(bundleSource(manifest, environment.directory), environment.bundlePath),
     storage: (directory) => disposer.own(new LmdbStorage(directory)),
     metrics: ({ id }, kernel) => new KernelMetrics({ pluginId: id, kernel, log, signal: stop }),
+  });
+  const { served, announce } = await started.catch(async (error: unknown) => {
+    await disposer.dispose(log);
+    throw error;
   });
   const health = new HealthRegistry();
   const server = await serve(served, health, { log, socketPath: environment.socketPath });

@@ -3,7 +3,7 @@ import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import type { DescFile, DescService } from '@bufbuild/protobuf';
 import { HostService } from '../../proto/gen/lamella/kernel/v1/host_service_pb.ts';
 import { HttpService } from '../../proto/gen/lamella/kernel/v1/http_service_pb.ts';
-import { CapabilitiesSchema, type Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
+import { type Manifest, ManifestSchema } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import type { Client, Metrics, Storage } from '../../sdk/index.ts';
 import { type ClientTransport, createClient } from '../client.ts';
 import { createHost, Served } from '../host.ts';
@@ -11,7 +11,6 @@ import { domainOf } from '../kernel-error.ts';
 import { type Bundle, evaluateBundle } from '../loader/bundle.ts';
 import type { Disposer } from '../loader/disposer.ts';
 import type { KernelLogger } from '../logger.ts';
-import { readManifest } from '../registry/manifest.ts';
 import { levelOf } from '../server/log-methods.ts';
 import { bindService } from '../target.ts';
 import { createHttpService } from './http-service.ts';
@@ -21,7 +20,6 @@ import { KernelSecrets } from './kernel-secrets.ts';
 
 /** What differs between a plugin in a process and one in a worker. */
 export interface PluginParts {
-  readonly directory: string;
   /** Calls to the kernel; its token says who calls. */
   readonly transport: ClientTransport;
   readonly log: KernelLogger;
@@ -48,14 +46,13 @@ export interface StartedPlugin {
  * @throws PLUGIN_START_FAILED, SERVICE_NOT_SERVED, or what the plugin's start() throws.
  */
 export async function startPlugin(parts: PluginParts): Promise<StartedPlugin> {
-  const { directory, transport, log, disposer, signal } = parts;
+  const { transport, log, disposer, signal } = parts;
   const kernel = createClient(HostService, transport);
-  const asked = await readManifest(directory);
-  const [instance, bundle] = await Promise.all([kernel.getInstance({}), parts.bundle(asked)]);
+  const instance = await kernel.getInstance({});
   log.level = levelOf(instance.logLevel) ?? log.level;
-  const manifest: Manifest = { ...asked, capabilities: instance.capabilities ?? create(CapabilitiesSchema) };
+  const manifest = instance.manifest ?? create(ManifestSchema);
   const guard = new KernelGuard(manifest, kernel);
-  const plugin = await evaluateBundle(bundle, manifest.id);
+  const plugin = await evaluateBundle(await parts.bundle(manifest), manifest.id);
   const secrets = await KernelSecrets.load(kernel, manifest, guard);
   const served = new Served(manifest);
   const host = createHost(

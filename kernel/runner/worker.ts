@@ -58,7 +58,6 @@ async function main(input: WorkerInput): Promise<void> {
   };
   try {
     const { served, announce } = await startPlugin({
-      directory: input.directory,
       transport: new EncodingTransport(new LinkTransport(peer, input.token)),
       log,
       disposer,

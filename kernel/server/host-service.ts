@@ -46,6 +46,7 @@ export function createHostService(parts: HostServiceParts): ServiceImplementatio
         storageDirectory,
         ...(capabilities === undefined ? {} : { capabilities }),
         logLevel: wireLevel(parts.logs.level(id)),
+        manifest,
       };
     },
     announce: (request, context) => {

@@ -13,7 +13,7 @@ import { Code } from '../../../sdk/index.ts';
 import { Call } from '../../call.ts';
 import { createKernel, type Kernel } from '../../kernel.ts';
 import { LinkClient } from '../../link/link-client.ts';
-import { startLimitMs } from '../../loader/process.ts';
+import { startLimitMs } from '../../loader/time-limits.ts';
 import { readManifest } from '../../registry/manifest.ts';
 import { type Address, parseAddress, withService } from '../connect.ts';
 import { CALL_POINTS } from './call-points.ts';

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Manifest } from '../../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import type { LinkClient } from '../../link/link-client.ts';
 import { inheritedEnvironment } from '../../loader/plugin-output.ts';
-import { startLimitMs } from '../../loader/process.ts';
+import { startLimitMs } from '../../loader/time-limits.ts';
 import { waitUntilHealthy } from '../../loader/readiness.ts';
 
 /** A plugin's program without a kernel around it, so that its signals and its stdin can be seen to. */
