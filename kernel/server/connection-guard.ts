@@ -128,19 +128,25 @@ export class ConnectionGuard {
     const { limits, hasOneRequest } = this.#parts;
     const open = this.#open;
     const startedMs = this.#startedMs;
+    const progress = this.#progress;
     server.maxConnections = limits.maxConnections;
     server.on('session', (session: ServerHttp2Session) => {
       this.#awaitGreeting(session);
       this.#sessions.set(session, { value: 0, sinceMs: this.#nowMs });
       session.once('close', () => this.#sessions.delete(session));
     });
-    // One function for all: this runs for every call.
+    // One function each for all: this runs for every call.
     function forget(this: ServerHttp2Stream): void {
       open.delete(this);
+    }
+    // A steady answer has the same length waiting at each look, one message, but not the same message.
+    function progressed(this: ServerHttp2Stream): void {
+      progress.delete(this);
     }
     server.prependListener('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
       open.add(stream);
       stream.once('close', forget);
+      stream.on('drain', progressed);
       if (hasOneRequest(String(headers[':path']))) startedMs.set(stream, this.#nowMs);
     });
   }

@@ -137,6 +137,25 @@ describe('the guard of the gRPC listener', function () {
     assert.match(lines.join(''), /its answer is not read/);
   });
 
+  it('lets clients read slowly, message by message', async () => {
+    await start({ stallTimeoutMs: 200 });
+    const client = await greet([[INITIAL_WINDOW_SIZE, 0]]);
+    client.send(open(1, '/t.T/Flow'), messageFrame(1, size(0)));
+    const messageBytes = 100_005;
+    await new Promise<void>((resolve) => {
+      let granted = 0;
+      const reading = setInterval(() => {
+        for (const stream of [0, 1]) client.send(numberFrame(Frame.WINDOW_UPDATE, stream, messageBytes));
+        granted += 1;
+        if (granted < 30) return;
+        clearInterval(reading);
+        resolve();
+      }, 50);
+    });
+    assert.equal(client.has(Frame.RST_STREAM, 1), false);
+    await ended(client, 1);
+  });
+
   it('holds one connection to what it may keep in memory, and all of them together', async () => {
     await start({ maxUnsentMib: 8, maxTotalUnsentMib: 12 });
     const hoard = async (): Promise<RawClient> => {
