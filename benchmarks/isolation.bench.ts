@@ -15,7 +15,7 @@ type Level = (typeof LEVELS)[number];
 const PAYLOAD_BYTES = 100;
 const CONCURRENCY = 16;
 /** Measured stretches of each level; odd, so that one is the median. */
-const ROUNDS = 7;
+const ROUNDS = 15;
 const STRETCH_MS = 1_200;
 
 interface Sample {

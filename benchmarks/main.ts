@@ -21,7 +21,7 @@ async function main(pattern: string): Promise<void> {
     process.exitCode = 2;
   }
   for (const name of names) {
-    const result = { name, ...circumstances(), ...(await BENCHMARKS[name]?.()) };
+    const result = { name, ...circumstances(name), ...(await BENCHMARKS[name]?.()) };
     const text = `${JSON.stringify(result, undefined, 2)}\n`;
     const file = path.join(ROOT, 'benchmarks/results', `${name}.json`);
     await mkdir(path.dirname(file), { recursive: true });
@@ -31,9 +31,9 @@ async function main(pattern: string): Promise<void> {
 }
 
 /** A figure without these says nothing. */
-function circumstances(): object {
+function circumstances(name: string): object {
   return {
-    command: 'npm run bench',
+    command: `npm run bench -- ${name}`,
     date: new Date().toISOString().slice(0, 10),
     commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: ROOT, encoding: 'utf8' }).trim(),
     cores: cpus().length,

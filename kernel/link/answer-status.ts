@@ -1,8 +1,8 @@
-import type { IncomingHttpHeaders } from 'node:http2';
 import { Code, type DeclaredError } from '../../sdk/index.ts';
 import { StatusError } from '../status-error.ts';
 import { LinkLost, LinkProtocolBroken, LinkRefused } from './errors.ts';
 import { readMetadata } from './call-metadata.ts';
+import { ErrorCode, type HeaderBlock } from './http2/protocol.ts';
 
 /** Highest status code of gRPC. */
 const LAST_CODE = 16;
@@ -24,10 +24,10 @@ const HTTP_CODES: ReadonlyMap<number, Code> = new Map<number, Code>([
  *
  * @returns `undefined` when the call went well, else the error that stands for its status.
  */
-export function readStatus(block: IncomingHttpHeaders, address: string): Error | undefined {
+export function readStatus(block: HeaderBlock, address: string): Error | undefined {
   const sent = block['grpc-status'];
   if (sent === '0') return undefined;
-  const code = typeof sent === 'string' && /^\d{1,2}$/.test(sent) ? Number(sent) : undefined;
+  const code = sent !== undefined && /^\d{1,2}$/.test(sent) ? Number(sent) : undefined;
   if (code === undefined || code > LAST_CODE) {
     const fault = sent === undefined ? 'it has no grpc-status' : 'its grpc-status is not a status code';
     return new LinkProtocolBroken({ address, fault });
@@ -42,7 +42,7 @@ export function readStatus(block: IncomingHttpHeaders, address: string): Error |
 }
 
 /** The error of an answer that is no gRPC at all, or `undefined` when its first header block is in order. */
-export function readHeadersFault(block: IncomingHttpHeaders, address: string): Error | undefined {
+export function readHeadersFault(block: HeaderBlock, address: string): Error | undefined {
   const status = Number(block[':status']);
   const type = block['content-type'];
   if (status === 200 && type?.startsWith('application/grpc') === true) return undefined;
@@ -55,21 +55,16 @@ export function readHeadersFault(block: IncomingHttpHeaders, address: string): E
   });
 }
 
-/** HTTP/2 error codes, RFC 9113 section 7, that gRPC gives a meaning. */
-const NO_ERROR = 0;
-const REFUSED_STREAM = 7;
-const CANCEL = 8;
-const ENHANCE_YOUR_CALM = 11;
-const INADEQUATE_SECURITY = 12;
-
 /** The error of a call whose stream the other side reset (gRPC specification, "Errors"). */
 export function resetError(rstCode: number, address: string): Error {
-  if (rstCode === REFUSED_STREAM) return new LinkRefused({ address }, { retryAfterMs: RETRY_AFTER_MS });
-  if (rstCode === NO_ERROR) return new LinkProtocolBroken({ address, fault: 'it ended without a status' });
+  if (rstCode === ErrorCode.refusedStream)
+    return new LinkRefused({ address }, { retryAfterMs: RETRY_AFTER_MS });
+  if (rstCode === ErrorCode.noError)
+    return new LinkProtocolBroken({ address, fault: 'it ended without a status' });
   const code = {
-    [CANCEL]: Code.CANCELLED,
-    [ENHANCE_YOUR_CALM]: Code.RESOURCE_EXHAUSTED,
-    [INADEQUATE_SECURITY]: Code.PERMISSION_DENIED,
+    [ErrorCode.cancel]: Code.CANCELLED,
+    [ErrorCode.enhanceYourCalm]: Code.RESOURCE_EXHAUSTED,
+    [ErrorCode.inadequateSecurity]: Code.PERMISSION_DENIED,
   }[rstCode];
   return new StatusError({
     code: code ?? Code.INTERNAL,
@@ -86,8 +81,8 @@ export function lostError(address: string, cause?: unknown): DeclaredError {
 }
 
 /** `grpc-message` is percent-encoded UTF-8; what is not stays as it is, because a bad message must not hide a status. */
-function decodeMessage(value: string | readonly string[] | undefined): string {
-  const text = typeof value === 'string' ? value : '';
+function decodeMessage(value: string | undefined): string {
+  const text = value ?? '';
   if (!text.includes('%')) return text;
   try {
     return decodeURIComponent(text);
@@ -96,8 +91,8 @@ function decodeMessage(value: string | readonly string[] | undefined): string {
   }
 }
 
-function decodeDetails(value: string | readonly string[] | undefined): Uint8Array | undefined {
-  return typeof value === 'string' ? new Uint8Array(Buffer.from(value, 'base64')) : undefined;
+function decodeDetails(value: string | undefined): Uint8Array | undefined {
+  return value === undefined ? undefined : new Uint8Array(Buffer.from(value, 'base64'));
 }
 
 function clip(text: string): string {

@@ -1,6 +1,6 @@
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
 import type { CallHeaders } from '../../sdk/index.ts';
 import { LinkHeaderInvalid } from './errors.ts';
+import type { HeaderBlock } from './http2/protocol.ts';
 
 /** Names that belong to the protocol or to one hop; callers cannot set them and never see them. */
 const RESERVED: ReadonlySet<string> = new Set([
@@ -29,11 +29,11 @@ const TEXT = /^[\x20-\x7e]*$/;
 const TIMEOUT_LIMIT_MS = 99_999_999;
 
 /**
- * Adds metadata to a header block; reserved names are passed over.
+ * Adds metadata to the fields of a header block; reserved names are passed over.
  *
  * @throws LINK_HEADER_INVALID
  */
-export function addMetadata(block: OutgoingHttpHeaders, headers: CallHeaders): void {
+export function addMetadata(block: Record<string, string>, headers: CallHeaders): void {
   for (const [name, value] of headers) {
     if (RESERVED.has(name) || name.startsWith(':')) continue;
     block[name] = typeof value === 'string' ? textValue(name, value) : binaryValue(name, value);
@@ -58,7 +58,7 @@ function binaryValue(name: string, value: Uint8Array): string {
 }
 
 /** Metadata of a received header block, without what belongs to the protocol. */
-export function readMetadata(block: IncomingHttpHeaders): CallHeaders {
+export function readMetadata(block: HeaderBlock): CallHeaders {
   const headers: CallHeaders = new Map();
   for (const name in block) {
     if (name.startsWith(':') || RESERVED.has(name)) continue;
@@ -68,8 +68,7 @@ export function readMetadata(block: IncomingHttpHeaders): CallHeaders {
   return headers;
 }
 
-function decodeValue(name: string, value: string | readonly string[]): string | Uint8Array {
-  const text = typeof value === 'string' ? value : value.join(', ');
+function decodeValue(name: string, text: string): string | Uint8Array {
   if (!name.endsWith('-bin')) return text;
   // Values of a repeated key are joined by commas; CallHeaders holds one value, the first.
   const [first = ''] = text.split(',');

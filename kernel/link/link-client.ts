@@ -1,9 +1,9 @@
-import type { OutgoingHttpHeaders } from 'node:http2';
 import type { CallHeaders } from '../../sdk/index.ts';
 import { addMetadata, timeoutValue } from './call-metadata.ts';
 import { addressOf, Connection, type ConnectionTimes, type LinkTarget } from './connection.ts';
 import { Deadlines } from './deadlines.ts';
 import { LinkClosed, LinkDeadlineExceeded, LinkMessageTooLarge, LinkRefused } from './errors.ts';
+import { encodeField, methodBlock } from './http2/header-encoder.ts';
 import { abortError, type CallSurroundings, LinkCall } from './link-call.ts';
 import { endWithMessage, sendRequests } from './send-requests.ts';
 import { type AnswerListener, StreamSink } from './stream-sink.ts';
@@ -64,7 +64,7 @@ const PROBE_INTERVAL_MS = 30_000;
 export class LinkClient implements Link {
   readonly #target: LinkTarget;
   readonly #address: string;
-  readonly #origin: OutgoingHttpHeaders;
+  readonly #methods: MethodBlocks;
   readonly #limitBytes: number;
   readonly #times: ConnectionTimes;
   readonly #deadlines: Deadlines = new Deadlines();
@@ -79,7 +79,7 @@ export class LinkClient implements Link {
   private constructor(target: LinkTarget, connection: Connection, options: LinkOptions) {
     this.#target = target;
     this.#address = options.name ?? addressOf(target);
-    this.#origin = originBlock(target);
+    this.#methods = new MethodBlocks(target);
     this.#limitBytes = options.maxMessageBytes ?? MAX_MESSAGE_BYTES;
     this.#times = timesOf(options);
     this.closed = new Promise((resolve) => {
@@ -117,13 +117,10 @@ export class LinkClient implements Link {
     this.#checkSize(request);
     const block = this.#block(path, options);
     return new Promise<LinkUnaryResult>((resolve, reject) => {
-      const surroundings = this.#surroundings;
-      const stream = surroundings.connection.request(block);
       const { deadlineMs, signal, onCancellable } = options;
       const sink = new UnarySink(this.#address, { resolve, reject });
-      // The stream's listeners keep the call.
-      const call = new LinkCall(stream, surroundings, { sink, deadlineMs, signal, onCancellable });
-      if (!call.isSettled) endWithMessage(stream, request);
+      const call = new LinkCall(block, this.#surroundings, { sink, deadlineMs, signal, onCancellable });
+      endWithMessage(call.stream, request);
     });
   }
 
@@ -139,11 +136,11 @@ export class LinkClient implements Link {
   ): AsyncGenerator<Uint8Array> {
     if (!this.#surroundings.connection.isUsable) await this.#reconnect();
     const { deadlineMs, signal, onCancellable } = options;
-    const surroundings = this.#surroundings;
-    const stream = surroundings.connection.request(this.#block(path, options));
-    const sink = new StreamSink(stream, options);
-    const call = new LinkCall(stream, surroundings, { sink, deadlineMs, signal, onCancellable });
-    void sendRequests(stream, this.#checked(requests), call);
+    const sink = new StreamSink(options);
+    const block = this.#block(path, options);
+    const call = new LinkCall(block, this.#surroundings, { sink, deadlineMs, signal, onCancellable });
+    sink.stream = call.stream;
+    void sendRequests(call.stream, this.#checked(requests), call);
     try {
       for (;;) {
         const message = sink.take() ?? (await sink.receive());
@@ -157,16 +154,16 @@ export class LinkClient implements Link {
   }
 
   /** @throws LINK_HEADER_INVALID, LINK_DEADLINE_EXCEEDED; the reason of a signal that is aborted already. */
-  #block(path: string, { headers, deadlineMs, signal }: LinkCallOptions): OutgoingHttpHeaders {
+  #block(path: string, { headers, deadlineMs, signal }: LinkCallOptions): Buffer {
     if (signal?.aborted === true) throw abortError(signal.reason);
-    const block: OutgoingHttpHeaders = { ...this.#origin, ':path': path };
+    const fields: Record<string, string> = {};
     if (deadlineMs !== undefined) {
       const leftMs = deadlineMs - Date.now();
       if (leftMs <= 0) throw new LinkDeadlineExceeded({});
-      block['grpc-timeout'] = timeoutValue(leftMs);
+      fields['grpc-timeout'] = timeoutValue(leftMs);
     }
-    if (headers !== undefined) addMetadata(block, headers);
-    return block;
+    if (headers !== undefined) addMetadata(fields, headers);
+    return this.#methods.block(path, fields);
   }
 
   async *#checked(requests: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -247,14 +244,30 @@ function timesOf(options: LinkOptions): ConnectionTimes {
   };
 }
 
-/** Header block of a new call, without what is particular to it. */
-function originBlock(target: LinkTarget): OutgoingHttpHeaders {
-  return {
-    ':method': 'POST',
-    ':scheme': 'tls' in target && target.tls !== undefined ? 'https' : 'http',
+/** Paths whose header blocks are kept; a link calls the methods of one server. */
+const METHOD_LIMIT = 1_000;
+
+/** Header blocks of requests. What all calls of a method share is encoded once. */
+class MethodBlocks {
+  readonly #isSecure: boolean;
+  readonly #authority: string;
+  readonly #blocks: Map<string, Buffer> = new Map();
+
+  constructor(target: LinkTarget) {
+    this.#isSecure = 'tls' in target && target.tls !== undefined;
     // Every language accepts this name on a socket, while an encoded path is refused by some.
-    ':authority': 'socketPath' in target ? 'localhost' : addressOf(target),
-    'content-type': 'application/grpc',
-    te: 'trailers',
-  };
+    this.#authority = 'socketPath' in target ? 'localhost' : addressOf(target);
+  }
+
+  block(path: string, fields: Readonly<Record<string, string>>): Buffer {
+    let shared = this.#blocks.get(path);
+    if (shared === undefined) {
+      shared = methodBlock(this.#isSecure, this.#authority, path);
+      if (this.#blocks.size < METHOD_LIMIT) this.#blocks.set(path, shared);
+    }
+    const own = Object.entries(fields);
+    return own.length === 0
+      ? shared
+      : Buffer.concat([shared, ...own.map(([name, value]) => encodeField(name, value))]);
+  }
 }

@@ -90,11 +90,9 @@ export class FrameDecoder {
   }
 
   #messageBytes(bytes: Uint8Array, start: number): number {
-    const [flags = 0, first = 0, second = 0, third = 0, fourth = 0] = bytes.subarray(
-      start,
-      start + PREFIX_BYTES,
-    );
+    const flags = bytes[start] ?? 0;
     if (flags !== 0) throw new FrameFault(`a message has the flags ${flags}, which were not agreed upon`);
+    const [, first = 0, second = 0, third = 0, fourth = 0] = bytes.subarray(start, start + PREFIX_BYTES);
     const size = first * 0x100_0000 + (second << 16) + (third << 8) + fourth;
     if (size > this.#limitBytes) {
       throw new LinkMessageTooLarge({ size: String(size), limit: String(this.#limitBytes) });

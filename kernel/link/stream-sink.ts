@@ -1,6 +1,7 @@
-import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
 import type { CallHeaders } from '../../sdk/index.ts';
 import { readMetadata } from './call-metadata.ts';
+import type { HeaderBlock } from './http2/protocol.ts';
+import type { Http2Stream } from './http2/stream.ts';
 import type { AnswerSink } from './link-call.ts';
 
 /** Callbacks for the metadata of an answer. */
@@ -17,8 +18,9 @@ const READ_AHEAD_MESSAGES = 1_024;
 
 /** Queues the messages of an answer for one consumer, and stops reading while the consumer is behind. */
 export class StreamSink implements AnswerSink {
-  readonly #stream: ClientHttp2Stream;
   readonly #listener: AnswerListener;
+  /** The stream, once the call has begun. */
+  stream: Http2Stream | undefined;
   #queue: Uint8Array[] = [];
   #next = 0;
   #queuedBytes = 0;
@@ -27,12 +29,11 @@ export class StreamSink implements AnswerSink {
   #error: Error | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(stream: ClientHttp2Stream, listener: AnswerListener) {
-    this.#stream = stream;
+  constructor(listener: AnswerListener) {
     this.#listener = listener;
   }
 
-  onHeaders(block: IncomingHttpHeaders): void {
+  onHeaders(block: HeaderBlock): void {
     this.#listener.onHeaders?.(readMetadata(block));
   }
 
@@ -44,12 +45,12 @@ export class StreamSink implements AnswerSink {
       (this.#queuedBytes > READ_AHEAD_BYTES || this.#queue.length - this.#next > READ_AHEAD_MESSAGES)
     ) {
       this.#isPaused = true;
-      this.#stream.pause();
+      this.stream?.pause();
     }
     this.#wakeUp();
   }
 
-  onEnd(error: Error | undefined, trailers: IncomingHttpHeaders): void {
+  onEnd(error: Error | undefined, trailers: HeaderBlock): void {
     this.#isOver = true;
     this.#error = error;
     if (error === undefined) this.#listener.onTrailers?.(readMetadata(trailers));
@@ -67,7 +68,7 @@ export class StreamSink implements AnswerSink {
       this.#next = 0;
       if (this.#isPaused) {
         this.#isPaused = false;
-        this.#stream.resume();
+        this.stream?.resume();
       }
     }
     return message;

@@ -1,7 +1,7 @@
-import type { IncomingHttpHeaders } from 'node:http2';
 import type { CallHeaders } from '../../sdk/index.ts';
 import { readMetadata } from './call-metadata.ts';
 import { LinkProtocolBroken } from './errors.ts';
+import type { HeaderBlock } from './http2/protocol.ts';
 import type { AnswerSink } from './link-call.ts';
 import { FrameFault } from './message-frame.ts';
 
@@ -22,7 +22,7 @@ export interface UnaryOutcome {
 export class UnarySink implements AnswerSink {
   readonly #address: string;
   readonly #outcome: UnaryOutcome;
-  #block: IncomingHttpHeaders = {};
+  #block: HeaderBlock | undefined;
   #message: Uint8Array | undefined;
 
   constructor(address: string, outcome: UnaryOutcome) {
@@ -30,7 +30,7 @@ export class UnarySink implements AnswerSink {
     this.#outcome = outcome;
   }
 
-  onHeaders(block: IncomingHttpHeaders): void {
+  onHeaders(block: HeaderBlock): void {
     this.#block = block;
   }
 
@@ -40,7 +40,7 @@ export class UnarySink implements AnswerSink {
     this.#message = message;
   }
 
-  onEnd(error: Error | undefined, trailers: IncomingHttpHeaders): void {
+  onEnd(error: Error | undefined, trailers: HeaderBlock): void {
     const message = this.#message;
     if (error !== undefined) {
       this.#outcome.reject(error);
@@ -50,7 +50,7 @@ export class UnarySink implements AnswerSink {
     } else {
       this.#outcome.resolve({
         message,
-        headers: readMetadata(this.#block),
+        headers: this.#block === undefined ? new Map<string, string>() : readMetadata(this.#block),
         trailers: readMetadata(trailers),
       });
     }
