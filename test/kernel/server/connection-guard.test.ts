@@ -147,7 +147,7 @@ describe('the guard of the gRPC listener', function () {
       const reading = setInterval(() => {
         for (const stream of [0, 1]) client.send(numberFrame(Frame.WINDOW_UPDATE, stream, messageBytes));
         granted += 1;
-        if (granted < 30) return;
+        if (granted < 100) return;
         clearInterval(reading);
         resolve();
       }, 50);
