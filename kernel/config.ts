@@ -46,11 +46,19 @@ export const KernelConfigSchema: TSchema = defineConfig({
     minimum: 0,
     description: 'Time running calls get when the kernel stops, in milliseconds.',
   }),
-  prestopMs: Type.Integer({
-    default: 0,
-    minimum: 0,
-    description: 'Time between NOT_SERVING and the drain, in milliseconds; a mesh needs about 5,000.',
-  }),
+  prestopMs: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      description:
+        'Time between NOT_SERVING and the drain, in milliseconds, in which others learn that no more calls are wanted. Without it: 5,000, or 0 when only the loopback is served.',
+    }),
+  ),
+  requiredPlugins: Type.Optional(
+    Type.Array(Type.String(), {
+      description:
+        'Ids of the plugins without which the kernel is not ready (docs/mesh.md). Without it: all that it is asked to start.',
+    }),
+  ),
   rollbackWindowMs: Type.Integer({
     default: 120_000,
     minimum: 0,
@@ -105,7 +113,8 @@ export const KernelConfigSchema: TSchema = defineConfig({
 /** Checked content of `config.json`. */
 export interface KernelConfig {
   readonly drainMs: number;
-  readonly prestopMs: number;
+  readonly prestopMs?: number;
+  readonly requiredPlugins?: readonly string[];
   readonly rollbackWindowMs: number;
   readonly blockedMs: number;
   readonly maxMessageBytes: number;

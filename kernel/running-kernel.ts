@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { isLoopbackAddress } from './access/loopback.ts';
 import { checkProtected, openAccess, type OpenedAccess } from './access/open-access.ts';
 import { createBuiltins } from './builtins.ts';
 import { openGuard } from './capabilities/open-guard.ts';
@@ -11,7 +12,6 @@ import type { KernelAddresses, KernelOptions } from './kernel.ts';
 import { hasMemoryFor } from './loader/standby-memory.ts';
 import { Lifecycle, type StateChange } from './loader/lifecycle.ts';
 import { Loader, type LoaderParts } from './loader/loader.ts';
-import type { PluginRecord } from './loader/record.ts';
 import { Routes } from './loader/routes.ts';
 import { Starter } from './loader/starter.ts';
 import { Watcher } from './loader/watcher.ts';
@@ -19,7 +19,9 @@ import { Installations } from './packaging/installations.ts';
 import { PluginTrust } from './packaging/plugin-trust.ts';
 import { foldersToLoad } from './packaging/folders-to-load.ts';
 import { PluginMemory } from './plugin-memory.ts';
+import { Readiness } from './readiness.ts';
 import { HealthRegistry } from './server/health.ts';
+import { createProbes } from './server/http-probes.ts';
 import { Listeners } from './server/listeners.ts';
 import { LmdbStorage } from './storage.ts';
 import { EventJournal } from './topics/journal.ts';
@@ -42,6 +44,7 @@ export interface RunningParts extends KernelParts {
 export class RunningKernel {
   readonly #parts: RunningParts;
   readonly #health: HealthRegistry = new HealthRegistry();
+  readonly #readiness: Readiness;
   readonly #storage: LmdbStorage;
   readonly #journal: EventJournal;
   readonly #memory: PluginMemory;
@@ -64,7 +67,8 @@ export class RunningKernel {
     this.#installations = new Installations(home);
     this.#memory = new PluginMemory(this.#storage, this.#installations.root);
     this.#journal = new EventJournal(path.join(home, 'events'));
-    this.#listeners = new Listeners({ ...parts, host: this.#host, kernelSocket, config });
+    this.#readiness = this.#openReadiness();
+    this.#listeners = this.#openListeners();
     const routes = new Routes(router, this.#listeners, parts.guard);
     this.#openEvents(routes);
     const lifecycle = new Lifecycle({
@@ -103,6 +107,25 @@ export class RunningKernel {
     this.#watcher = options.watch === true ? new Watcher(this.loader, log) : undefined;
   }
 
+  #openListeners(): Listeners {
+    return new Listeners({
+      ...this.#parts,
+      host: this.#host,
+      kernelSocket: this.#kernelSocket,
+      probes: createProbes(this.#readiness),
+    });
+  }
+
+  #openReadiness(): Readiness {
+    const { router, config } = this.#parts;
+    return new Readiness({
+      health: this.#health,
+      router,
+      required: config.requiredPlugins,
+      find: (id) => this.loader.records.find((record) => record.id === id),
+    });
+  }
+
   #openedAccess(): OpenedAccess {
     if (this.#access === undefined) throw new Error('Access control is not open yet.');
     return this.#access;
@@ -127,7 +150,7 @@ export class RunningKernel {
     });
     await this.loader.loadAll(folders);
     await this.#watcher?.start();
-    this.#health.set('', 'SERVING');
+    this.#readiness.begin(this.loader.records.map(({ id }) => id));
     return addresses;
   }
 
@@ -149,7 +172,7 @@ export class RunningKernel {
     const { id, state, reason, manifest } = record;
     events.publish(PLUGINS_TOPIC, { id, version: manifest.version, state, previous, reason });
     if (state === 'REMOVED') events.topics.withdraw(id);
-    this.#tellHealth(record);
+    this.#readiness.onChange(record);
   }
 
   #admission(home: string): LoaderParts['admit'] {
@@ -168,21 +191,13 @@ export class RunningKernel {
     return (this.#parts.options.pluginDirectories ?? []).map((directory) => path.resolve(directory));
   }
 
-  /** Each service is healthy while every provider of it has an instance. */
-  #tellHealth(record: PluginRecord): void {
-    for (const { service } of record.manifest.provides) {
-      const providers = this.#parts.router.providers(service);
-      const isServing = providers.some((slot) => slot.instance !== undefined);
-      if (record.state === 'REMOVED' && providers.length === 0) this.#health.remove(service);
-      else this.#health.set(service, isServing ? 'SERVING' : 'NOT_SERVING');
-    }
-  }
-
   async stop(): Promise<void> {
     const { config, lock, runDirectory, log, observers } = this.#parts;
-    this.#health.shutdown();
+    const wasStarted = this.#readiness.isStarted;
+    this.#readiness.drain();
     await this.#watcher?.close();
-    if (config.prestopMs > 0) await setTimeout(config.prestopMs);
+    if (wasStarted) await setTimeout(prestopMs(config, this.#host));
+    this.#health.close();
     await this.#listeners.close(config.drainMs);
     await this.loader.stopAll();
     await this.#starter.close();
@@ -195,4 +210,11 @@ export class RunningKernel {
     await lock.close();
     log.info('stopped');
   }
+}
+
+/** Behind a mesh it takes a while until nobody sends calls here any more; on the loopback nobody has to be told. */
+const PRESTOP_MS = 5_000;
+
+function prestopMs({ prestopMs: configured }: KernelConfig, host: string): number {
+  return configured ?? (isLoopbackAddress(host) ? 0 : PRESTOP_MS);
 }

@@ -25,11 +25,14 @@ const CONTROL: readonly string[] = [
   '!http:POST /v2/repository*',
 ];
 
+/** Whoever decides where calls go has no credentials. */
+const PROBES: readonly string[] = ['grpc.health.v1.Health/*', 'http:GET /healthz/*', 'http:HEAD /healthz/*'];
+
 /** Roles that are always there. The first rule that matches decides; without one the call is refused. */
 export const BUILT_IN_ROLES: Readonly<Record<string, readonly string[]>> = {
-  none: ['grpc.health.v1.Health/*'],
+  none: PROBES,
   viewer: [
-    'grpc.health.v1.Health/*',
+    ...PROBES,
     'grpc.reflection.*/*',
     ...CONTROL,
     '*/Get*',

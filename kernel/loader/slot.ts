@@ -58,6 +58,11 @@ export class Slot {
     return this.#instance;
   }
 
+  /** Whether calls may wait while there is no instance. */
+  get mayBecomeReady(): boolean {
+    return this.#condition.mayBecomeReady;
+  }
+
   get parkedCount(): number {
     return this.#waiting.size;
   }

@@ -13,14 +13,28 @@ export const HealthServiceUnknown: ErrorType<'service'> = defineKernelError({
     `No service '${service}' is known; List shows the names, the empty name means the whole server.`,
 });
 
+/** Asked for by this name, health tells whether the process works: SERVING also while it starts and drains. */
+export const LIVENESS_SERVICE = 'kernel.live';
+
+/** The kernel is about to end and tells those who watch. */
+export const HealthWatchEnded: ErrorType = defineKernelError({
+  reason: 'HEALTH_WATCH_ENDED',
+  code: Code.UNAVAILABLE,
+  message: () => 'The kernel stops and takes no calls any more; watch another one, or this one again later.',
+});
+
 /** Whether a service serves. */
 export type HealthStatus = 'SERVING' | 'NOT_SERVING';
+
+/** Time a restart takes, about, in milliseconds. */
+const RESTART_MS = 1_000;
 
 /** Health of every service of a server; the empty name stands for the server as a whole. */
 export class HealthRegistry {
   readonly #statuses: Map<string, HealthStatus> = new Map();
   readonly #watchers: Set<() => void> = new Set();
   #isShutDown = false;
+  #isClosed = false;
 
   set(service: string, status: HealthStatus): void {
     if (this.#statuses.get(service) === status) return;
@@ -32,7 +46,7 @@ export class HealthRegistry {
     if (this.#statuses.delete(service)) this.#notify();
   }
 
-  /** From now on everything is NOT_SERVING, whatever is set. */
+  /** From now on everything but liveness is NOT_SERVING, whatever is set. */
   shutdown(): void {
     this.#isShutDown = true;
     this.#notify();
@@ -40,7 +54,14 @@ export class HealthRegistry {
 
   get(service: string): HealthStatus | undefined {
     const status = this.#statuses.get(service);
-    return status !== undefined && this.#isShutDown ? 'NOT_SERVING' : status;
+    const isOver = this.#isShutDown && service !== LIVENESS_SERVICE;
+    return status !== undefined && isOver ? 'NOT_SERVING' : status;
+  }
+
+  /** Ends all watches, which would otherwise hold their connections open until they are cut. */
+  close(): void {
+    this.#isClosed = true;
+    this.#notify();
   }
 
   get services(): string[] {
@@ -51,7 +72,11 @@ export class HealthRegistry {
     for (const watcher of this.#watchers) watcher();
   }
 
-  /** The status now and after each change, until the signal; `undefined` while the service is unknown. */
+  /**
+   * The status now and after each change, until the signal; `undefined` while the service is unknown.
+   *
+   * @throws HEALTH_WATCH_ENDED once the registry is closed and the last status is told.
+   */
   async *watch(service: string, signal: AbortSignal): AsyncGenerator<HealthStatus | undefined> {
     let wake: () => void = () => undefined;
     const watcher = (): void => wake();
@@ -70,6 +95,7 @@ export class HealthRegistry {
           // A change during the yield woke nobody that waits; look again before sleeping.
           continue;
         }
+        if (this.#isClosed) throw new HealthWatchEnded({}, { retryAfterMs: RESTART_MS });
         await changed;
       }
     } finally {

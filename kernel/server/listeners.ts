@@ -2,6 +2,7 @@ import type { Metadata } from '@grpc/grpc-js';
 import type { DescMethod } from '@bufbuild/protobuf';
 import type { KernelConfig } from '../config.ts';
 import type { KernelParts } from '../container.ts';
+import { KERNEL_ID } from '../builtin.ts';
 import { TOKEN_HEADER } from '../kernel-link.ts';
 import type { Exposure } from '../loader/routes.ts';
 import { withDefaultGrpcLimits } from './connection-guard.ts';
@@ -12,6 +13,7 @@ import { createHttpAdmission } from './http-admission.ts';
 import type { HttpExchange } from './http-exchange.ts';
 import { createHttpCounter } from './http-metrics.ts';
 import type { MountHandler } from './http-mounts.ts';
+import { PROBES_PREFIX } from './http-probes.ts';
 import { createMetricsListener } from './metrics-listener.ts';
 
 /** What the listeners need of the kernel. */
@@ -20,6 +22,8 @@ export interface ListenerParts extends KernelParts {
   /** Socket for plugin processes. */
   readonly kernelSocket: string;
   readonly config: Omit<KernelConfig, 'plugins'>;
+  /** Answers `/healthz/live` and `/healthz/ready`. */
+  readonly probes: MountHandler;
 }
 
 /** Ports of the three listeners; 0 takes a free one. */
@@ -62,7 +66,7 @@ export class Listeners implements Exposure {
   }
 
   async listen(ports: ListenerPorts): Promise<ListenerAddresses> {
-    const { host, kernelSocket, log, metrics, config, observers } = this.#parts;
+    const { host, kernelSocket, log, metrics, config, observers, probes } = this.#parts;
     await this.#grpc.listenUnix(kernelSocket);
     const certificates = config.tls === undefined ? undefined : await Certificates.open(config.tls, log);
     this.#certificates = certificates;
@@ -79,9 +83,10 @@ export class Listeners implements Exposure {
     };
     const own = { name: 'http', port: ports.http, limits, allowedOrigins, observe };
     this.#http = new HttpListener({ ...common, ...own });
+    this.#http.mount(PROBES_PREFIX, probes, KERNEL_ID);
     for (const [prefix, mount] of this.#mounts) this.#open(prefix, mount);
     const http = await this.#http.listen();
-    this.#metrics = createMetricsListener({ ...common, port: ports.metrics, metrics });
+    this.#metrics = createMetricsListener({ ...common, port: ports.metrics, metrics, probes });
     const metricsAddress = await this.#metrics.listen();
     return { grpc, http: join(http), metrics: join(metricsAddress), isTls: certificates !== undefined };
   }
@@ -115,7 +120,9 @@ export class Listeners implements Exposure {
   /** Refuses new calls and lets running ones end for the time given. */
   async close(drainMs: number): Promise<void> {
     this.#certificates?.close();
-    await Promise.all([this.#grpc.close(drainMs), this.#http?.close(drainMs), this.#metrics?.close()]);
+    await Promise.all([this.#grpc.close(drainMs), this.#http?.close(drainMs)]);
+    // Whoever watches sees the drain to its end.
+    await this.#metrics?.close();
   }
 }
 

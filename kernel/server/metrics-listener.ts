@@ -1,8 +1,11 @@
 import { Code, type ErrorType, type Logger } from '../../sdk/index.ts';
 import { defineKernelError } from '../kernel-error.ts';
+import { KERNEL_ID } from '../builtin.ts';
 import type { MetricsRegistry } from '../metrics.ts';
 import type { Certificates } from './certificates.ts';
 import { type HttpAdmission, HttpListener } from './http-listener.ts';
+import type { MountHandler } from './http-mounts.ts';
+import { PROBES_PREFIX } from './http-probes.ts';
 
 /** The metrics port serves reading only. */
 export const MetricsReadOnly: ErrorType = defineKernelError({
@@ -18,6 +21,8 @@ export interface MetricsListenerOptions {
   readonly port: number;
   readonly log: Logger;
   readonly metrics: MetricsRegistry;
+  /** Answers `/healthz/live` and `/healthz/ready`. */
+  readonly probes?: MountHandler;
   /** See `HttpListenerOptions.allowedHosts`. */
   readonly allowedHosts?: readonly string[];
   /** See `HttpListenerOptions.admit`. */
@@ -26,8 +31,8 @@ export interface MetricsListenerOptions {
   readonly certificates?: Certificates | undefined;
 }
 
-/** A listener of its own for `GET /metrics`, so that a scraper needs no way to the plugins. */
-export function createMetricsListener({ metrics, ...options }: MetricsListenerOptions): HttpListener {
+/** A listener of its own for `GET /metrics` and the probes, so that whoever watches needs no way to the plugins. */
+export function createMetricsListener({ metrics, probes, ...options }: MetricsListenerOptions): HttpListener {
   const listener = new HttpListener({
     ...options,
     name: 'metrics',
@@ -40,6 +45,7 @@ export function createMetricsListener({ metrics, ...options }: MetricsListenerOp
       headers: { 'content-type': metrics.contentType, 'cache-control': 'no-store' },
     });
   };
-  listener.mount('/metrics', handler, 'kernel');
+  listener.mount('/metrics', handler, KERNEL_ID);
+  if (probes !== undefined) listener.mount(PROBES_PREFIX, probes, KERNEL_ID);
   return listener;
 }

@@ -37,7 +37,7 @@ describe('lamella config', () => {
       ['httpPort', 8100, 'environment'],
       ['metricsPort', 8002, 'default'],
       ['drainMs', 5_000, 'file'],
-      ['prestopMs', 0, 'default'],
+      ['rollbackWindowMs', 120_000, 'default'],
       ['plugins.data.store.config.maxBatchBytes', 1_048_576, 'file'],
       ['plugins.data.store.secrets.key', 'STORE_KEY', 'file'],
       ['plugins.data.store.isolation', 'PROCESS', 'default'],

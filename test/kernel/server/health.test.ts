@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createHealthService, HealthRegistry } from '../../../kernel/server/health.ts';
+import { createHealthService, HealthRegistry, LIVENESS_SERVICE } from '../../../kernel/server/health.ts';
 import {
   Health,
   HealthCheckResponse_ServingStatus as Status,
@@ -35,6 +35,23 @@ describe('health', () => {
     registry.shutdown();
     registry.set('a.B', 'SERVING');
     assert.equal((await client.check({ service: 'a.B' })).status, Status.NOT_SERVING);
+  });
+
+  it('tells that the process is live also after the shutdown', async () => {
+    registry.set(LIVENESS_SERVICE, 'SERVING');
+    registry.shutdown();
+    assert.equal((await client.check({ service: LIVENESS_SERVICE })).status, Status.SERVING);
+  });
+
+  it('tells watchers the last status and ends them when it is closed', async () => {
+    registry.set('a.B', 'SERVING');
+    const watch = client.watch({ service: 'a.B' })[Symbol.asyncIterator]();
+    assert.equal((await watch.next()).value?.status, Status.SERVING);
+    const last = watch.next();
+    registry.shutdown();
+    registry.close();
+    assert.equal((await last).value?.status, Status.NOT_SERVING);
+    await assert.rejects(watch.next(), { reason: 'HEALTH_WATCH_ENDED', retryAfterMs: 1_000 });
   });
 
   it('streams each change to whoever watches, also of a service not known yet, until they leave', async () => {
