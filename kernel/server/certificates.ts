@@ -32,6 +32,7 @@ export class Certificates implements experimental.CertificateProvider {
   readonly #authorityListeners: Set<AuthorityListener> = new Set();
   readonly #contextListeners: Set<(context: TlsContext) => void> = new Set();
   readonly #timer: NodeJS.Timeout;
+  #isReading = false;
   #context: TlsContext;
   #lastProblem = '';
 
@@ -66,6 +67,9 @@ export class Certificates implements experimental.CertificateProvider {
   }
 
   async #reload(): Promise<void> {
+    // An older look that ends after a newer one would bring the old certificate back.
+    if (this.#isReading) return;
+    this.#isReading = true;
     try {
       const next = await readContext(this.#config);
       if (isSame(next, this.#context)) return;
@@ -78,6 +82,8 @@ export class Certificates implements experimental.CertificateProvider {
       if (message === this.#lastProblem) return;
       this.#lastProblem = message;
       this.#log.warn('the new certificate cannot be used; the one before stays', { error });
+    } finally {
+      this.#isReading = false;
     }
   }
 
