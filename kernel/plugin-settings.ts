@@ -1,39 +1,10 @@
 import { type TSchema, Type } from '../sdk/index.ts';
 import { type CapabilitySettings, CapabilitySettingsSchema } from './capabilities/capability.ts';
-import type { LinkTls } from './link/connection.ts';
+import { type RemoteSettings, RemoteSettingsSchema } from './fleet/remote-settings.ts';
 import type { BreakerLimits } from './loader/circuit-breaker.ts';
 import type { IsolationName } from './loader/instance.ts';
 
 const LEVELS: readonly IsolationName[] = ['INLINE', 'WORKER', 'PROCESS', 'REMOTE'];
-
-const FileSchema = (description: string): TSchema => Type.Optional(Type.String({ description }));
-
-const RemoteSettingsSchema: TSchema = Type.Object(
-  {
-    addresses: Type.Optional(
-      Type.Array(Type.String(), {
-        minItems: 1,
-        description: 'Where the plugin runs, each `host:port`, instead of what its manifest says.',
-      }),
-    ),
-    tls: Type.Optional(
-      Type.Object(
-        {
-          caFile: FileSchema("Certificates that may have signed the plugin's; the system's by default."),
-          certificateFile: FileSchema("The kernel's own certificate, for plugins that ask who calls."),
-          keyFile: FileSchema('Its key.'),
-          serverName: FileSchema("Name in the plugin's certificate; the host by default."),
-        },
-        {
-          additionalProperties: false,
-          description:
-            'Encrypts the connections; needed for addresses beyond this machine. Files are in PEM.',
-        },
-      ),
-    ),
-  },
-  { additionalProperties: false, description: 'Addresses of a plugin at isolation REMOTE.' },
-);
 
 /** Schema of one entry of `plugins` in `config.json`. */
 export const PluginSettingsSchema: TSchema = Type.Object(
@@ -85,12 +56,6 @@ export const PluginSettingsSchema: TSchema = Type.Object(
   },
   { additionalProperties: false },
 );
-
-/** Where a plugin at isolation REMOTE runs. */
-export interface RemoteSettings {
-  readonly addresses?: readonly string[];
-  readonly tls?: LinkTls;
-}
 
 /** What an operator says of one plugin. */
 export interface PluginSettings {

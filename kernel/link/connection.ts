@@ -19,7 +19,13 @@ export interface LinkTls {
 /** Where a gRPC server listens; without `tls` the bytes travel as they are. */
 export type LinkTarget =
   | { readonly socketPath: string }
-  | { readonly host: string; readonly port: number; readonly tls?: LinkTls | undefined };
+  | {
+      readonly host: string;
+      readonly port: number;
+      readonly tls?: LinkTls | undefined;
+      /** Name under which calls ask for the server, `host:port`; the address by default. */
+      readonly authority?: string | undefined;
+    };
 
 /** Times of a connection, in milliseconds. */
 export interface ConnectionTimes {
@@ -31,7 +37,9 @@ export interface ConnectionTimes {
 
 /** A target as people write it. */
 export function addressOf(target: LinkTarget): string {
-  return 'socketPath' in target ? `unix:${target.socketPath}` : `${target.host}:${target.port}`;
+  if ('socketPath' in target) return `unix:${target.socketPath}`;
+  const { host, port } = target;
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** One HTTP/2 session with a gRPC server. */

@@ -256,7 +256,7 @@ class MethodBlocks {
   constructor(target: LinkTarget) {
     this.#isSecure = 'tls' in target && target.tls !== undefined;
     // Every language accepts this name on a socket, while an encoded path is refused by some.
-    this.#authority = 'socketPath' in target ? 'localhost' : addressOf(target);
+    this.#authority = 'socketPath' in target ? 'localhost' : (target.authority ?? addressOf(target));
   }
 
   block(path: string, fields: Readonly<Record<string, string>>): Buffer {

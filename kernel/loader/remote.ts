@@ -1,20 +1,22 @@
 import type { DescService } from '@bufbuild/protobuf';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import type { Logger } from '../../sdk/index.ts';
-import { RemoteMisconfigured } from '../errors.ts';
 import { LinkTransport } from '../kernel-link.ts';
-import type { LinkTarget } from '../link/link-client.ts';
 import { ReflectedServer } from '../link/reflected-server.ts';
-import type { RemoteSettings } from '../plugin-settings.ts';
-import { Balancer } from './balancer.ts';
+import type { RemoteSettings } from '../fleet/remote-settings.ts';
+import { addressSources } from '../fleet/addresses.ts';
+import { Balancer } from '../fleet/balancer.ts';
 import { ForwardTarget } from './forward-target.ts';
 import type { Started } from './inline.ts';
 import type { Instance, InstanceLoad } from './instance.ts';
+import { shippedServices } from './proto/shipped-services.ts';
 import { startLimitMs } from './time-limits.ts';
 
 /** Input of {@link startRemote}. */
 export interface RemoteStart {
   readonly manifest: Manifest;
+  /** Folder with its `.proto` text, if it ships any. */
+  readonly directory: string;
   /** What the operator says of the addresses. */
   readonly settings: RemoteSettings | undefined;
   readonly load: InstanceLoad;
@@ -24,18 +26,29 @@ export interface RemoteStart {
 const CHECK_INTERVAL_MS = 5_000;
 const CHECK_FAILURES = 3;
 
+/** Time between two looks at a name, in milliseconds: as often as Envoy looks. */
+const RESOLVE_INTERVAL_MS = 5_000;
+
 /**
  * Connects to a plugin that runs elsewhere and waits until one of its addresses serves.
  *
  * @remarks Anything that serves the manifest's services over gRPC will do, another kernel too. What it serves is read
  * by reflection unless the manifest ships `.proto` text.
- * @throws REMOTE_MISCONFIGURED, REMOTE_UNREACHABLE, or why reflection failed.
+ * @throws REMOTE_MISCONFIGURED, REMOTE_UNREACHABLE, PROTO_TEXT_INVALID, SERVICE_UNDESCRIBED, or why reflection failed.
  */
-export async function startRemote({ manifest, settings, load, log }: RemoteStart): Promise<Started> {
+export async function startRemote({
+  manifest,
+  directory,
+  settings,
+  load,
+  log,
+}: RemoteStart): Promise<Started> {
   const balancer = new Balancer({
     pluginId: manifest.id,
-    targets: targetsOf(manifest, settings),
+    sources: addressSources(manifest, settings),
+    resolveIntervalMs: settings?.resolveIntervalMs ?? RESOLVE_INTERVAL_MS,
     rules: {
+      services: [...new Set(manifest.provides.map(({ service }) => service))],
       checkIntervalMs: checkIntervalMs(manifest),
       checkFailures: manifest.probes?.healthFailures || CHECK_FAILURES,
     },
@@ -43,7 +56,9 @@ export async function startRemote({ manifest, settings, load, log }: RemoteStart
   });
   try {
     await balancer.ready(startLimitMs(manifest));
-    const services = manifest.protos.length > 0 ? [] : await describe(manifest, balancer);
+    const shipped = await shippedServices(manifest, directory);
+    const services = shipped.length > 0 ? shipped : await describe(manifest, balancer);
+    balancer.learn(services);
     return { instance: new RemoteInstance(manifest, load, balancer), services };
   } catch (error) {
     await balancer.close();
@@ -54,31 +69,6 @@ export async function startRemote({ manifest, settings, load, log }: RemoteStart
 function checkIntervalMs({ probes }: Manifest): number {
   const interval = probes?.healthInterval;
   return interval === undefined ? CHECK_INTERVAL_MS : Number(interval.seconds) * 1_000 + interval.nanos / 1e6;
-}
-
-/** @throws REMOTE_MISCONFIGURED */
-function targetsOf(manifest: Manifest, settings: RemoteSettings | undefined): LinkTarget[] {
-  const addresses = settings?.addresses ?? manifest.entry?.addresses ?? [];
-  const refuse = (problem: string): never => {
-    throw new RemoteMisconfigured({ plugin: manifest.id, problem });
-  };
-  if (addresses.length === 0) refuse('neither its manifest nor the configuration names addresses');
-  return addresses.map((address) => {
-    const end = address.lastIndexOf(':');
-    const host = address.slice(0, end).replace(/^\[(.*)\]$/, '$1');
-    const port = Number(address.slice(end + 1));
-    if (end < 1 || !Number.isInteger(port) || port < 1 || port > 65_535) {
-      refuse(`'${address}' is not host:port`);
-    }
-    if (settings?.tls === undefined && !isLoopback(host)) {
-      refuse(`${address} is not on this machine and has no TLS`);
-    }
-    return { host, port, tls: settings?.tls };
-  });
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
 }
 
 async function describe(manifest: Manifest, balancer: Balancer): Promise<DescService[]> {

@@ -94,7 +94,7 @@ export class Starter {
       case 'PROCESS':
         return this.#process(manifest, placement);
       case 'REMOTE':
-        return this.#remote(manifest);
+        return this.#remote(manifest, placement);
     }
   }
 
@@ -161,10 +161,10 @@ export class Starter {
     });
   }
 
-  #remote(manifest: Manifest): Promise<Started> {
+  #remote(manifest: Manifest, { directory }: Placement): Promise<Started> {
     const log = this.#parts.log.child({ plugin: manifest.id });
     const settings = this.#settings(manifest)?.remote;
-    return startRemote({ manifest, settings, load: this.#loads.for(manifest), log });
+    return startRemote({ manifest, directory, settings, load: this.#loads.for(manifest), log });
   }
 
   #output(id: string): OutputWatcher {

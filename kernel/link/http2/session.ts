@@ -83,7 +83,7 @@ export class Http2Session implements FrameListener, StreamOwner {
   /** Begins a stream, now or when the other side takes one more. */
   request(block: Buffer, listener: StreamListener): Http2Stream {
     const stream = new Http2Stream(this, listener, WINDOW_BYTES);
-    if (this.#isGone) queueMicrotask(() => stream.break(undefined));
+    if (this.#isGone) queueMicrotask(() => stream.break(ErrorCode.refusedStream));
     else if (this.#hasRoom) this.#begin(stream, block);
     else this.#waiting.set(stream, block);
     return stream;
@@ -133,15 +133,13 @@ export class Http2Session implements FrameListener, StreamOwner {
     this.#listener.onGone(error);
   }
 
-  /** Breaks the streams above an id, those that have none yet too. */
+  /** Breaks the streams above an id, and those that wait for one: the other side has never heard of them. */
   #breakAll(code: number | undefined, aboveId = 0): void {
-    const streams = [...this.#streams.values()].filter(({ id }) => id > aboveId);
-    const broken = [...streams, ...this.#waiting.keys()];
-    this.#waiting.clear();
-    for (const stream of broken) {
-      this.#forget(stream);
-      stream.break(code);
-    }
+    const begun = [...this.#streams.values()].filter(({ id }) => id > aboveId);
+    const waiting = [...this.#waiting.keys()];
+    for (const stream of [...begun, ...waiting]) this.#forget(stream);
+    for (const stream of begun) stream.break(code);
+    for (const stream of waiting) stream.break(ErrorCode.refusedStream);
   }
 
   onHeaders(streamId: number, block: HeaderBlock, isLast: boolean): void {

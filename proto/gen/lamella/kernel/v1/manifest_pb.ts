@@ -187,7 +187,7 @@ export type Entry = Message<"lamella.kernel.v1.Entry"> & {
   command: string[];
 
   /**
-   * Addresses `host:port` of a plugin that already runs elsewhere.
+   * Addresses of a plugin that already runs elsewhere: `host:port`, or `dns:///name:port` for every machine of a name.
    *
    * @generated from field: repeated string addresses = 3;
    */

@@ -1,16 +1,23 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import {
-  HealthCheckRequestSchema,
-  HealthCheckResponse_ServingStatus,
-  HealthCheckResponseSchema,
-} from '../../proto/gen/grpc/health/v1/health_pb.ts';
 import { Code, isDeclaredError, type Logger } from '../../sdk/index.ts';
 import { addressOf } from '../link/connection.ts';
-import { LinkClient, type LinkTarget } from '../link/link-client.ts';
+import {
+  type AnswerListener,
+  type Link,
+  LinkClient,
+  type LinkCallOptions,
+  type LinkTarget,
+  type LinkUnaryResult,
+} from '../link/link-client.ts';
+import { LinkClosed } from '../link/errors.ts';
 import { StatusError } from '../status-error.ts';
+import { EndpointHealth, NotServing } from './endpoint-health.ts';
+import { Pause } from './pause.ts';
+import { pushbackOf } from './pushback.ts';
 
 /** When an address counts as healthy. */
 export interface EndpointRules {
+  /** Services that must be healthy there. */
+  readonly services: readonly string[];
   /** Time between two health checks, in milliseconds. */
   readonly checkIntervalMs: number;
   /** Failed checks in a row after which an address gets no more calls. */
@@ -27,31 +34,31 @@ const EJECTION_LIMIT_MS = 30_000;
 /** First pause before an address that is down is tried again, in milliseconds. */
 const RETRY_MS = 250;
 
-const CHECK_PATH = '/grpc.health.v1.Health/Check';
-const CHECK: Uint8Array = toBinary(HealthCheckRequestSchema, create(HealthCheckRequestSchema));
-
 /** One address of a plugin that runs elsewhere: connected, checked, taken out on errors and put back. */
-export class Endpoint {
+export class Endpoint implements Link {
   readonly address: string;
   readonly #target: LinkTarget;
   readonly #rules: EndpointRules;
+  readonly #health: EndpointHealth;
   readonly #log: Logger;
   readonly #onChange: () => void;
   #client: LinkClient | undefined;
   #isServing = false;
   #obstacle = 'not connected yet';
+  #inFlight = 0;
   #failedChecks = 0;
   #errors = 0;
   #ejections = 0;
-  #ejectedUntilMs = 0;
+  #restUntilMs = 0;
   #isClosed = false;
-  #wake: (() => void) | undefined;
+  readonly #pause: Pause = new Pause();
   readonly #watching: Promise<void>;
 
   constructor(target: LinkTarget, rules: EndpointRules, parts: { log: Logger; onChange: () => void }) {
     this.#target = target;
     this.address = addressOf(target);
     this.#rules = rules;
+    this.#health = new EndpointHealth(rules.services);
     this.#log = parts.log;
     this.#onChange = parts.onChange;
     this.#watching = this.#watch();
@@ -62,38 +69,92 @@ export class Endpoint {
     return this.#obstacle;
   }
 
-  /** The link, when calls may go there now. */
-  usable(nowMs: number): LinkClient | undefined {
-    return this.#isServing && nowMs >= this.#ejectedUntilMs ? this.#client : undefined;
+  /** Whether it is connected and says that it serves. */
+  get isServing(): boolean {
+    return this.#isServing && this.#client !== undefined;
   }
 
-  /** What became of a call: an address that only fails gets none for a while. */
-  note(error: unknown): void {
-    if (!isUnavailable(error)) {
-      this.#errors = 0;
-      this.#ejections = 0;
-      return;
+  /** Whether its last calls, or itself, say that it should have a rest. */
+  isResting(nowMs: number): boolean {
+    return nowMs < this.#restUntilMs;
+  }
+
+  /** Calls that run there for this kernel. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  async unary(path: string, request: Uint8Array, options: LinkCallOptions): Promise<LinkUnaryResult> {
+    const link = this.#begin();
+    try {
+      const result = await link.unary(path, request, options);
+      this.#end(undefined);
+      return result;
+    } catch (error) {
+      this.#end(error);
+      throw error;
     }
+  }
+
+  async *stream(
+    path: string,
+    requests: AsyncIterable<Uint8Array>,
+    options: LinkCallOptions & AnswerListener,
+  ): AsyncGenerator<Uint8Array> {
+    const link = this.#begin();
+    let failure: unknown;
+    try {
+      yield* link.stream(path, requests, options);
+    } catch (error) {
+      failure = error;
+      throw error;
+    } finally {
+      this.#end(failure);
+    }
+  }
+
+  /** @throws LINK_CLOSED */
+  #begin(): LinkClient {
+    if (this.#client === undefined) throw new LinkClosed({ address: this.address });
+    this.#inFlight += 1;
+    return this.#client;
+  }
+
+  #end(failure: unknown): void {
+    this.#inFlight -= 1;
+    const pushbackMs = pushbackOf(failure);
+    if (pushbackMs !== undefined) this.#rest(Math.min(pushbackMs, EJECTION_LIMIT_MS));
+    if (isUnavailable(failure)) this.#countError(failure as Error);
+    else this.#clearErrors();
+  }
+
+  #clearErrors(): void {
+    this.#errors = 0;
+    this.#ejections = 0;
+  }
+
+  #countError(error: Error): void {
     this.#errors += 1;
     if (this.#errors < ERROR_LIMIT) return;
     this.#errors = 0;
     const pauseMs = Math.min(EJECTION_LIMIT_MS, EJECTION_MS * 2 ** this.#ejections);
     this.#ejections += 1;
-    this.#ejectedUntilMs = Date.now() + pauseMs;
-    this.#obstacle = (error as Error).message;
-    this.#log.warn('an address gets no calls for a while: they only failed', {
-      address: this.address,
-      pauseMs,
-      error,
-    });
+    this.#rest(pauseMs);
+    this.#obstacle = error.message;
+    const { address } = this;
+    this.#log.warn('an address gets no calls for a while: they only failed', { address, pauseMs, error });
   }
 
-  /** Stops checking; running calls may end. */
-  async close(): Promise<void> {
+  #rest(ms: number): void {
+    this.#restUntilMs = Math.max(this.#restUntilMs, Date.now() + ms);
+  }
+
+  /** Stops checking. With `graceful`, running calls may end; otherwise they are broken off. */
+  async close(graceful = false): Promise<void> {
     this.#isClosed = true;
-    this.#wake?.();
+    this.#pause.end();
     await this.#watching;
-    await this.#client?.close();
+    await this.#client?.close(graceful);
   }
 
   async #watch(): Promise<void> {
@@ -101,29 +162,20 @@ export class Endpoint {
     while (!this.#isClosed) {
       await this.#check();
       pauseMs = this.#isServing ? RETRY_MS : Math.min(this.#rules.checkIntervalMs, pauseMs * 2);
-      if (!this.#isClosed) await this.#pause(this.#isServing ? this.#rules.checkIntervalMs : pauseMs);
+      if (!this.#isClosed) await this.#pause.wait(this.#isServing ? this.#rules.checkIntervalMs : pauseMs);
     }
-  }
-
-  async #pause(ms: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms).unref();
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 
   async #check(): Promise<void> {
     try {
       const client = this.#client ?? (await this.#connect());
-      await checkHealth(client, this.#rules.checkIntervalMs);
+      await this.#health.check(client, this.#rules.checkIntervalMs);
       this.#failedChecks = 0;
       this.#set(true, '');
     } catch (error) {
       this.#failedChecks += 1;
-      const isDown = this.#client === undefined || this.#failedChecks >= this.#rules.checkFailures;
+      const isLate = this.#failedChecks >= this.#rules.checkFailures;
+      const isDown = this.#client === undefined || isLate || error instanceof NotServing;
       if (isDown) this.#set(false, (error as Error).message);
     }
   }
@@ -135,7 +187,7 @@ export class Endpoint {
       if (this.#client !== client) return;
       this.#client = undefined;
       this.#set(false, 'the connection ended and nobody listens');
-      this.#wake?.();
+      this.#pause.end();
     });
     return client;
   }
@@ -148,19 +200,6 @@ export class Endpoint {
     if (isServing) this.#log.info('an address serves', { address });
     else if (!this.#isClosed) this.#log.warn('an address does not serve', { address, reason: obstacle });
     this.#onChange();
-  }
-}
-
-/** @throws what keeps the server from serving. One without a health service serves. */
-async function checkHealth(client: LinkClient, limitMs: number): Promise<void> {
-  try {
-    const { message } = await client.unary(CHECK_PATH, CHECK, { deadlineMs: Date.now() + limitMs });
-    const { status } = fromBinary(HealthCheckResponseSchema, message);
-    if (status !== HealthCheckResponse_ServingStatus.SERVING) {
-      throw new Error('its health service does not answer SERVING');
-    }
-  } catch (error) {
-    if (!(error instanceof StatusError) || error.code !== Code.UNIMPLEMENTED) throw error;
   }
 }
 
