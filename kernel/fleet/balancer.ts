@@ -42,6 +42,7 @@ export class Balancer implements Link {
   readonly #endpoints: Map<string, Endpoint> = new Map();
   /** Addresses that are no longer named, while their last calls run. */
   readonly #leaving: Set<Endpoint> = new Set();
+  #named: ReadonlyMap<string, LinkTarget> = new Map();
   #inTurn: readonly Endpoint[] = [];
   #turn = 0;
   #onChange: (() => void) | undefined;
@@ -160,26 +161,31 @@ export class Balancer implements Link {
 
   #update(targets: readonly LinkTarget[]): void {
     const { rules, log } = this.#parts;
-    const named = new Map(targets.map((target) => [addressOf(target), target]));
-    for (const [address, endpoint] of this.#endpoints) {
-      if (!named.has(address)) this.#dismiss(address, endpoint);
-    }
-    for (const [address, target] of named) {
+    const onChange = (): void => this.#changed();
+    this.#named = new Map(targets.map((target) => [addressOf(target), target]));
+    for (const [address, target] of this.#named) {
       if (this.#endpoints.has(address)) continue;
-      const onChange = (): void => this.#changed();
       this.#endpoints.set(address, new Endpoint(target, rules, { log, onChange }));
+    }
+    this.#dismissUnnamed();
+  }
+
+  /** A name that moved keeps its old addresses until one of the new ones serves. */
+  #dismissUnnamed(): void {
+    const all = [...this.#endpoints];
+    const isReplaced = all.some(([address, { isServing }]) => isServing && this.#named.has(address));
+    for (const [address, endpoint] of all) {
+      if (this.#named.has(address) || (endpoint.isServing && !isReplaced)) continue;
+      this.#endpoints.delete(address);
+      this.#leaving.add(endpoint);
+      this.#parts.log.info('an address is no longer named', { address });
+      void endpoint.close(true).then(() => this.#leaving.delete(endpoint));
     }
     this.#inTurn = [...this.#endpoints.values()];
   }
 
-  #dismiss(address: string, endpoint: Endpoint): void {
-    this.#endpoints.delete(address);
-    this.#leaving.add(endpoint);
-    this.#parts.log.info('an address is no longer named', { address });
-    void endpoint.close(true).then(() => this.#leaving.delete(endpoint));
-  }
-
   #changed(): void {
+    this.#dismissUnnamed();
     this.#onChange?.();
     if (this.#inTurn.some(({ isServing }) => !isServing)) this.#discovery.hurry();
   }

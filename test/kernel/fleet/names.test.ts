@@ -50,7 +50,9 @@ describe('a plugin at a name', function () {
   async function nearKernel(port: number, resolveIntervalMs: number): Promise<TestKernel> {
     const addresses = [`dns://${names.address}/${NAME}:${port}`];
     const remote = { addresses, resolveIntervalMs, plaintext: true };
-    const config = { plugins: { 'example.echo': { isolation: 'REMOTE', remote } } };
+    // Asking again and again while nothing answers must not open the circuit.
+    const circuitBreaker = { minimumCalls: 0 };
+    const config = { plugins: { 'example.echo': { isolation: 'REMOTE', remote, circuitBreaker } } };
     return startTestKernel({ plugins: [plugin.directory], config });
   }
 
