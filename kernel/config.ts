@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { Ajv, type ErrorObject } from 'ajv';
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { Code, defineConfig, type ErrorType, type TSchema, Type } from '../sdk/index.ts';
 import { defineKernelError } from './kernel-error.ts';
 import { type PluginSettings, PluginSettingsSchema } from './plugin-settings.ts';
@@ -132,6 +132,8 @@ export interface KernelConfig {
 /** Files for TLS from elsewhere, which go before those of the configuration. */
 export type TlsFiles = Partial<Pick<TlsConfig, 'cert' | 'key' | 'clientCa'>>;
 
+let check: ValidateFunction | undefined;
+
 /**
  * Reads `config.json` of a home folder; a missing file means defaults.
  *
@@ -140,9 +142,12 @@ export type TlsFiles = Partial<Pick<TlsConfig, 'cert' | 'key' | 'clientCa'>>;
 export async function readConfig(home: string, tls: TlsFiles = {}): Promise<KernelConfig> {
   const file = path.join(home, 'config.json');
   const config = withTls(parse(await readText(file), file), tls);
-  const ajv = new Ajv({ useDefaults: true, allErrors: true, strict: false, verbose: true });
-  if (!ajv.validate(KernelConfigSchema, config)) {
-    throw new ConfigInvalid({ file, problem: `is not valid: ${problemsOf(ajv.errors ?? [])}` });
+  // Compiled when first used, and once.
+  check ??= new Ajv({ useDefaults: true, allErrors: true, strict: false, verbose: true }).compile(
+    KernelConfigSchema,
+  );
+  if (!check(config)) {
+    throw new ConfigInvalid({ file, problem: `is not valid: ${problemsOf(check.errors ?? [])}` });
   }
   return config as KernelConfig;
 }

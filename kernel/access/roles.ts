@@ -53,8 +53,9 @@ export const BUILT_IN_ROLES: Readonly<Record<string, readonly string[]>> = {
   admin: ['*'],
 };
 
-/** Entries of the decision cache; operations of HTTP carry names from outside. */
+/** Entries of the decision cache, and longest operation in it; operations of HTTP carry names from outside. */
 const CACHE_LIMIT = 10_000;
+const CACHED_LENGTH = 256;
 
 interface Role {
   readonly name: string;
@@ -93,6 +94,7 @@ export class Roles {
     const cached = this.#decisions.get(key)?.get(operation);
     if (cached !== undefined) return cached;
     const decision = this.#decide(grants, operation);
+    if (operation.length > CACHED_LENGTH) return decision;
     if (this.#cachedCount >= CACHE_LIMIT) {
       this.#decisions.clear();
       this.#cachedCount = 0;

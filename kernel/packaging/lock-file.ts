@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { Ajv } from 'ajv';
+import { Ajv, type ValidateFunction } from 'ajv';
 import { type TSchema, Type } from '../../sdk/index.ts';
 import { LockFileInvalid } from './errors.ts';
 
@@ -45,6 +45,8 @@ const LOCK_SCHEMA: TSchema = Type.Object({
   ),
 });
 
+let check: ValidateFunction | undefined;
+
 /** Reads the list; a home without one has nothing installed. @throws LOCK_FILE_INVALID */
 export async function readLockFile(home: string): Promise<Installed> {
   const file = path.join(home, LOCK_FILE);
@@ -55,9 +57,10 @@ export async function readLockFile(home: string): Promise<Installed> {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return {};
     throw new LockFileInvalid({ file, problem: (cause as Error).message }, { cause });
   }
-  const ajv = new Ajv({ strict: false });
-  if (!ajv.validate(LOCK_SCHEMA, json)) {
-    const [error] = ajv.errors ?? [];
+  // Compiled when first used, and once.
+  check ??= new Ajv({ strict: false }).compile(LOCK_SCHEMA);
+  if (!check(json)) {
+    const [error] = check.errors ?? [];
     throw new LockFileInvalid({
       file,
       problem: `${error?.instancePath ?? ''} ${error?.message ?? ''}`.trim(),

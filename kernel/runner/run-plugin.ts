@@ -75,6 +75,7 @@ async function serve(
     target,
     identify: () => undefined,
     maxMessageBytes: MAX_MESSAGE_BYTES,
+    log,
   });
   for (const [path, { kind }] of methods) server.expose(path, kind);
   await server.listenUnix(socketPath);

@@ -22,11 +22,13 @@ export interface GrpcLimits {
   readonly greetingTimeoutMs: number;
   /** Time after which a connection without calls is closed, also one that trickles the headers of one; default 10 min. */
   readonly idleTimeoutMs: number;
+  /** How often a client must show that it is there, by the answer to a ping; default 60 s. */
+  readonly probeMs: number;
   /** Time for the one request of a call to arrive; default 5 min as over HTTP. */
   readonly requestTimeoutMs: number;
   /** Time without any progress of an answer, beside what its size takes at 64 KiB a second; default 60 s. */
   readonly stallTimeoutMs: number;
-  /** How often the last three are checked; default 5 s. */
+  /** How often the last four are checked; default 5 s. */
   readonly checkIntervalMs: number;
 }
 
@@ -37,6 +39,7 @@ const DEFAULTS: GrpcLimits = {
   maxTotalUnsentMib: 1_024,
   greetingTimeoutMs: 10_000,
   idleTimeoutMs: 600_000,
+  probeMs: 60_000,
   requestTimeoutMs: 300_000,
   stallTimeoutMs: 60_000,
   checkIntervalMs: 5_000,
@@ -65,6 +68,15 @@ interface Still {
   readonly sinceMs: number;
 }
 
+/** What is known of a connection. */
+interface Watched {
+  /** Number of its last call, by which calls are seen that came and went between two looks. */
+  lastCall: number;
+  busyMs: number;
+  askedMs: number;
+  hasAnswered: boolean;
+}
+
 /** Parts of {@link ConnectionGuard}. */
 export interface ConnectionGuardParts {
   readonly limits: GrpcLimits;
@@ -83,7 +95,7 @@ export interface ConnectionGuardParts {
 export class ConnectionGuard {
   readonly #parts: ConnectionGuardParts;
   readonly #guarded: WeakSet<object> = new WeakSet();
-  readonly #sessions: Map<ServerHttp2Session, Still> = new Map();
+  readonly #sessions: Map<ServerHttp2Session, Watched> = new Map();
   readonly #open: Set<ServerHttp2Stream> = new Set();
   readonly #startedMs: WeakMap<ServerHttp2Stream, number> = new WeakMap();
   readonly #progress: WeakMap<ServerHttp2Stream, Still> = new WeakMap();
@@ -132,7 +144,8 @@ export class ConnectionGuard {
     server.maxConnections = limits.maxConnections;
     server.on('session', (session: ServerHttp2Session) => {
       this.#awaitGreeting(session);
-      this.#sessions.set(session, { value: 0, sinceMs: this.#nowMs });
+      const nowMs = this.#nowMs;
+      this.#sessions.set(session, { lastCall: 0, busyMs: nowMs, askedMs: nowMs, hasAnswered: true });
       session.once('close', () => this.#sessions.delete(session));
     });
     // One function each for all: this runs for every call.
@@ -170,13 +183,22 @@ export class ConnectionGuard {
       else this.#end(stream, problem);
     }
     this.#freeRoom(totalBytes - this.#parts.limits.maxTotalUnsentMib * MIB);
-    for (const [session, still] of this.#sessions) {
-      // Its number tells of calls that came and went between two sweeps.
-      const value = session.destroyed ? 0 : (session.state.lastProcStreamID ?? 0);
-      const isIdle = value === still.value && !busy.has(session);
-      if (!isIdle) this.#sessions.set(session, { value, sinceMs: nowMs });
-      else if (nowMs - still.sinceMs > this.#parts.limits.idleTimeoutMs) session.close();
-    }
+    for (const [session, watched] of this.#sessions) this.#look(session, watched, busy.has(session));
+  }
+
+  #look(session: ServerHttp2Session, watched: Watched, isBusy: boolean): void {
+    if (session.destroyed) return;
+    const { idleTimeoutMs, probeMs } = this.#parts.limits;
+    const lastCall = session.state.lastProcStreamID ?? 0;
+    if (isBusy || lastCall !== watched.lastCall) watched.busyMs = this.#nowMs;
+    watched.lastCall = lastCall;
+    if (this.#nowMs - watched.busyMs > idleTimeoutMs) session.close();
+    if (this.#nowMs - watched.askedMs < probeMs || session.destroyed) return;
+    // Node 20 keeps a connection after an error of its client for ever, with the calls on it, and does not tell.
+    if (!watched.hasAnswered) return session.destroy();
+    watched.askedMs = this.#nowMs;
+    watched.hasAnswered = false;
+    session.ping((error: Error | null) => (watched.hasAnswered = error === null));
   }
 
   #problemOf(stream: ServerHttp2Stream, nowMs: number): string | undefined {

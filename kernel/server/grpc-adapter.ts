@@ -1,10 +1,11 @@
 import * as grpc from '@grpc/grpc-js';
 import type { DescMethod } from '@bufbuild/protobuf';
-import type { CallHeaders, Code } from '../../sdk/index.ts';
+import type { CallHeaders, Code, Logger } from '../../sdk/index.ts';
 import type { Evidence } from '../access/principal.ts';
 import { Call } from '../call.ts';
 import type { Target } from '../target.ts';
 import { only, streamOf } from '../target.ts';
+import { statusMessage } from './status-details.ts';
 import { toStatus } from './status.ts';
 
 type Bytes = Buffer;
@@ -23,6 +24,7 @@ export interface MethodRegistration {
   readonly kind: DescMethod['methodKind'];
   readonly target: Target;
   readonly identify: Identify;
+  readonly log: Logger;
 }
 
 const identity = (bytes: Bytes): Bytes => bytes;
@@ -54,40 +56,28 @@ export function registerMethod(server: grpc.Server, method: MethodRegistration):
 
 const HANDLERS: Record<DescMethod['methodKind'], (method: MethodRegistration) => grpc.UntypedHandleCall> = {
   unary:
-    ({ path, target, identify }: MethodRegistration): grpc.handleUnaryCall<Bytes, Bytes> =>
+    (method: MethodRegistration): grpc.handleUnaryCall<Bytes, Bytes> =>
     (request, callback) => {
-      const call = toCall(request, identify);
-      target.unary(path, request.request, call).then(
-        (answer) => {
-          sendHeaders(request, call);
-          callback(null, toBuffer(answer), trailers(call));
-        },
-        (error: unknown) => callback(statusObject(error, call)),
-      );
+      const answer = new Answer(request, toCall(request, method.identify), method);
+      answer.settle(method.target.unary(method.path, request.request, answer.call), callback);
     },
   client_streaming:
-    ({ path, target, identify }: MethodRegistration): grpc.handleClientStreamingCall<Bytes, Bytes> =>
+    (method: MethodRegistration): grpc.handleClientStreamingCall<Bytes, Bytes> =>
     (requests, callback) => {
-      const call = toCall(requests, identify);
-      only(target.stream(path, messagesOf(requests), call)).then(
-        (answer) => {
-          sendHeaders(requests, call);
-          callback(null, toBuffer(answer), trailers(call));
-        },
-        (error: unknown) => callback(statusObject(error, call)),
-      );
+      const answer = new Answer(requests, toCall(requests, method.identify), method);
+      answer.settle(only(method.target.stream(method.path, messagesOf(requests), answer.call)), callback);
     },
   server_streaming:
-    ({ path, target, identify }: MethodRegistration): grpc.handleServerStreamingCall<Bytes, Bytes> =>
+    (method: MethodRegistration): grpc.handleServerStreamingCall<Bytes, Bytes> =>
     (request) => {
-      const call = toCall(request, identify);
-      void respond(request, target.stream(path, streamOf(request.request), call), call);
+      const answer = new Answer(request, toCall(request, method.identify), method);
+      void answer.stream(request, method.target.stream(method.path, streamOf(request.request), answer.call));
     },
   bidi_streaming:
-    ({ path, target, identify }: MethodRegistration): grpc.handleBidiStreamingCall<Bytes, Bytes> =>
+    (method: MethodRegistration): grpc.handleBidiStreamingCall<Bytes, Bytes> =>
     (duplex) => {
-      const call = toCall(duplex, identify);
-      void respond(duplex, target.stream(path, messagesOf(duplex), call), call);
+      const answer = new Answer(duplex, toCall(duplex, method.identify), method);
+      void answer.stream(duplex, method.target.stream(method.path, messagesOf(duplex), answer.call));
     },
 };
 
@@ -149,47 +139,86 @@ function toHeaders(metadata: grpc.Metadata): CallHeaders {
   return headers;
 }
 
-function toMetadata(headers: CallHeaders): grpc.Metadata {
-  const metadata = new grpc.Metadata();
-  for (const [name, value] of headers) {
-    metadata.set(name, typeof value === 'string' ? value : toBuffer(value));
-  }
-  return metadata;
-}
-
-function sendHeaders(source: AnyCall, call: Call): void {
-  if (call.setHeaders === undefined) return;
-  // Each kind of call has the method, but with overloads that do not unite.
-  (source as grpc.ServerUnaryCall<Bytes, Bytes>).sendMetadata(toMetadata(call.setHeaders));
-}
-
-function trailers(call: Call): grpc.Metadata | undefined {
-  return call.setTrailers === undefined ? undefined : toMetadata(call.setTrailers);
-}
-
 type WritableCall = grpc.ServerWritableStream<Bytes, Bytes> | grpc.ServerDuplexStream<Bytes, Bytes>;
 
-/** Sends a stream of answers, no faster than the client reads. */
-async function respond(sink: WritableCall, answers: AsyncIterable<Uint8Array>, call: Call): Promise<void> {
-  let started = false;
-  const start = (): void => {
-    if (!started) sendHeaders(sink, call);
-    started = true;
-  };
-  call.flushHeaders = start;
-  // A stream that waits for its caller must end with it, so the signal is always needed here.
-  const { signal } = call;
-  try {
-    for await (const answer of answers) {
-      if (signal.aborted) throw signal.reason;
-      start();
-      if (!sink.write(toBuffer(answer))) await writable(sink, signal);
+/** What goes back to a client: headers once, answers, and the end with trailers. */
+class Answer {
+  readonly call: Call;
+  readonly #source: AnyCall;
+  readonly #method: MethodRegistration;
+  #hasStarted = false;
+
+  constructor(source: AnyCall, call: Call, method: MethodRegistration) {
+    this.#source = source;
+    this.call = call;
+    this.#method = method;
+  }
+
+  /** Sends the one answer. */
+  settle(answer: Promise<Uint8Array>, callback: grpc.sendUnaryData<Bytes>): void {
+    answer.then(
+      (bytes) => {
+        this.#start();
+        callback(null, toBuffer(bytes), this.#trailers());
+      },
+      (error: unknown) => callback(this.#status(error)),
+    );
+  }
+
+  /** Sends a stream of answers, no faster than the client reads. */
+  async stream(sink: WritableCall, answers: AsyncIterable<Uint8Array>): Promise<void> {
+    this.call.flushHeaders = () => this.#start();
+    // A stream that waits for its caller must end with it, so the signal is always needed here.
+    const { signal } = this.call;
+    try {
+      for await (const answer of answers) {
+        if (signal.aborted) throw signal.reason;
+        this.#start();
+        if (!sink.write(toBuffer(answer))) await writable(sink, signal);
+      }
+      this.#start();
+      sink.end(this.#trailers());
+    } catch (error) {
+      this.#start();
+      sink.emit('error', this.#status(error));
     }
-    start();
-    sink.end(trailers(call));
-  } catch (error) {
-    start();
-    sink.emit('error', statusObject(error, call));
+  }
+
+  #start(): void {
+    if (this.#hasStarted) return;
+    this.#hasStarted = true;
+    const { setHeaders } = this.call;
+    // Each kind of call has the method, but with overloads that do not unite.
+    if (setHeaders !== undefined)
+      (this.#source as grpc.ServerUnaryCall<Bytes, Bytes>).sendMetadata(this.#metadata(setHeaders));
+  }
+
+  #trailers(): grpc.Metadata | undefined {
+    return this.call.setTrailers === undefined ? undefined : this.#metadata(this.call.setTrailers);
+  }
+
+  #status(error: unknown): grpc.ServerErrorResponse | grpc.StatusObject {
+    const status = toStatus(error, () => this.call.requestId);
+    const metadata = this.#metadata([...(this.call.setTrailers ?? []), ...status.trailers]);
+    if (status.detailsBin !== undefined) {
+      metadata.set('grpc-status-details-bin', toBuffer(status.detailsBin));
+    }
+    const details = statusMessage(status.message);
+    return { code: status.code satisfies Code as grpc.status, details, metadata };
+  }
+
+  /** Plugins set what they like; what gRPC cannot carry must not take the answer, or the kernel, down with it. */
+  #metadata(headers: Iterable<readonly [string, string | Uint8Array]>): grpc.Metadata {
+    const metadata = new grpc.Metadata();
+    for (const [name, value] of headers) {
+      try {
+        metadata.set(name, typeof value === 'string' ? value : toBuffer(value));
+      } catch (error) {
+        const { path: method } = this.#method;
+        this.#method.log.warn('metadata that gRPC cannot carry was left out of an answer', { method, error });
+      }
+    }
+    return metadata;
   }
 }
 
@@ -206,13 +235,4 @@ async function writable(sink: WritableCall, signal: AbortSignal): Promise<void> 
     sink.on('close', done);
     signal.addEventListener('abort', done, { once: true });
   });
-}
-
-function statusObject(error: unknown, call: Call): grpc.ServerErrorResponse | grpc.StatusObject {
-  const status = toStatus(error, () => call.requestId);
-  const metadata = toMetadata(new Map([...(call.setTrailers ?? []), ...status.trailers]));
-  if (status.detailsBin !== undefined) {
-    metadata.set('grpc-status-details-bin', toBuffer(status.detailsBin));
-  }
-  return { code: status.code satisfies Code as grpc.status, details: status.message, metadata };
 }

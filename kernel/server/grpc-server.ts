@@ -29,8 +29,9 @@ export interface GrpcServerOptions {
   readonly identify: Identify;
   /** Largest message taken from a client, in bytes. */
   readonly maxMessageBytes: number;
-  /** What clients of ports are held to, and where it is told; nothing by default, for servers only the kernel reaches. */
-  readonly guard?: { readonly limits: GrpcLimits; readonly log: Logger };
+  readonly log: Logger;
+  /** What clients of ports are held to; nothing by default, for servers that only the kernel reaches. */
+  readonly limits?: GrpcLimits;
 }
 
 /** Kinds of methods whose callers send one request. */
@@ -52,11 +53,11 @@ export class GrpcServer implements Transport {
       // Bookkeeping for a debugging service that the kernel does not offer.
       'grpc.enable_channelz': 0,
     });
-    const { guard } = options;
+    const { limits, log } = options;
     // It writes to stderr whatever header of a client it does not like.
-    if (guard !== undefined) grpc.setLogger(toLog(guard.log));
+    grpc.setLogger(toLog(log));
     const hasOneRequest = (path: string): boolean => ONE_REQUEST.has(this.#kinds.get(path));
-    this.#guard = guard === undefined ? undefined : new ConnectionGuard({ ...guard, hasOneRequest });
+    this.#guard = limits === undefined ? undefined : new ConnectionGuard({ limits, log, hasOneRequest });
   }
 
   async listen(host: string, port: number, certificates?: Certificates): Promise<string> {
@@ -91,8 +92,8 @@ export class GrpcServer implements Transport {
     if (known === kind) return;
     // Remove and add in one tick: a client never sees the gap.
     if (known !== undefined) this.#server.unregister(path);
-    const { target, identify } = this.#options;
-    registerMethod(this.#server, { path, kind, target, identify });
+    const { target, identify, log } = this.#options;
+    registerMethod(this.#server, { path, kind, target, identify, log });
     this.#kinds.set(path, kind);
   }
 

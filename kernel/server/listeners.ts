@@ -57,7 +57,8 @@ export class Listeners implements Exposure {
     this.#grpc = new GrpcServer({
       target: dispatcher,
       maxMessageBytes: config.maxMessageBytes,
-      guard: { limits: withDefaultGrpcLimits(), log },
+      limits: withDefaultGrpcLimits(),
+      log,
       identify: (metadata: Metadata) => {
         const [token] = metadata.get(TOKEN_HEADER);
         return typeof token === 'string' ? registrations.find(token)?.manifest.id : undefined;

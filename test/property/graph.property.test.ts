@@ -4,6 +4,7 @@ import { findCycles, sortByDependencies } from '../../kernel/registry/dependency
 import { resolveGraph } from '../../kernel/registry/graph.ts';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { manifest } from '../kernel/registry/manifests.ts';
+import { FUZZ_TIMEOUT_MS } from '../support/fuzz-runs.ts';
 
 interface Edge {
   readonly from: number;
@@ -34,7 +35,8 @@ function plugins(layerOf: readonly string[], graph: readonly Edge[]): Manifest[]
 const resolve = (added: readonly Manifest[]): ReturnType<typeof resolveGraph> =>
   resolveGraph(added, [], '0.1.0');
 
-describe('resolveGraph, for any set of plugins', () => {
+describe('resolveGraph, for any set of plugins', function () {
+  this.timeout(FUZZ_TIMEOUT_MS);
   it('puts every plugin either into the order or among the failures, and none into both', () => {
     fc.assert(
       fc.property(layers, edges, (layerOf, graph) => {
@@ -91,7 +93,8 @@ describe('resolveGraph, for any set of plugins', () => {
   });
 });
 
-describe('findCycles and sortByDependencies, for any graph', () => {
+describe('findCycles and sortByDependencies, for any graph', function () {
+  this.timeout(FUZZ_TIMEOUT_MS);
   const graphs = fc
     .array(fc.array(fc.nat(9), { maxLength: 4 }), { minLength: 1, maxLength: 10 })
     .map((lists) => {

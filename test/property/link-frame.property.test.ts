@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { addMetadata, readMetadata, timeoutValue } from '../../kernel/link/call-metadata.ts';
 import { encodeFrame, FrameDecoder, FrameFault } from '../../kernel/link/message-frame.ts';
 import { DeclaredError } from '../../sdk/index.ts';
+import { FUZZ_TIMEOUT_MS } from '../support/fuzz-runs.ts';
 
 const LIMIT_BYTES = 100_000;
 const messages = fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 12 });
@@ -20,7 +21,8 @@ function decode(chunks: readonly Buffer[]): { messages: Uint8Array[]; isClean: b
   return { messages: decoded, isClean: decoder.isClean };
 }
 
-describe('FrameDecoder, for any stream of bytes', () => {
+describe('FrameDecoder, for any stream of bytes', function () {
+  this.timeout(FUZZ_TIMEOUT_MS);
   it('gives back every message, wherever the stream is cut', () => {
     fc.assert(
       fc.property(messages, fc.array(fc.nat(), { maxLength: 20 }), (sent, places) => {
@@ -66,7 +68,8 @@ describe('FrameDecoder, for any stream of bytes', () => {
   });
 });
 
-describe('metadata of a call, for any values', () => {
+describe('metadata of a call, for any values', function () {
+  this.timeout(FUZZ_TIMEOUT_MS);
   const text = fc.tuple(
     fc.stringMatching(/^x-[a-z0-9_.-]{1,12}[a-z0-9]$/),
     fc.stringMatching(/^[\x20-\x7e]{0,40}$/),

@@ -6,6 +6,7 @@ import { nearestName } from '../../kernel/registry/nearest-name.ts';
 import { ManifestSchema } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { DeclaredError } from '../../sdk/index.ts';
 import { manifest } from '../kernel/registry/manifests.ts';
+import { FUZZ_TIMEOUT_MS } from '../support/fuzz-runs.ts';
 
 /** Parses; whatever is thrown must be the declared error. */
 function parseOrProblems(text: string): string | undefined {
@@ -32,7 +33,8 @@ const valid = fc
     manifest(`${layer}.${name}`, { provides: provides.map((provided) => ({ service: provided })), requires }),
   );
 
-describe('parseManifest, for any text', () => {
+describe('parseManifest, for any text', function () {
+  this.timeout(FUZZ_TIMEOUT_MS);
   it('reads back every valid manifest', () => {
     fc.assert(
       fc.property(valid, (original) => {
@@ -78,7 +80,8 @@ describe('parseManifest, for any text', () => {
   });
 });
 
-describe('nearestName, for any names', () => {
+describe('nearestName, for any names', function () {
+  this.timeout(FUZZ_TIMEOUT_MS);
   const names = fc.uniqueArray(fc.stringMatching(/^[a-z]{4,10}$/), { minLength: 1, maxLength: 8 });
 
   it('finds a known name again', () => {

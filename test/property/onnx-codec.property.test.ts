@@ -9,6 +9,7 @@ import {
   floatType,
   GraphBuilder,
 } from 'lamella/sdk/onnx';
+import { FUZZ_TIMEOUT_MS, fuzzRuns } from '../support/fuzz-runs.ts';
 
 const builder = new GraphBuilder();
 const x = builder.input('x', floatType(['N', 2]));
@@ -23,9 +24,10 @@ function survives(bytes: Uint8Array): void {
   }
 }
 
-describe('ONNX decoder under hostile bytes', () => {
+describe('ONNX decoder under hostile bytes', function () {
+  this.timeout(FUZZ_TIMEOUT_MS);
   it('answers any bytes with a model or with MODEL_MALFORMED', () => {
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), survives), { numRuns: 500 });
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), survives), { numRuns: fuzzRuns(500) });
   });
 
   it('answers any change of a valid file with a model or with MODEL_MALFORMED', () => {
@@ -35,7 +37,7 @@ describe('ONNX decoder under hostile bytes', () => {
         changed[position] = value;
         survives(changed);
       }),
-      { numRuns: 1000 },
+      { numRuns: fuzzRuns(1_000) },
     );
   });
 });

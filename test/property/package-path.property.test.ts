@@ -9,6 +9,7 @@ import { extractArchive } from '../../kernel/packaging/archive-reader.ts';
 import { formatDigests, parseDigests } from '../../kernel/packaging/digests.ts';
 import { pathProblem, PathSet } from '../../kernel/packaging/entry-path.ts';
 import { tarOf } from '../kernel/packaging/archives.ts';
+import { FUZZ_TIMEOUT_MS, fuzzRuns } from '../support/fuzz-runs.ts';
 
 /** Paths made of what attacks are made of, and of anything. */
 const part = fc.oneof(
@@ -20,7 +21,8 @@ const anyPath = fc
   .tuple(fc.constantFrom('', '/', '\\\\', 'file:'), fc.array(part, { maxLength: 6 }))
   .map(([start, parts]) => start + parts.join('/'));
 
-describe('paths in a package', () => {
+describe('paths in a package', function () {
+  this.timeout(FUZZ_TIMEOUT_MS);
   it('stay below their folder on every system when they are taken', () => {
     fc.assert(
       fc.property(anyPath, (name) => {
@@ -29,7 +31,7 @@ describe('paths in a package', () => {
         assert.ok(path.win32.resolve('C:\\base\\folder', name).startsWith('C:\\base\\folder\\'));
         assert.equal(path.posix.normalize(name), name);
       }),
-      { numRuns: 20_000 },
+      { numRuns: fuzzRuns(20_000) },
     );
   });
 
@@ -61,7 +63,8 @@ describe('paths in a package', () => {
   });
 });
 
-describe('an archive of any paths', () => {
+describe('an archive of any paths', function () {
+  this.timeout(FUZZ_TIMEOUT_MS);
   let parent: string;
   beforeEach(() => {
     parent = mkdtempSync(path.join(tmpdir(), 'lamella-archive-'));
@@ -88,7 +91,7 @@ describe('an archive of any paths', () => {
           rmSync(path.join(parent, 'deep'), { recursive: true, force: true });
         },
       ),
-      { numRuns: 500 },
+      { numRuns: fuzzRuns(500) },
     );
   });
 
@@ -113,7 +116,7 @@ describe('an archive of any paths', () => {
         );
         rmSync(path.join(parent, 'inside'), { recursive: true, force: true });
       }),
-      { numRuns: 500 },
+      { numRuns: fuzzRuns(500) },
     );
   });
 });

@@ -8,6 +8,7 @@ import {
   type PluginState,
   transition,
 } from '../../kernel/registry/state.ts';
+import { FUZZ_TIMEOUT_MS } from '../support/fuzz-runs.ts';
 
 function attempt(state: PluginState, event: PluginEvent): PluginState | undefined {
   try {
@@ -19,7 +20,8 @@ function attempt(state: PluginState, event: PluginEvent): PluginState | undefine
 
 const events = fc.array(fc.constantFrom(...PLUGIN_EVENTS), { maxLength: 60 });
 
-describe('transition, for any sequence of events', () => {
+describe('transition, for any sequence of events', function () {
+  this.timeout(FUZZ_TIMEOUT_MS);
   it('never leaves the table, and never leaves REMOVED', () => {
     fc.assert(
       fc.property(events, (sequence) => {
@@ -68,7 +70,8 @@ const crashes = fc
   .map((gaps) => gaps.map((_, index) => gaps.slice(0, index + 1).reduce((sum, gap) => sum + gap, 0)));
 const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 
-describe('backoffMs and isGivenUp, for any history of crashes', () => {
+describe('backoffMs and isGivenUp, for any history of crashes', function () {
+  this.timeout(FUZZ_TIMEOUT_MS);
   it('pauses between 200 ms and 30 s', () => {
     fc.assert(
       fc.property(crashes, chance, (history, random) => {

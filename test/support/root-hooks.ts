@@ -1,4 +1,8 @@
+import fc from 'fast-check';
 import type { RootHookObject } from 'mocha';
+import { fuzzRuns } from './fuzz-runs.ts';
+
+fc.configureGlobal({ numRuns: fuzzRuns(200) });
 
 /** A promise that nobody waits for must fail the test in which it is rejected, not pass unseen. */
 const rejections: unknown[] = [];

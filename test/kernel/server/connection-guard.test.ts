@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { connect } from 'node:http2';
 import { createLogger } from '../../../kernel/logger.ts';
 import { type GrpcLimits, withDefaultGrpcLimits } from '../../../kernel/server/connection-guard.ts';
 import { GrpcServer } from '../../../kernel/server/grpc-server.ts';
@@ -37,8 +38,9 @@ describe('the guard of the gRPC listener', function () {
   async function start(limits: Partial<GrpcLimits>): Promise<void> {
     lines = [];
     const log = createLogger({ format: 'json', write: (line) => lines.push(line) });
-    const guard = { limits: withDefaultGrpcLimits({ checkIntervalMs: 20, ...limits }), log };
-    server = new GrpcServer({ target, identify: () => undefined, maxMessageBytes: 4 * MIB, guard });
+    const guarded = withDefaultGrpcLimits({ checkIntervalMs: 20, ...limits });
+    const maxMessageBytes = 4 * MIB;
+    server = new GrpcServer({ target, identify: () => undefined, maxMessageBytes, log, limits: guarded });
     server.expose('/t.T/Give', 'unary');
     server.expose('/t.T/Flow', 'server_streaming');
     server.expose('/t.T/Talk', 'bidi_streaming');
@@ -96,6 +98,24 @@ describe('the guard of the gRPC listener', function () {
     await quiet.closed();
     clearInterval(calls);
     assert.equal(busy.socket.closed, false);
+  });
+
+  it('lets go of connections after an error of their client, and of the calls on them', async () => {
+    await start({ probeMs: 60 });
+    const client = await greet();
+    client.send(open(1, '/t.T/Talk'));
+    client.send(Buffer.alloc(100, 0xff));
+    await client.closed();
+  });
+
+  it('keeps connections whose clients answer a ping', async () => {
+    await start({ probeMs: 40 });
+    const session = connect(`http://${address}`);
+    let pings = 0;
+    session.on('ping', () => (pings += 1));
+    await until('it was asked three times', () => pings >= 3);
+    assert.equal(session.closed || session.destroyed, false);
+    session.close();
   });
 
   it('closes what comes beyond the connections it takes, and takes others again later', async () => {
