@@ -8,6 +8,7 @@ import {
   TopicNotDurable,
   TopicReserved,
 } from './topics/errors.ts';
+import { HeldEvents } from './topics/held-events.ts';
 import type { EventJournal } from './topics/journal.ts';
 import { type FindMessage, takePayload } from './topics/payload.ts';
 import { type Delivery, Subscription } from './topics/subscription.ts';
@@ -40,6 +41,8 @@ export interface SubscribeOptions {
   readonly signal: AbortSignal;
   /** First number wanted of one durable topic; 0 or absent means new events only. */
   readonly fromSequence?: number;
+  /** Plugin that subscribes; it takes over what was held for it. */
+  readonly pluginId?: string | undefined;
 }
 
 /** Topics between the plugins of one kernel and its clients: bounded for those who only listen, stored where declared. */
@@ -49,6 +52,8 @@ export class EventBus {
   readonly topics: TopicTable = new TopicTable();
   readonly #exact: Map<string, Set<Subscription>> = new Map();
   readonly #patterns: Map<Subscription, readonly string[]> = new Map();
+  /** Events for plugins that they start. */
+  readonly held: HeldEvents = new HeldEvents((topic) => this.#countDrop(topic));
   #subscribers = 0;
   #parts: EventBusParts | undefined;
   #published: Counter | undefined;
@@ -91,7 +96,7 @@ export class EventBus {
       },
       subscribe: (topic, { fromSequence = 0 } = {}) => {
         guard.require('topics', topic);
-        return this.subscribe([topic], { signal, fromSequence });
+        return this.subscribe([topic], { signal, fromSequence, pluginId });
       },
     };
   }
@@ -131,6 +136,7 @@ export class EventBus {
   }
 
   #deliver(topic: TopicState, delivery: Delivery): void {
+    this.held.offer(delivery);
     for (const subscription of this.#exact.get(topic.name) ?? []) subscription.offer(delivery);
     for (const [subscription, patterns] of this.#patterns) {
       if (patterns.some((pattern) => coversTopic(pattern, topic.name))) subscription.offer(delivery);
@@ -149,12 +155,18 @@ export class EventBus {
     if (topic === undefined || topics.length > MAX_SUBSCRIBED) {
       throw new SubscriptionInvalid({ problem: `name 1 to ${MAX_SUBSCRIBED} topics` });
     }
-    const { fromSequence = 0, signal } = options;
-    if (fromSequence > 0) return this.#follow(topics, fromSequence, signal);
+    const { fromSequence = 0, signal, pluginId = '' } = options;
+    if (fromSequence > 0) {
+      const events = this.#follow(topics, fromSequence, signal);
+      this.held.handOver(pluginId, topics);
+      return events;
+    }
     if (this.#subscribers >= MAX_SUBSCRIBERS) {
       throw new TooManySubscribers({ limit: String(MAX_SUBSCRIBERS) });
     }
-    return this.#listen(topics, signal);
+    const subscription = this.#listen(topics, signal);
+    this.held.handOver(pluginId, topics, subscription);
+    return subscription;
   }
 
   #listen(topics: readonly string[], signal: AbortSignal): Subscription {

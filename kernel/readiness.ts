@@ -1,4 +1,3 @@
-import { Activation } from '../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import type { PluginRecord } from './loader/record.ts';
 import type { Router } from './router.ts';
 import { type HealthRegistry, LIVENESS_SERVICE } from './server/health.ts';
@@ -60,7 +59,7 @@ export class Readiness {
     const { health, router } = this.#parts;
     for (const { service } of record.manifest.provides) {
       const providers = router.providers(service);
-      const isServing = providers.some((slot) => slot.instance !== undefined);
+      const isServing = providers.some((slot) => slot.isServing);
       if (record.state === 'REMOVED' && providers.length === 0) health.remove(service);
       else health.set(service, isServing ? 'SERVING' : 'NOT_SERVING');
     }
@@ -90,9 +89,6 @@ export class Readiness {
   }
 }
 
-function takesCalls({ slot, manifest, generations }: PluginRecord): boolean {
-  if (slot.instance !== undefined) return true;
-  const { activation } = manifest;
-  const startsLater = activation === Activation.ON_CALL || activation === Activation.ON_EVENT;
-  return (startsLater || generations > 0) && slot.mayBecomeReady;
+function takesCalls({ slot, generations }: PluginRecord): boolean {
+  return slot.isServing || (generations > 0 && slot.mayBecomeReady);
 }

@@ -92,6 +92,7 @@ export class RunningKernel {
       onSwap: () => undefined,
       admit: this.#admission(home),
       start: (version) => this.#starter.start(version),
+      events: parts.events.held,
       prepare: (version) => this.#starter.prepare(version),
     });
     createBuiltins({

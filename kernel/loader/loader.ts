@@ -3,6 +3,7 @@ import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts'
 import type { Logger } from '../../sdk/index.ts';
 import { PluginInUse, RemoteUnreachable } from '../errors.ts';
 import { readManifest } from '../registry/manifest.ts';
+import { isLazy } from '../registry/activation.ts';
 import { Dependencies, describeFailures, refuse } from './dependencies.ts';
 import { CanaryImpossible } from './errors.ts';
 import type { PluginFolder } from './generation.ts';
@@ -10,6 +11,7 @@ import { Launcher, type LauncherParts } from './launcher.ts';
 import { PluginRecords, type PluginRecordsParts } from './plugin-records.ts';
 import { readVersions } from './read-versions.ts';
 import type { PluginRecord } from './record.ts';
+import { LazyStart, type LazyStartParts } from './lazy-start.ts';
 import { isCanary, type LoadOptions } from './load-options.ts';
 import { launchSuccessor, type SuccessorParts } from './successor.ts';
 import { Supervisor } from './supervisor.ts';
@@ -19,6 +21,7 @@ import { checkUpgrade } from './upgrade-check.ts';
 /** What the loader needs of the rest of the kernel. */
 export interface LoaderParts extends SwapperParts, LauncherParts, PluginRecordsParts {
   readonly log: Logger;
+  readonly events: LazyStartParts['events'];
   readonly kernelVersion: string;
 }
 
@@ -31,6 +34,7 @@ export class Loader {
   readonly #swapper: Swapper;
   readonly #supervisor: Supervisor;
   readonly #successorParts: SuccessorParts;
+  readonly #lazyStart: LazyStart;
 
   constructor(parts: LoaderParts) {
     this.#parts = parts;
@@ -45,6 +49,7 @@ export class Loader {
       lost: (record, generation, how) => this.#swapper.lost(record, generation, how),
       restart: (record) => this.#restart(record),
     });
+    this.#lazyStart = new LazyStart({ ...parts, start: (record) => this.#restart(record) });
     this.#successorParts = {
       ...parts,
       launcher: this.#launcher,
@@ -100,8 +105,9 @@ export class Loader {
     refuse(describeFailures(this.#dependencies.failures([manifest])));
     const record = this.#records.add(version);
     try {
-      await this.#exclusively(record, () => this.#begin(record));
+      await this.#exclusively(record, () => this.#beginOrRest(record));
     } catch (error) {
+      this.#lazyStart.forget(record);
       this.#records.forget(record);
       throw error;
     }
@@ -150,6 +156,7 @@ export class Loader {
     }
     await this.#exclusively(record, async () => {
       await this.#end(record);
+      this.#lazyStart.forget(record);
       this.#records.forget(record);
     });
   }
@@ -157,6 +164,7 @@ export class Loader {
   /** Stops everything, last started first. */
   async stopAll(): Promise<void> {
     this.#supervisor.stop();
+    this.#lazyStart.stop();
     for (const record of this.records.toReversed()) {
       await this.#exclusively(record, () => this.#end(record));
     }
@@ -165,11 +173,15 @@ export class Loader {
   /** A plugin elsewhere may well be started after the kernel; anything else that does not start will not do so later. */
   async #beginOrRetry(record: PluginRecord): Promise<void> {
     try {
-      await this.#exclusively(record, () => this.#begin(record));
+      await this.#exclusively(record, () => this.#beginOrRest(record));
     } catch (error) {
       if (error instanceof RemoteUnreachable) this.#supervisor.retry(record, error);
       else throw error;
     }
+  }
+
+  async #beginOrRest(record: PluginRecord): Promise<void> {
+    await (isLazy(record.manifest) ? this.#lazyStart.rest(record) : this.#begin(record));
   }
 
   async #begin(record: PluginRecord): Promise<void> {
@@ -213,7 +225,7 @@ export class Loader {
     lifecycle.move(record, 'stop');
   }
 
-  /** Called by the supervisor after a crash and its pause. */
+  /** Called by the supervisor after a crash and its pause, and for a plugin that waited for its first call. */
   async #restart(record: PluginRecord): Promise<void> {
     await this.#exclusively(record, async () => {
       if (this.#records.find(record.id) !== record || record.active !== undefined) return;

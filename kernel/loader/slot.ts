@@ -46,6 +46,10 @@ export class Slot {
   #instance: Instance | undefined;
   /** Gets its share of the calls before the instance gets the rest. */
   canary: Canary | undefined;
+  /** Starts the plugin; there until its first call has done so. */
+  wake: (() => void) | undefined;
+  /** Delay suggested to callers that are refused because the plugin is not ready, in milliseconds. */
+  retryAfterMs: number = PUSHBACK_MS;
   #condition: SlotCondition = { state: 'DISCOVERED', reason: '', mayBecomeReady: true };
   readonly #waiting: Set<Waiter> = new Set();
 
@@ -63,6 +67,11 @@ export class Slot {
     return this.#condition.mayBecomeReady;
   }
 
+  /** Whether calls are answered, at once or after a start. */
+  get isServing(): boolean {
+    return this.#instance !== undefined || (this.wake !== undefined && this.#condition.mayBecomeReady);
+  }
+
   get parkedCount(): number {
     return this.#waiting.size;
   }
@@ -72,6 +81,8 @@ export class Slot {
     const previous = this.#instance;
     this.#instance = next;
     if (next !== undefined) {
+      this.wake = undefined;
+      this.retryAfterMs = PUSHBACK_MS;
       for (const waiter of this.#waiting) waiter.resolve(next);
       this.#waiting.clear();
     }
@@ -127,12 +138,13 @@ export class Slot {
       const timer = setTimeout(() => waiter.reject(this.#refusal()), this.limits.parkedMs);
       call.signal.addEventListener('abort', onAbort, { once: true });
       this.#waiting.add(waiter);
+      this.wake?.();
     });
   }
 
   #refusal(): DeclaredError {
     const { state, reason } = this.#condition;
-    return new PluginNotReady({ plugin: this.pluginId, state, reason }, { retryAfterMs: PUSHBACK_MS });
+    return new PluginNotReady({ plugin: this.pluginId, state, reason }, { retryAfterMs: this.retryAfterMs });
   }
 }
 

@@ -2,6 +2,7 @@ import path from 'node:path';
 import semver from 'semver';
 import { IsolationLevel, type Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { isTopicName, KERNEL_TOPIC_PREFIX } from '../topics/topic.ts';
+import { activationProblems } from './activation.ts';
 import { configSchemaProblem } from './plugin-config.ts';
 
 const PLUGIN_ID = /^[a-z][a-z0-9-]*(?:\.[a-z][a-z0-9-]*)+$/;
@@ -33,6 +34,7 @@ const RULES: readonly Rule[] = [
   ({ protos }) => protos.flatMap((file) => insideProblem('protos', file)),
   ({ files }) => files.flatMap((file) => insideProblem('files', file)),
   checkExclusive,
+  activationProblems,
   ({ config }) => (config === undefined ? [] : configSchemaProblem(config)),
 ];
 

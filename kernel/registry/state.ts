@@ -45,7 +45,15 @@ export type PluginEvent = (typeof PLUGIN_EVENTS)[number];
 const TABLE: Readonly<Record<PluginState, Partial<Record<PluginEvent, PluginState>>>> = {
   DISCOVERED: { verify: 'VERIFIED', quarantine: 'QUARANTINED', fail: 'FAILED', remove: 'REMOVED' },
   VERIFIED: { resolve: 'RESOLVED', fail: 'FAILED', remove: 'REMOVED' },
-  RESOLVED: { start: 'STARTING', fail: 'FAILED', stop: 'STOPPED', remove: 'REMOVED' },
+  RESOLVED: {
+    start: 'STARTING',
+    // A reload starts what waits for its first call.
+    activate: 'ACTIVE',
+    quarantine: 'QUARANTINED',
+    fail: 'FAILED',
+    stop: 'STOPPED',
+    remove: 'REMOVED',
+  },
   STARTING: {
     ready: 'STANDBY',
     activate: 'ACTIVE',
@@ -84,6 +92,8 @@ const TABLE: Readonly<Record<PluginState, Partial<Record<PluginEvent, PluginStat
     crash: 'BACKOFF',
     'give-up': 'FAILED',
     fail: 'FAILED',
+    // The next call starts a lazy plugin again.
+    resolve: 'RESOLVED',
     stop: 'STOPPED',
     remove: 'REMOVED',
   },

@@ -27,7 +27,8 @@ export function createEventService(
     },
     async *subscribe({ topics, fromSequence }, context) {
       check(context, topics);
-      const options = { signal: context.signal, fromSequence: Number(fromSequence) };
+      const pluginId = context instanceof Call ? context.caller : undefined;
+      const options = { signal: context.signal, fromSequence: Number(fromSequence), pluginId };
       const events = bus.subscribe(topics, options);
       yield {};
       for await (const event of events) yield eventToProto(event);

@@ -2,10 +2,10 @@ import { setMaxListeners } from 'node:events';
 import type { EventMessage } from '../../sdk/index.ts';
 
 /** Events kept for a subscriber that does not read; then the oldest are dropped. */
-const MAX_EVENTS = 1_000;
+export const MAX_EVENTS: number = 1_000;
 
 /** Bytes of payload kept for it, so that large events do not fill the memory. */
-const MAX_BYTES = 16 << 20;
+export const MAX_BYTES: number = 16 << 20;
 
 /** An event on its way to subscribers. */
 export interface Delivery {
