@@ -6,6 +6,7 @@ import { type PluginSettings, PluginSettingsSchema } from './plugin-settings.ts'
 import { readLimitedFile } from './registry/limited-file.ts';
 import { nearestName } from './registry/nearest-name.ts';
 import { type AccessLogConfig, AccessLogConfigSchema } from './observe/access-log-config.ts';
+import { type TracingConfig, TracingConfigSchema } from './observe/tracing-config.ts';
 import type { TopicSettings } from './topics/topic.ts';
 import {
   type AccessConfig,
@@ -93,6 +94,7 @@ export const KernelConfigSchema: TSchema = defineConfig({
   }),
   access: AccessConfigSchema,
   accessLog: AccessLogConfigSchema,
+  tracing: TracingConfigSchema,
   topics: Type.Record(
     Type.String({ pattern: '^[a-z][a-z0-9_-]*(?:\\.[a-z0-9_-]+)*$' }),
     TopicSettingsSchema,
@@ -123,6 +125,7 @@ export interface KernelConfig {
   readonly allowedOrigins: readonly string[];
   readonly access: AccessConfig;
   readonly accessLog: AccessLogConfig;
+  readonly tracing: TracingConfig;
   readonly topics: Readonly<Record<string, TopicSettings>>;
   readonly tls?: TlsConfig;
   readonly trust: TrustConfig;

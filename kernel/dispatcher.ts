@@ -29,7 +29,8 @@ export class Dispatcher implements Target {
       const extension = call.headers.get(EXTENSION_HEADER);
       return typeof extension === 'string' ? extension : '';
     });
-    return slot.acquire(call);
+    const found = slot.acquire(call);
+    return found instanceof Promise ? (call.observation?.waited('parked', found) ?? found) : found;
   }
 
   async unary(path: string, request: Uint8Array, call: Call): Promise<Uint8Array> {
@@ -69,8 +70,7 @@ export class Dispatcher implements Target {
   ): Promise<Result> {
     const found = this.instance(path, call);
     const instance = found instanceof Promise ? await found : found;
-    if (call.observation !== undefined) call.observation.instance = instance;
-    const waiting = instance.load.enter(call);
+    const waiting = enter(instance, call);
     if (waiting !== undefined) await waiting;
     let failure: unknown;
     try {
@@ -106,8 +106,7 @@ export class Dispatcher implements Target {
       const waiting = this.#before(call, path);
       if (waiting !== undefined) await waiting;
       const found = await this.instance(path, call);
-      if (call.observation !== undefined) call.observation.instance = found;
-      await found.load.enter(call);
+      await enter(found, call);
       instance = found;
       const answers = run(found);
       yield* call.observation?.response.counted(answers) ?? answers;
@@ -134,6 +133,11 @@ export class Dispatcher implements Target {
   #after(call: Call, path: string, error: unknown): void {
     for (const { after } of this.#interceptors) after?.(call, path, error);
   }
+}
+
+/** Begins a call in an instance, now or when there is room. */
+function enter(instance: Instance, call: Call): undefined | Promise<void> {
+  return call.observation === undefined ? instance.load.enter(call) : call.observation.enter(instance, call);
 }
 
 /** Reasons of a link that is gone before a call was written to it. */

@@ -133,7 +133,9 @@ export class RunningKernel {
   }
 
   async start(): Promise<KernelAddresses> {
-    const { options, gate } = this.#parts;
+    const { options, gate, observers, metrics } = this.#parts;
+    const environment = ownEnvironment();
+    await observers.open({ ...this.#parts, metrics: metrics.kernel, environment });
     const where = { host: this.#host, config: this.#parts.config };
     this.#access = await openAccess({ ...this.#parts, ...where, storage: this.#storage });
     checkProtected(where, this.#access.keys);
@@ -156,8 +158,7 @@ export class RunningKernel {
   }
 
   #openEvents(routes: Routes): void {
-    const { events, metrics, log, config, observers } = this.#parts;
-    observers.open({ ...this.#parts, metrics: metrics.kernel });
+    const { events, metrics, log, config } = this.#parts;
     openGuard({ ...this.#parts, audit: () => this.#access?.audit });
     events.open({
       journal: this.#journal,

@@ -1,10 +1,10 @@
-import { Code, codeName, type DeclaredError, isDeclaredError } from '../../sdk/index.ts';
+import { Code, type CodeName, codeName, type DeclaredError, isDeclaredError } from '../../sdk/index.ts';
 import type { Call } from '../call.ts';
 import { fromStatus } from '../server/status.ts';
 import { StatusError } from '../status-error.ts';
 
 /** Name of the gRPC status that a call ended with; `error` is undefined for one that went well. */
-export function statusName(error: unknown): string {
+export function statusName(error: unknown): CodeName {
   if (error === undefined) return 'OK';
   if (isDeclaredError(error) || error instanceof StatusError) return codeName(error.code);
   return error instanceof Error && error.name === 'AbortError' ? 'CANCELLED' : 'INTERNAL';

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import { type HttpContext, isDeclaredError, type Logger } from '../../sdk/index.ts';
+import { isDeclaredError, type Logger } from '../../sdk/index.ts';
 import type { Admission } from '../access/access.ts';
 import { isLoopbackAddress } from '../access/loopback.ts';
 import { PortInUse } from '../errors.ts';
@@ -20,7 +20,7 @@ import { createHttpServer } from './http-server.ts';
 /** Passes a request on, or answers it itself: authorisation, limits, traces. */
 export type HttpInterceptor = (
   request: Request,
-  context: HttpContext,
+  context: MountContext,
   next: () => Promise<Response>,
 ) => Response | Promise<Response>;
 
@@ -178,7 +178,8 @@ export class HttpListener {
     mount.enter(state.abort);
     const onEnd: MountContext['onEnd'] = (listener) => void state.endListeners.push(listener);
     const onServed: MountContext['onServed'] = (instance) => (state.served = instance);
-    const context: MountContext = { signal, peer: state.peer, onEnd, onServed };
+    const { owner } = mount;
+    const context: MountContext = { signal, peer: state.peer, owner, onEnd, onServed };
     const response = await this.#chain(made.request, context, mount.handler);
     if (!(response instanceof Response)) {
       throw new TypeError(

@@ -6,6 +6,8 @@ import { HttpPathNotFound, HttpPrefixInvalid, HttpPrefixTaken } from './http-err
 export interface MountContext extends HttpContext {
   /** Tells when the answer is out, or given up. */
   readonly onEnd: (listener: () => void) => void;
+  /** Plugin that answers. */
+  readonly owner: string;
   /** Tells which instance answers. */
   readonly onServed: (instance: Instance) => void;
 }

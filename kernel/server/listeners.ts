@@ -82,7 +82,14 @@ export class Listeners implements Exposure {
       count(exchange);
       observers.exchange(exchange);
     };
-    const own = { name: 'http', port: ports.http, limits, allowedOrigins, observe };
+    const own = {
+      name: 'http',
+      port: ports.http,
+      limits,
+      allowedOrigins,
+      observe,
+      interceptors: [observers.httpInterceptor()],
+    };
     this.#http = new HttpListener({ ...common, ...own });
     this.#http.mount(PROBES_PREFIX, probes, KERNEL_ID);
     for (const [prefix, mount] of this.#mounts) this.#open(prefix, mount);
