@@ -14,6 +14,7 @@ export const PLATFORM: string = 'onnxruntime_onnx';
 
 /** Extensions of the protocol that this server has, in Triton's order. */
 export const EXTENSIONS: readonly string[] = [
+  'classification',
   'model_repository',
   'schedule_policy',
   'model_configuration',

@@ -7,6 +7,7 @@ import type {
   ModelInferResponseSchema,
 } from 'lamella/proto/inference/grpc_inference_service';
 import { writeBytesTensor } from './bytes-tensor.ts';
+import { readClasses, type WantedOutput } from './classification.ts';
 import { datatypeOf } from './datatype.ts';
 import { RequestInvalid } from './errors.ts';
 import type { InferInput } from './infer-input.ts';
@@ -38,6 +39,18 @@ export function grpcInputs(request: ModelInferRequest): InferInput[] {
         ? { values: typedContents(contents, { name, datatype, modelName }) }
         : { raw: bytes };
     return { name, datatype, shape: shape.map(Number), content };
+  });
+}
+
+/** Outputs that a gRPC request names. @throws REQUEST_INVALID */
+export function grpcOutputs({ outputs, modelName }: ModelInferRequest): WantedOutput[] {
+  return outputs.map(({ name, parameters }) => {
+    if ('shared_memory_region' in parameters) {
+      throw new RequestInvalid({
+        problem: `output '${name}' of model '${modelName}' is wanted in shared memory, which this server does not have; read its bytes`,
+      });
+    }
+    return { name, classes: readClasses(parameters['classification']?.parameterChoice.value, name) };
   });
 }
 

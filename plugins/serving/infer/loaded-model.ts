@@ -1,6 +1,7 @@
 import { type Code as CodeType, Code, isDeclaredError } from 'lamella/sdk';
-import type { OrtSession, OrtTensors } from 'lamella/sdk/ort';
+import type { OrtSession, OrtTensor, OrtTensors } from 'lamella/sdk/ort';
 import { Batcher } from './batcher.ts';
+import { classify, type WantedOutput } from './classification.ts';
 import { DeadlinePassed, RequestCancelled, RequestInvalid } from './errors.ts';
 import { type InferInput, readFeeds } from './infer-input.ts';
 import type { FailureReason, InferMetrics } from './infer-metrics.ts';
@@ -11,8 +12,8 @@ import { ModelStatisticsCounter } from './statistics.ts';
 export interface InferCall {
   /** Inputs. */
   readonly inputs: readonly InferInput[];
-  /** Names of the outputs that are wanted; empty means all. */
-  readonly outputs: readonly string[];
+  /** Outputs that are wanted; empty means all, as they are. */
+  readonly outputs: readonly WantedOutput[];
   /** Ends the wait. */
   readonly signal: AbortSignal;
   /** Moment after which nobody waits for the answer, in milliseconds since the epoch. */
@@ -95,7 +96,7 @@ export class LoadedModel {
       const times = { rows: feeds.rows, queueMs: answer.queueMs, inputMs, runMs: answer.runMs, totalMs };
       this.statistics.succeeded(times, Date.now());
       this.#metrics.succeeded(this.#labels, times);
-      return pick(answer.outputs, call.outputs);
+      return pick(answer.outputs, call.outputs, this.shape);
     } catch (error) {
       this.statistics.failed(performance.now() - startMs);
       this.#metrics.failed(this.#labels, failureReason(error));
@@ -116,7 +117,8 @@ export class LoadedModel {
         problem: `inference request batch-size must be >= 1 and <= ${maxBatchRows} for '${name}', got ${rows}`,
       });
     }
-    const unknown = call.outputs.find((output) => !outputs.has(output));
+    const names = call.outputs.map((output) => output.name);
+    const unknown = names.find((output) => !outputs.has(output));
     if (unknown !== undefined) {
       throw new RequestInvalid({
         problem:
@@ -124,7 +126,7 @@ export class LoadedModel {
           [...outputs.keys()].join(', '),
       });
     }
-    const twice = call.outputs.find((output, index) => call.outputs.indexOf(output) !== index);
+    const twice = names.find((output, index) => names.indexOf(output) !== index);
     if (twice !== undefined)
       throw new RequestInvalid({ problem: `output '${twice}' already exists in request` });
   }
@@ -135,9 +137,15 @@ export class LoadedModel {
   }
 }
 
-function pick(outputs: OrtTensors, names: readonly string[]): OrtTensors {
-  if (names.length === 0) return outputs;
-  return Object.fromEntries(Object.entries(outputs).filter(([name]) => names.includes(name)));
+function pick(outputs: OrtTensors, wanted: readonly WantedOutput[], { batchable }: ModelShape): OrtTensors {
+  if (wanted.length === 0) return outputs;
+  const picked: Record<string, OrtTensor> = {};
+  for (const { name, classes } of wanted) {
+    const tensor = outputs[name];
+    if (tensor === undefined) continue;
+    picked[name] = classes === undefined ? tensor : classify(name, tensor, { classes, isBatched: batchable });
+  }
+  return picked;
 }
 
 function failureReason(error: unknown): FailureReason {

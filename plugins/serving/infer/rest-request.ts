@@ -1,3 +1,4 @@
+import { readClasses, type WantedOutput } from './classification.ts';
 import { datatypeOf } from './datatype.ts';
 import { RequestInvalid } from './errors.ts';
 import type { InferInput } from './infer-input.ts';
@@ -5,9 +6,7 @@ import type { ModelShape } from './model-shape.ts';
 import type { TypedValues } from './typed-values.ts';
 
 /** An output that a REST request names. */
-export interface WantedOutput {
-  /** Name. */
-  readonly name: string;
+export interface RestOutput extends WantedOutput {
   /** True to get it as bytes after the JSON. */
   readonly binary: boolean;
 }
@@ -19,7 +18,7 @@ export interface RestInferRequest {
   /** Inputs. */
   readonly inputs: readonly InferInput[];
   /** Outputs that are named; empty means all. */
-  readonly outputs: readonly WantedOutput[];
+  readonly outputs: readonly RestOutput[];
   /** True to get outputs that are not named one by one as bytes. */
   readonly binaryByDefault: boolean;
   /** Longest time in the queue in milliseconds. */
@@ -150,17 +149,16 @@ function flatten(data: unknown, name: string): TypedValues {
   return flat;
 }
 
-function readOutput(value: unknown, binaryByDefault: boolean): WantedOutput {
+function readOutput(value: unknown, binaryByDefault: boolean): RestOutput {
   const output = objectOf(value, 'an output');
   const name = textOf(output['name'], "an output's name");
   const parameters = objectOf(output['parameters'] ?? {}, `the parameters of output '${name}'`);
-  if (parameters['classification'] !== undefined) {
-    throw invalid(
-      `output '${name}' asks for classification, which this server does not have; read its values`,
-    );
-  }
   const binary = parameters['binary_data'];
-  return { name, binary: binary === undefined ? binaryByDefault : binary === true };
+  return {
+    name,
+    binary: binary === undefined ? binaryByDefault : binary === true,
+    classes: readClasses(parameters['classification'], name),
+  };
 }
 
 function readTimeout(value: unknown): number | undefined {

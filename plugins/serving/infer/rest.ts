@@ -140,7 +140,7 @@ async function infer(model: LoadedModel, { request, context }: RouteParts): Prom
   const call = readInferRequest(body, request.headers, model.shape);
   const outputs = await model.infer({
     inputs: call.inputs,
-    outputs: call.outputs.map(({ name }) => name),
+    outputs: call.outputs,
     signal: context.signal,
     timeoutMs: call.timeoutMs,
   });

@@ -7,7 +7,7 @@ import type {
 } from 'lamella/proto/inference/grpc_inference_service';
 import { describeConfig, describeMetadata, EXTENSIONS } from './describe-model.ts';
 import { MethodUnsupported, RequestInvalid } from './errors.ts';
-import { grpcInputs, grpcResponse, timeoutParameter } from './grpc-tensors.ts';
+import { grpcInputs, grpcOutputs, grpcResponse, timeoutParameter } from './grpc-tensors.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import type { ModelRepository } from './repository.ts';
 import { repositoryIndex } from './repository-index.ts';
@@ -76,7 +76,7 @@ async function inferGrpc(
 ): Promise<InferResponse> {
   const outputs = await model.infer({
     inputs: grpcInputs(request),
-    outputs: request.outputs.map(({ name }) => name),
+    outputs: grpcOutputs(request),
     signal: context.signal,
     deadlineMs: context.deadlineMs,
     timeoutMs: timeoutParameter(request.parameters),

@@ -67,6 +67,8 @@ def call_grpc(address):
         shape = None
     except InferenceServerException as error:
         shape = {"status": str(error.status()), "message": error.message()}
+    best = tritonclient.grpc.InferRequestedOutput("probabilities", class_count=1)
+    classes = client.infer("digits", [infer_input(tritonclient.grpc, light_on(6))], outputs=[best])
     statistics = client.get_inference_statistics("digits").model_stats[0]
     return {
         "live": client.is_server_live(),
@@ -82,6 +84,7 @@ def call_grpc(address):
         "id": result.get_response().id,
         "concurrent": concurrent,
         "stream": stream,
+        "classes": [text.decode() for text in classes.as_numpy("probabilities").flatten()],
         "unknown": unknown,
         "shape": shape,
         "index": [[entry.name, entry.state] for entry in client.get_model_repository_index().models],
@@ -98,6 +101,8 @@ def call_http(address):
     text.set_data_from_numpy(images, binary_data=False)
     label = tritonclient.http.InferRequestedOutput("label", binary_data=False)
     as_json = client.infer("digits", [text], outputs=[label])
+    best = tritonclient.http.InferRequestedOutput("probabilities", class_count=1)
+    classes = client.infer("digits", [infer_input(tritonclient.http, images)], outputs=[best])
     try:
         client.infer("nothing", [infer_input(tritonclient.http, images)])
         unknown = None
@@ -112,6 +117,7 @@ def call_http(address):
         "binary": binary.as_numpy("label").tolist(),
         "probabilities_shape": list(binary.as_numpy("probabilities").shape),
         "json": as_json.as_numpy("label").tolist(),
+        "classes": [item.decode() for item in classes.as_numpy("probabilities").flatten()],
         "unknown": unknown,
         "index": client.get_model_repository_index(),
     }

@@ -27,6 +27,7 @@ interface Report {
     readonly id: string;
     readonly concurrent: Readonly<Record<string, number>>;
     readonly stream: readonly number[];
+    readonly classes: readonly string[];
     readonly unknown: Failure;
     readonly shape: Failure;
     readonly index: readonly unknown[];
@@ -42,6 +43,7 @@ interface Report {
     readonly binary: readonly number[];
     readonly probabilities_shape: readonly number[];
     readonly json: readonly number[];
+    readonly classes: readonly string[];
     readonly unknown: Failure;
     readonly index: readonly { readonly name: string; readonly state: string }[];
   };
@@ -101,12 +103,13 @@ describe("NVIDIA's Python client, unmodified", function () {
     assert.equal(Object.keys(concurrent).length, 50);
     for (const [index, label] of Object.entries(concurrent)) assert.equal(label, Number(index) % 10);
     assert.deepEqual(stream, [7, 3]);
+    assert.match(report.grpc.classes.join(), /^[01]\.\d{6}:6$/);
   });
 
   it('counts rows and runs as Triton does', () => {
     const { inference_count, execution_count } = report.grpc;
-    assert.equal(inference_count, 62);
-    assert.ok(execution_count >= 3 && execution_count <= 53, String(execution_count));
+    assert.equal(inference_count, 63);
+    assert.ok(execution_count >= 3 && execution_count <= 54, String(execution_count));
   });
 
   it('gets the errors it knows over gRPC', () => {
@@ -124,6 +127,7 @@ describe("NVIDIA's Python client, unmodified", function () {
     assert.deepEqual(inputs, [{ name: 'image', datatype: 'UINT8', shape: [-1, 28, 28] }]);
     assert.deepEqual(binary, [4, 2]);
     assert.deepEqual(json, [4, 2]);
+    assert.match(report.http.classes.join(), /^[01]\.\d{6}:4,[01]\.\d{6}:2$/);
     assert.deepEqual(probabilities_shape, [2, 10]);
     assert.deepEqual(
       index.map(({ name, state }) => [name, state]),

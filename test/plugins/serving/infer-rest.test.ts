@@ -66,6 +66,19 @@ describe('serving.infer over REST', function () {
     assert.deepEqual([...new Float32Array(new Uint8Array(bytes.subarray(split)).buffer)], [5, 6]);
   });
 
+  it('gives the highest classes as text', async () => {
+    await subject.load();
+    const body = {
+      inputs: [{ name: 'x', datatype: 'UINT8', shape: [1, 2], data: [3, 9] }],
+      outputs: [{ name: 'sum', parameters: { classification: 2 } }],
+    };
+    const response = await post(JSON.stringify(body));
+    const { outputs } = (await response.json()) as { outputs: object[] };
+    assert.deepEqual(outputs, [
+      { name: 'sum', datatype: 'BYTES', shape: [1, 2], data: ['10.000000:1', '4.000000:0'] },
+    ]);
+  });
+
   const refused: readonly { what: string; body: string; headers?: Record<string, string>; text: RegExp }[] = [
     { what: 'no JSON', body: '{', text: /failed to parse the request JSON/ },
     {

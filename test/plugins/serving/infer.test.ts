@@ -8,6 +8,7 @@ import {
   RepositoryIndexRequestSchema,
   ServerMetadataRequestSchema,
 } from 'lamella/proto/inference/grpc_inference_service';
+import { readBytesTensor } from '../../../plugins/serving/infer/bytes-tensor.ts';
 import { addModel, callContext } from './infer-fixture.ts';
 import { type InferInit, InferSubject, rawRequest, rejection } from './infer-subject.ts';
 
@@ -61,6 +62,24 @@ describe('serving.infer', function () {
       const response = await subject.service.modelInfer(request, callContext());
       assert.deepEqual(response.outputs, [{ name: 'copy', datatype: 'UINT8', shape: [1n, 2n] }]);
       assert.equal(response.id, 'a');
+    });
+
+    it('gives the highest classes of each row where they are asked for', async () => {
+      await subject.load();
+      const wanted = (name: string, value: bigint): NonNullable<InferInit['outputs']>[number] => ({
+        name,
+        parameters: { classification: { parameterChoice: { case: 'int64Param', value } } },
+      });
+      const outputs = [wanted('sum', 1n), wanted('copy', 9n)];
+      const request = create(ModelInferRequestSchema, rawRequest([1, 2, 4, 3], { outputs }));
+      const response = await subject.service.modelInfer(request, callContext());
+      assert.deepEqual(response.outputs, [
+        { name: 'sum', datatype: 'BYTES', shape: [2n, 1n] },
+        { name: 'copy', datatype: 'BYTES', shape: [2n, 2n] },
+      ]);
+      const [sum, copy] = (response.rawOutputContents ?? []).map((bytes) => readBytesTensor(bytes, ''));
+      assert.deepEqual(sum, ['3.000000:1', '5.000000:0']);
+      assert.deepEqual(copy, ['2:1', '1:0', '4:0', '3:1']);
     });
 
     const wrong: readonly { what: string; request: InferInit; code: number; text: RegExp }[] = [
@@ -135,6 +154,32 @@ describe('serving.infer', function () {
         request: rawRequest([1, 2], { outputs: [{ name: 'q' }] }),
         code: Code.INVALID_ARGUMENT,
         text: /unexpected inference output 'q'/,
+      },
+      {
+        what: 'a number of classes that is none',
+        request: rawRequest([1, 2], {
+          outputs: [
+            {
+              name: 'sum',
+              parameters: { classification: { parameterChoice: { case: 'int64Param', value: 0n } } },
+            },
+          ],
+        }),
+        code: Code.INVALID_ARGUMENT,
+        text: /'classification' of output 'sum' must be a number from 1/,
+      },
+      {
+        what: 'an output in shared memory',
+        request: rawRequest([1, 2], {
+          outputs: [
+            {
+              name: 'sum',
+              parameters: { shared_memory_region: { parameterChoice: { case: 'stringParam', value: 'r' } } },
+            },
+          ],
+        }),
+        code: Code.INVALID_ARGUMENT,
+        text: /output 'sum' of model 'add' is wanted in shared memory/,
       },
     ];
     for (const { what, request, code, text } of wrong) {
