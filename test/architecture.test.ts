@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { configurationCatalogue, renderConfiguration } from '../scripts/configuration-catalogue.ts';
 import { errorCatalogue, renderErrors } from '../scripts/error-catalogue.ts';
@@ -33,5 +33,15 @@ describe('architecture', () => {
         .map(([option]) => `${owner} ${option}`),
     );
     assert.deepEqual(bare, []);
+  });
+
+  it('shows each feature by a test that there is', async () => {
+    const rows = (await page('features.md')).split('\n').filter((line) => /^\| [A-Z]/.test(line));
+    assert.ok(rows.length > 20);
+    for (const row of rows) {
+      const files = [...row.matchAll(/`(test\/[\w./-]+\.test\.ts)`/g)].map(([, file = '']) => file);
+      assert.ok(files.length > 0, row);
+      await Promise.all(files.map((file) => access(path.join(ROOT, file))));
+    }
   });
 });
