@@ -43,6 +43,13 @@ export const PluginSettingsSchema: TSchema = Type.Object(
       ),
     ),
     capabilities: Type.Optional(CapabilitySettingsSchema),
+    configVersion: Type.Optional(
+      Type.String({
+        pattern: '^\\d+\\.\\d+\\.\\d+(?:[-+][0-9A-Za-z.+-]+)?$',
+        description:
+          'Version of the plugin that `config` was written for; without it, the version that ran with it first.',
+      }),
+    ),
     config: Type.Optional(
       Type.Record(Type.String(), Type.Unknown(), {
         description: "Options, checked by the manifest's schema.",
@@ -65,5 +72,6 @@ export interface PluginSettings {
   readonly circuitBreaker?: Partial<BreakerLimits>;
   readonly capabilities?: CapabilitySettings;
   readonly config?: Readonly<Record<string, unknown>>;
+  readonly configVersion?: string;
   readonly secrets?: Readonly<Record<string, string>>;
 }

@@ -60,8 +60,7 @@ export class RunningKernel {
   constructor(parts: RunningParts) {
     this.#parts = parts;
     const { home, config, runDirectory, options, router, log } = parts;
-    const kernelSocket = path.join(runDirectory, 'kernel.sock');
-    this.#kernelSocket = kernelSocket;
+    this.#kernelSocket = path.join(runDirectory, 'kernel.sock');
     this.#host = options.host ?? '127.0.0.1';
     this.#storage = new LmdbStorage(path.join(home, 'kernel'));
     this.#installations = new Installations(home);
@@ -79,7 +78,8 @@ export class RunningKernel {
     });
     this.#starter = new Starter({
       ...parts,
-      kernelSocket,
+      kernelSocket: this.#kernelSocket,
+      storage: this.#storage,
       environment: options.environment ?? ownEnvironment(),
     });
     this.loader = new Loader({

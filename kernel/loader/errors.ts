@@ -31,3 +31,11 @@ export const CanaryImpossible: ErrorType<'plugin' | 'why'> = defineKernelError({
   code: Code.FAILED_PRECONDITION,
   message: ({ plugin, why }) => `Plugin '${plugin}' cannot have a canary: ${why}; leave canary_percent out.`,
 });
+
+/** The configuration of an older version cannot become one of a newer version. */
+export const ConfigMigrationFailed: ErrorType<'plugin' | 'from' | 'to' | 'problems'> = defineKernelError({
+  reason: 'CONFIG_MIGRATION_FAILED',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ plugin, from, to, problems }) =>
+    `The configuration of plugin '${plugin}', written for version ${from}, could not be turned into one for version ${to}: ${problems}; write it for ${to} in config.json, or use a version whose configMigrations can do it.`,
+});

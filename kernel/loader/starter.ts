@@ -2,13 +2,12 @@ import path from 'node:path';
 import { mkdir } from 'node:fs/promises';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { IsolationLevel } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
-import type { Secrets } from '../../sdk/index.ts';
+import type { Secrets, Storage } from '../../sdk/index.ts';
 import type { PluginGuard } from '../capabilities/guard.ts';
 import type { KernelConfig } from '../config.ts';
 import type { KernelParts } from '../container.ts';
 import { IsolationUnsupported, SecretMissing } from '../errors.ts';
 import { LocalTransport } from '../local-transport.ts';
-import { validateConfig } from '../registry/manifest.ts';
 import { LmdbStorage } from '../storage.ts';
 import { Watchdog } from '../watchdog.ts';
 import { type Bundle, bundleSource, readBundle } from './bundle.ts';
@@ -17,6 +16,7 @@ import { type Started, startInline } from './inline.ts';
 import type { IsolationName } from './instance.ts';
 import type { Version } from './generation.ts';
 import { Loads } from './loads.ts';
+import { PluginConfigs } from './plugin-configs.ts';
 import type { OutputWatcher } from './plugin-output.ts';
 import { startProcess } from './process.ts';
 import { startRemote } from './remote.ts';
@@ -27,6 +27,8 @@ export interface StarterParts extends KernelParts {
   readonly home: string;
   readonly config: KernelConfig;
   readonly kernelSocket: string;
+  /** The kernel's own. */
+  readonly storage: Storage;
   readonly environment: NodeJS.ProcessEnv;
 }
 
@@ -47,24 +49,34 @@ export class Starter {
   readonly #loads: Loads;
   readonly #watchdog: Watchdog;
   readonly #confinement: Confinement;
+  readonly #configs: PluginConfigs;
 
   constructor(parts: StarterParts) {
     this.#parts = parts;
     this.#confinement = new Confinement(parts.log);
+    this.#configs = new PluginConfigs({
+      storage: parts.storage,
+      log: parts.log,
+      settings: (id) => parts.config.plugins[id],
+      publish: (topic, payload) => parts.events.publish(topic, payload),
+    });
     this.#loads = new Loads(parts, parts.config.plugins);
     this.#watchdog = new Watchdog({ ...parts, blockedMs: parts.config.blockedMs });
   }
 
-  /** @throws ISOLATION_UNSUPPORTED, PLUGIN_CONFIG_INVALID, TOPIC_CONFLICT, PLUGIN_START_FAILED and what start() throws. */
+  /** @throws ISOLATION_UNSUPPORTED, PLUGIN_CONFIG_INVALID, CONFIG_MIGRATION_FAILED, TOPIC_CONFLICT, PLUGIN_START_FAILED and what start() throws. */
   async start({ manifest: read, directory, level: asked, bundle }: Version): Promise<Started> {
     const manifest = this.#parts.guard.admit(read);
-    const config = validateConfig(manifest, this.#settings(manifest)?.config);
+    const resolved = await this.#configs.resolve(manifest);
+    const { config } = resolved;
     const storageDirectory = path.join(this.#parts.home, 'plugins', manifest.id);
     await mkdir(storageDirectory, { recursive: true, mode: 0o700 });
     const level = this.#level(manifest, asked);
     const undeclare = this.#parts.events.topics.declare(manifest.id, manifest.topics);
     try {
-      return await this.#at(level, manifest, { directory, bundle, config, storageDirectory });
+      const started = await this.#at(level, manifest, { directory, bundle, config, storageDirectory });
+      await this.#configs.accept(manifest, resolved);
+      return started;
     } catch (error) {
       undeclare();
       throw error;
@@ -74,11 +86,11 @@ export class Starter {
   /**
    * Checks what can be checked without running code, and reads the code where the kernel does that.
    *
-   * @throws ISOLATION_UNSUPPORTED, PLUGIN_CONFIG_INVALID, PLUGIN_START_FAILED
+   * @throws ISOLATION_UNSUPPORTED, PLUGIN_CONFIG_INVALID, CONFIG_MIGRATION_FAILED, PLUGIN_START_FAILED
    */
   async prepare(version: Version): Promise<Version> {
     const { manifest, directory, level: asked } = version;
-    validateConfig(manifest, this.#settings(manifest)?.config);
+    await this.#configs.resolve(manifest);
     const level = this.#level(manifest, asked);
     const hasCode = level !== 'REMOTE' && (manifest.entry?.module ?? '') !== '';
     if (!hasCode || version.bundle !== undefined) return version;

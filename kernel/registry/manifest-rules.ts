@@ -3,6 +3,7 @@ import semver from 'semver';
 import { IsolationLevel, type Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { isTopicName, KERNEL_TOPIC_PREFIX } from '../topics/topic.ts';
 import { activationProblems } from './activation.ts';
+import { migrationProblems } from './config-migration.ts';
 import { configSchemaProblem } from './plugin-config.ts';
 
 const PLUGIN_ID = /^[a-z][a-z0-9-]*(?:\.[a-z][a-z0-9-]*)+$/;
@@ -35,6 +36,7 @@ const RULES: readonly Rule[] = [
   ({ files }) => files.flatMap((file) => insideProblem('files', file)),
   checkExclusive,
   activationProblems,
+  migrationProblems,
   ({ config }) => (config === undefined ? [] : configSchemaProblem(config)),
 ];
 

@@ -12,7 +12,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file lamella/kernel/v1/manifest.proto.
  */
 export const file_lamella_kernel_v1_manifest: GenFile = /*@__PURE__*/
-  fileDesc("CiBsYW1lbGxhL2tlcm5lbC92MS9tYW5pZmVzdC5wcm90bxIRbGFtZWxsYS5rZXJuZWwudjEingUKCE1hbmlmZXN0EgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGa2VybmVsGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEicKBWVudHJ5GAUgASgLMhgubGFtZWxsYS5rZXJuZWwudjEuRW50cnkSLwoJaXNvbGF0aW9uGAYgASgLMhwubGFtZWxsYS5rZXJuZWwudjEuSXNvbGF0aW9uEi4KCHByb3ZpZGVzGAcgAygLMhwubGFtZWxsYS5rZXJuZWwudjEuUHJvdmlzaW9uEjAKCHJlcXVpcmVzGAggAygLMh4ubGFtZWxsYS5rZXJuZWwudjEuUmVxdWlyZW1lbnQSNQoMY2FwYWJpbGl0aWVzGAkgASgLMh8ubGFtZWxsYS5rZXJuZWwudjEuQ2FwYWJpbGl0aWVzEicKBmNvbmZpZxgKIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLwoJcmVzb3VyY2VzGAsgASgLMhwubGFtZWxsYS5rZXJuZWwudjEuUmVzb3VyY2VzEjEKCmFjdGl2YXRpb24YDCABKA4yHS5sYW1lbGxhLmtlcm5lbC52MS5BY3RpdmF0aW9uEikKBnByb2JlcxgNIAEoCzIZLmxhbWVsbGEua2VybmVsLnYxLlByb2JlcxIRCglleGNsdXNpdmUYDiABKAgSEQoJZXh0ZXJuYWxzGA8gAygJEg4KBnByb3RvcxgQIAMoCRINCgVmaWxlcxgRIAMoCRIoCgZ0b3BpY3MYEiADKAsyGC5sYW1lbGxhLmtlcm5lbC52MS5Ub3BpYxIbChNleGNsdXNpdmVfcmVzb3VyY2VzGBMgAygJEhkKEWFjdGl2YXRpb25fdG9waWNzGBQgAygJIjsKBUVudHJ5Eg4KBm1vZHVsZRgBIAEoCRIPCgdjb21tYW5kGAIgAygJEhEKCWFkZHJlc3NlcxgDIAMoCSJ1CglJc29sYXRpb24SNAoJcHJlZmVycmVkGAEgASgOMiEubGFtZWxsYS5rZXJuZWwudjEuSXNvbGF0aW9uTGV2ZWwSMgoHYWxsb3dlZBgCIAMoDjIhLmxhbWVsbGEua2VybmVsLnYxLklzb2xhdGlvbkxldmVsIi8KCVByb3Zpc2lvbhIPCgdzZXJ2aWNlGAEgASgJEhEKCWV4dGVuc2lvbhgCIAEoCSJUCgtSZXF1aXJlbWVudBIPCgdzZXJ2aWNlGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSEAoIb3B0aW9uYWwYAyABKAgSEQoJZXh0ZW5zaW9uGAQgASgJIqIBCgxDYXBhYmlsaXRpZXMSDwoHbmV0d29yaxgBIAMoCRIsCgVmaWxlcxgCIAMoCzIdLmxhbWVsbGEua2VybmVsLnYxLkZpbGVBY2Nlc3MSDwoHc2VjcmV0cxgDIAMoCRIOCgZ0b3BpY3MYBCADKAkSEAoIc2VydmljZXMYBSADKAkSCwoDZ3B1GAYgASgIEhMKC2h0dHBfcHJlZml4GAcgASgJIikKCkZpbGVBY2Nlc3MSDAoEcGF0aBgBIAEoCRINCgV3cml0ZRgCIAEoCCJSCglSZXNvdXJjZXMSEgoKbWVtb3J5X21pYhgBIAEoDRITCgtjb25jdXJyZW5jeRgCIAEoDRINCgVxdWV1ZRgDIAEoDRINCgVjb3JlcxgEIAEoDSK1AQoFVG9waWMSDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRInCgZzY2hlbWEYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eg8KB21lc3NhZ2UYBCABKAkSDwoHZHVyYWJsZRgFIAEoCBISCgptYXhfZXZlbnRzGAYgASgNEioKB21heF9hZ2UYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iuQEKBlByb2JlcxIwCg1zdGFydF90aW1lb3V0GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjAKDWRyYWluX3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMgoPaGVhbHRoX2ludGVydmFsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhcKD2hlYWx0aF9mYWlsdXJlcxgEIAEoDSpiCg5Jc29sYXRpb25MZXZlbBIfChtJU09MQVRJT05fTEVWRUxfVU5TUEVDSUZJRUQQABIKCgZJTkxJTkUQARIKCgZXT1JLRVIQAhILCgdQUk9DRVNTEAMSCgoGUkVNT1RFEAQqTgoKQWN0aXZhdGlvbhIaChZBQ1RJVkFUSU9OX1VOU1BFQ0lGSUVEEAASCQoFRUFHRVIQARILCgdPTl9DQUxMEAISDAoIT05fRVZFTlQQA2IGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct]);
+  fileDesc("CiBsYW1lbGxhL2tlcm5lbC92MS9tYW5pZmVzdC5wcm90bxIRbGFtZWxsYS5rZXJuZWwudjEi3QUKCE1hbmlmZXN0EgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGa2VybmVsGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEicKBWVudHJ5GAUgASgLMhgubGFtZWxsYS5rZXJuZWwudjEuRW50cnkSLwoJaXNvbGF0aW9uGAYgASgLMhwubGFtZWxsYS5rZXJuZWwudjEuSXNvbGF0aW9uEi4KCHByb3ZpZGVzGAcgAygLMhwubGFtZWxsYS5rZXJuZWwudjEuUHJvdmlzaW9uEjAKCHJlcXVpcmVzGAggAygLMh4ubGFtZWxsYS5rZXJuZWwudjEuUmVxdWlyZW1lbnQSNQoMY2FwYWJpbGl0aWVzGAkgASgLMh8ubGFtZWxsYS5rZXJuZWwudjEuQ2FwYWJpbGl0aWVzEicKBmNvbmZpZxgKIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLwoJcmVzb3VyY2VzGAsgASgLMhwubGFtZWxsYS5rZXJuZWwudjEuUmVzb3VyY2VzEjEKCmFjdGl2YXRpb24YDCABKA4yHS5sYW1lbGxhLmtlcm5lbC52MS5BY3RpdmF0aW9uEikKBnByb2JlcxgNIAEoCzIZLmxhbWVsbGEua2VybmVsLnYxLlByb2JlcxIRCglleGNsdXNpdmUYDiABKAgSEQoJZXh0ZXJuYWxzGA8gAygJEg4KBnByb3RvcxgQIAMoCRINCgVmaWxlcxgRIAMoCRIoCgZ0b3BpY3MYEiADKAsyGC5sYW1lbGxhLmtlcm5lbC52MS5Ub3BpYxIbChNleGNsdXNpdmVfcmVzb3VyY2VzGBMgAygJEhkKEWFjdGl2YXRpb25fdG9waWNzGBQgAygJEj0KEWNvbmZpZ19taWdyYXRpb25zGBUgAygLMiIubGFtZWxsYS5rZXJuZWwudjEuQ29uZmlnTWlncmF0aW9uIkcKD0NvbmZpZ01pZ3JhdGlvbhIMCgRmcm9tGAEgASgJEiYKBXBhdGNoGAIgAygLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCI7CgVFbnRyeRIOCgZtb2R1bGUYASABKAkSDwoHY29tbWFuZBgCIAMoCRIRCglhZGRyZXNzZXMYAyADKAkidQoJSXNvbGF0aW9uEjQKCXByZWZlcnJlZBgBIAEoDjIhLmxhbWVsbGEua2VybmVsLnYxLklzb2xhdGlvbkxldmVsEjIKB2FsbG93ZWQYAiADKA4yIS5sYW1lbGxhLmtlcm5lbC52MS5Jc29sYXRpb25MZXZlbCIvCglQcm92aXNpb24SDwoHc2VydmljZRgBIAEoCRIRCglleHRlbnNpb24YAiABKAkiVAoLUmVxdWlyZW1lbnQSDwoHc2VydmljZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhAKCG9wdGlvbmFsGAMgASgIEhEKCWV4dGVuc2lvbhgEIAEoCSKiAQoMQ2FwYWJpbGl0aWVzEg8KB25ldHdvcmsYASADKAkSLAoFZmlsZXMYAiADKAsyHS5sYW1lbGxhLmtlcm5lbC52MS5GaWxlQWNjZXNzEg8KB3NlY3JldHMYAyADKAkSDgoGdG9waWNzGAQgAygJEhAKCHNlcnZpY2VzGAUgAygJEgsKA2dwdRgGIAEoCBITCgtodHRwX3ByZWZpeBgHIAEoCSIpCgpGaWxlQWNjZXNzEgwKBHBhdGgYASABKAkSDQoFd3JpdGUYAiABKAgiUgoJUmVzb3VyY2VzEhIKCm1lbW9yeV9taWIYASABKA0SEwoLY29uY3VycmVuY3kYAiABKA0SDQoFcXVldWUYAyABKA0SDQoFY29yZXMYBCABKA0itQEKBVRvcGljEgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSJwoGc2NoZW1hGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIPCgdtZXNzYWdlGAQgASgJEg8KB2R1cmFibGUYBSABKAgSEgoKbWF4X2V2ZW50cxgGIAEoDRIqCgdtYXhfYWdlGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIrkBCgZQcm9iZXMSMAoNc3RhcnRfdGltZW91dBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIwCg1kcmFpbl90aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjIKD2hlYWx0aF9pbnRlcnZhbBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIXCg9oZWFsdGhfZmFpbHVyZXMYBCABKA0qYgoOSXNvbGF0aW9uTGV2ZWwSHwobSVNPTEFUSU9OX0xFVkVMX1VOU1BFQ0lGSUVEEAASCgoGSU5MSU5FEAESCgoGV09SS0VSEAISCwoHUFJPQ0VTUxADEgoKBlJFTU9URRAEKk4KCkFjdGl2YXRpb24SGgoWQUNUSVZBVElPTl9VTlNQRUNJRklFRBAAEgkKBUVBR0VSEAESCwoHT05fQ0FMTBACEgwKCE9OX0VWRU5UEANiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct]);
 
 /**
  * What a plugin says about itself before any of its code runs: `plugin.json` is this message in JSON.
@@ -164,6 +164,14 @@ export type Manifest = Message<"lamella.kernel.v1.Manifest"> & {
    * @generated from field: repeated string activation_topics = 20;
    */
   activationTopics: string[];
+
+  /**
+   * How the configuration of older versions becomes one of this version; applied in this order, before it is checked
+   * against `config`.
+   *
+   * @generated from field: repeated lamella.kernel.v1.ConfigMigration config_migrations = 21;
+   */
+  configMigrations: ConfigMigration[];
 };
 
 /**
@@ -172,6 +180,35 @@ export type Manifest = Message<"lamella.kernel.v1.Manifest"> & {
  */
 export const ManifestSchema: GenMessage<Manifest> = /*@__PURE__*/
   messageDesc(file_lamella_kernel_v1_manifest, 0);
+
+/**
+ * One step on the way from the configuration of older versions to that of the present one.
+ *
+ * @generated from message lamella.kernel.v1.ConfigMigration
+ */
+export type ConfigMigration = Message<"lamella.kernel.v1.ConfigMigration"> & {
+  /**
+   * Range of the versions whose configuration takes this step, for example `<2.0.0`.
+   *
+   * @generated from field: string from = 1;
+   */
+  from: string;
+
+  /**
+   * Operations of JSON Patch (RFC 6902). One on an option that is not set is left out, missing objects on the way to
+   * `path` are made, and a `test` that fails ends this step.
+   *
+   * @generated from field: repeated google.protobuf.Struct patch = 2;
+   */
+  patch: JsonObject[];
+};
+
+/**
+ * Describes the message lamella.kernel.v1.ConfigMigration.
+ * Use `create(ConfigMigrationSchema)` to create a new message.
+ */
+export const ConfigMigrationSchema: GenMessage<ConfigMigration> = /*@__PURE__*/
+  messageDesc(file_lamella_kernel_v1_manifest, 1);
 
 /**
  * How a plugin is started: exactly one of the three is set.
@@ -207,7 +244,7 @@ export type Entry = Message<"lamella.kernel.v1.Entry"> & {
  * Use `create(EntrySchema)` to create a new message.
  */
 export const EntrySchema: GenMessage<Entry> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_manifest, 1);
+  messageDesc(file_lamella_kernel_v1_manifest, 2);
 
 /**
  * Levels of isolation that a plugin can run at.
@@ -235,7 +272,7 @@ export type Isolation = Message<"lamella.kernel.v1.Isolation"> & {
  * Use `create(IsolationSchema)` to create a new message.
  */
 export const IsolationSchema: GenMessage<Isolation> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_manifest, 2);
+  messageDesc(file_lamella_kernel_v1_manifest, 3);
 
 /**
  * One service that a plugin serves.
@@ -264,7 +301,7 @@ export type Provision = Message<"lamella.kernel.v1.Provision"> & {
  * Use `create(ProvisionSchema)` to create a new message.
  */
 export const ProvisionSchema: GenMessage<Provision> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_manifest, 3);
+  messageDesc(file_lamella_kernel_v1_manifest, 4);
 
 /**
  * One service that a plugin calls.
@@ -306,7 +343,7 @@ export type Requirement = Message<"lamella.kernel.v1.Requirement"> & {
  * Use `create(RequirementSchema)` to create a new message.
  */
 export const RequirementSchema: GenMessage<Requirement> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_manifest, 4);
+  messageDesc(file_lamella_kernel_v1_manifest, 5);
 
 /**
  * Rights that a plugin asks for; whatever is not named is refused.
@@ -369,7 +406,7 @@ export type Capabilities = Message<"lamella.kernel.v1.Capabilities"> & {
  * Use `create(CapabilitiesSchema)` to create a new message.
  */
 export const CapabilitiesSchema: GenMessage<Capabilities> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_manifest, 5);
+  messageDesc(file_lamella_kernel_v1_manifest, 6);
 
 /**
  * A right to use a file or everything in a directory.
@@ -397,7 +434,7 @@ export type FileAccess = Message<"lamella.kernel.v1.FileAccess"> & {
  * Use `create(FileAccessSchema)` to create a new message.
  */
 export const FileAccessSchema: GenMessage<FileAccess> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_manifest, 6);
+  messageDesc(file_lamella_kernel_v1_manifest, 7);
 
 /**
  * Limits of one instance.
@@ -439,7 +476,7 @@ export type Resources = Message<"lamella.kernel.v1.Resources"> & {
  * Use `create(ResourcesSchema)` to create a new message.
  */
 export const ResourcesSchema: GenMessage<Resources> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_manifest, 7);
+  messageDesc(file_lamella_kernel_v1_manifest, 8);
 
 /**
  * A topic and what may be published on it.
@@ -503,7 +540,7 @@ export type Topic = Message<"lamella.kernel.v1.Topic"> & {
  * Use `create(TopicSchema)` to create a new message.
  */
 export const TopicSchema: GenMessage<Topic> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_manifest, 8);
+  messageDesc(file_lamella_kernel_v1_manifest, 9);
 
 /**
  * Times after which the kernel gives up on an instance.
@@ -545,7 +582,7 @@ export type Probes = Message<"lamella.kernel.v1.Probes"> & {
  * Use `create(ProbesSchema)` to create a new message.
  */
 export const ProbesSchema: GenMessage<Probes> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_manifest, 9);
+  messageDesc(file_lamella_kernel_v1_manifest, 10);
 
 /**
  * Where a plugin's code runs.
