@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 
 /** Ticks of /proc are hundredths of a second on every Linux that Node supports. */
 const TICK_US = 10_000;
@@ -27,14 +28,31 @@ export function cpuUs(pids: readonly number[]): number {
   return ticks * TICK_US;
 }
 
-/** Ties processes with all their threads to one core; false where that cannot be done. */
-export function pin(pids: readonly number[], core: number): boolean {
+/** Ties processes with all their threads to cores, for example `0` or `0-3`; false where that cannot be done. */
+export function pin(pids: readonly number[], core: number | string): boolean {
   try {
     for (const pid of pids) execFileSync('taskset', ['-acp', String(core), String(pid)], { stdio: 'ignore' });
     return true;
   } catch {
     return false;
   }
+}
+
+/** Puts servers with all below them on one core and this process on another, so that neither takes the other's time. */
+export function pinApart(servers: readonly number[]): void {
+  const isPinned = servers.every((server) => pin(processTree(server), 0)) && pin([process.pid], 1);
+  if (!isPinned) console.error('The processes could not be tied to cores; trust ratios even less.');
+}
+
+/** Lets this process, and those it starts from now on, use all cores again. */
+export function unpin(): void {
+  pin([process.pid], `0-${cpus().length - 1}`);
+}
+
+/** Memory of a process that is in RAM, in bytes. Linux only. */
+export function residentBytes(pid: number): number {
+  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kib) * 1024;
 }
 
 /** Fields of /proc/PID/stat after the name, which may hold spaces. */

@@ -88,8 +88,9 @@ async function build(source: BundleSource, entry: string): Promise<string> {
  */
 export async function evaluateBundle(bundle: Bundle, pluginId: string): Promise<Plugin> {
   const shared = await loadShared(bundle.code);
-  const localRequire = createRequire(bundle.filename);
-  const require = (id: string): unknown => shared.get(id) ?? localRequire(id);
+  let localRequire: NodeJS.Require | undefined;
+  const require = (id: string): unknown =>
+    shared.get(id) ?? (localRequire ??= createRequire(bundle.filename))(id);
   const module: { exports: { default?: unknown } } = { exports: {} };
   try {
     const run = vm.compileFunction(bundle.code, ['exports', 'require', 'module', '__filename', '__dirname'], {

@@ -35,6 +35,8 @@ export interface LifecycleParts {
 export class Lifecycle {
   readonly #parts: LifecycleParts;
   readonly #watchers: Set<(change: StateChange) => void> = new Set();
+  /** Plugins whose state has changed since it was stored. */
+  readonly #unsaved: Set<PluginRecord> = new Set();
 
   constructor(parts: LifecycleParts) {
     this.#parts = parts;
@@ -97,19 +99,29 @@ export class Lifecycle {
   }
 
   #publish(record: PluginRecord, previous: PluginState): void {
-    const { log, storage, onChange } = this.#parts;
+    const { log, onChange } = this.#parts;
     const { id, state, reason } = record;
     record.updatedMs = this.nowMs();
     record.slot.setCondition({ state, reason, mayBecomeReady: MAY_BECOME_READY.has(state) });
     const isBad = state === 'FAILED' || state === 'BACKOFF' || state === 'QUARANTINED';
     log[isBad ? 'warn' : 'debug']('plugin state', { plugin: id, state, previous, reason });
-    storage.put(`state/${id}`, { state, reason, atMs: record.updatedMs }).catch((error: unknown) => {
-      // The plugin itself is fine; what is lost is the memory of this change.
-      log.warn('a plugin state could not be stored', { plugin: id, error });
-    });
+    if (this.#unsaved.size === 0) queueMicrotask(() => this.#save());
+    this.#unsaved.add(record);
     const change = { record, previous };
     onChange(change);
     for (const watcher of this.#watchers) watcher(change);
+  }
+
+  /** Keeps the last of the states that a plugin went through at once; a write for each took a tenth of its start. */
+  #save(): void {
+    const { log, storage } = this.#parts;
+    for (const { id, state, reason, updatedMs } of this.#unsaved) {
+      storage.put(`state/${id}`, { state, reason, atMs: updatedMs }).catch((error: unknown) => {
+        // The plugin itself is fine; what is lost is the memory of this change.
+        log.warn('a plugin state could not be stored', { plugin: id, error });
+      });
+    }
+    this.#unsaved.clear();
   }
 
   /** Changes from now on, until the signal. */

@@ -23,11 +23,22 @@ const PROTO = /^lamella\/proto\/([\w/]+)$/;
 /** Loads all shared modules that a bundle requires; by name. */
 export async function loadShared(code: string): Promise<Map<string, unknown>> {
   const names = new Set([...code.matchAll(REQUIRED)].map((match) => match[1] ?? ''));
-  const loaded = await Promise.all([...names].map(async (name) => [name, await importShared(name)] as const));
-  return new Map(loaded);
+  const modules = await Promise.all(
+    [...names].map(async (name) => [name, await importShared(name)] as const),
+  );
+  return new Map(modules);
 }
 
+/** What is loaded already: to ask the module loader again for each plugin takes longer than to run it. */
+const loaded: Map<string, Promise<unknown>> = new Map();
+
 async function importShared(name: string): Promise<unknown> {
+  const known = loaded.get(name) ?? importNow(name);
+  loaded.set(name, known);
+  return known;
+}
+
+async function importNow(name: string): Promise<unknown> {
   const known = MODULES.get(name);
   if (known !== undefined) return known();
   const proto = PROTO.exec(name)?.[1];

@@ -12,7 +12,7 @@ import { type Candidate, judge, type Origin, type TrustConfig } from './trust.ts
 const PACKAGE = path.resolve(import.meta.dirname, '..', '..', '..');
 
 /** Folders in it whose plugins come with Lamella. */
-const OWN = ['plugins', 'dist/plugins', 'examples'].map((name) => path.join(PACKAGE, name));
+const OWN = ['plugins', 'dist/plugins', 'examples'].map((name) => realOf(path.join(PACKAGE, name)));
 
 /** Input of {@link PluginTrust}. */
 export interface PluginTrustParts {
@@ -29,12 +29,15 @@ export interface PluginTrustParts {
 export class PluginTrust {
   readonly #parts: PluginTrustParts;
   readonly #installations: Installations;
+  readonly #startFolders: ReadonlySet<string>;
   #configured: TrustConfig;
+  #reading: Promise<void> | undefined;
 
   constructor(parts: PluginTrustParts) {
     this.#parts = parts;
     this.#configured = parts.configured;
     this.#installations = new Installations(parts.home);
+    this.#startFolders = new Set(parts.startFolders.map((folder) => path.resolve(folder)));
   }
 
   /** @throws PLUGIN_QUARANTINED says why, and what the operator can do. */
@@ -51,20 +54,29 @@ export class PluginTrust {
   /** Read anew each time, so that a change needs no restart. While the file is being edited, what it said before holds. */
   async #readTrust(): Promise<TrustConfig> {
     const { home, isDevelopment } = this.#parts;
-    this.#configured = await readConfig(home).then(
-      ({ trust }) => trust,
-      () => this.#configured,
+    // Plugins that start together share what was read for the first of them.
+    this.#reading ??= readConfig(home).then(
+      ({ trust }) => {
+        this.#configured = trust;
+        this.#reading = undefined;
+      },
+      () => {
+        this.#reading = undefined;
+      },
     );
+    await this.#reading;
     return isDevelopment ? { ...this.#configured, mode: 'development' } : this.#configured;
   }
 
   /** Real paths are compared: a link in a folder of ours leads to what is not ours. */
   async #originOf(directory: string): Promise<Origin> {
     const real = await realOf(directory);
-    const isBelow = async (folder: string): Promise<boolean> =>
-      real.startsWith((await realOf(folder)) + path.sep);
+    const isBelow = async (folder: Promise<string>): Promise<boolean> =>
+      real.startsWith((await folder) + path.sep);
     for (const folder of OWN) if (await isBelow(folder)) return 'own';
-    if (await isBelow(this.#installations.root)) return 'installed';
+    if (await isBelow(realOf(this.#installations.root))) return 'installed';
+    // By its name first: to look at all folders for each of them takes a minute where there are a thousand.
+    if (this.#startFolders.has(path.resolve(directory))) return 'start';
     const started = await Promise.all(this.#parts.startFolders.map(realOf));
     return started.includes(real) ? 'start' : 'loaded';
   }

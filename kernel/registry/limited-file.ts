@@ -10,8 +10,9 @@ export async function readLimitedFile(file: string, limitBytes: number): Promise
   // Without O_NONBLOCK the opening of a named pipe would wait for its writer.
   const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    if (!(await handle.stat()).isFile()) throw new Error('it is not a file');
-    const buffer = Buffer.alloc(limitBytes + 1);
+    const stat = await handle.stat();
+    if (!stat.isFile()) throw new Error('it is not a file');
+    const buffer = Buffer.alloc(Math.min(limitBytes + 1, stat.size));
     let size = 0;
     for (;;) {
       const { bytesRead } = await handle.read(buffer, size, buffer.length - size);
