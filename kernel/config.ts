@@ -135,6 +135,8 @@ export interface KernelConfig {
 /** Files for TLS from elsewhere, which go before those of the configuration. */
 export type TlsFiles = Partial<Pick<TlsConfig, 'cert' | 'key' | 'clientCa'>>;
 
+const AJV = { meta: false, validateSchema: false, code: { optimize: false } } as const;
+
 let check: ValidateFunction | undefined;
 
 /**
@@ -145,8 +147,9 @@ let check: ValidateFunction | undefined;
 export async function readConfig(home: string, tls: TlsFiles = {}): Promise<KernelConfig> {
   const file = path.join(home, 'config.json');
   const config = withTls(parse(await readText(file), file), tls);
-  // Compiled when first used, and once.
-  check ??= new Ajv({ useDefaults: true, allErrors: true, strict: false, verbose: true }).compile(
+  // Compiled when first used, and once; it is a good part of a kernel's start. The schema is ours, so that it need not
+  // be checked by the schema of schemas, and what it compiles to runs too seldom to be worth optimising.
+  check ??= new Ajv({ ...AJV, useDefaults: true, allErrors: true, strict: false, verbose: true }).compile(
     KernelConfigSchema,
   );
   if (!check(config)) {

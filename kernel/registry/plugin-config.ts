@@ -72,6 +72,7 @@ function compile(schema: JsonObject): ValidateFunction {
     strict: false,
     meta: false,
     validateSchema: false,
+    code: { optimize: false },
   });
   ajv.addFormat('lamella-secret', true);
   return ajv.compile(schema);
