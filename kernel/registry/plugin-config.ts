@@ -33,9 +33,12 @@ export function validateConfig(manifest: Manifest, value: unknown): JsonObject {
   const schema = manifest.config ?? NO_OPTIONS;
   const validate = compile(schema);
   if (validate(config)) return config as JsonObject;
+  throw new PluginConfigInvalid({ plugin: manifest.id, problems: problemsOf(validate, schema) });
+}
+
+function problemsOf({ errors }: ValidateFunction, schema: JsonObject): string {
   const known = Object.keys((schema['properties'] ?? {}) as JsonObject);
-  const problems = (validate.errors ?? []).map((error) => describe(error, known));
-  throw new PluginConfigInvalid({ plugin: manifest.id, problems: problems.join('; ') });
+  return (errors ?? []).map((error) => describe(error, known)).join('; ');
 }
 
 function describe({ instancePath, message, params }: ErrorObject, known: readonly string[]): string {
