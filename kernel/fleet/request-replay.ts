@@ -41,16 +41,14 @@ export class RequestReplay {
 
   /** The requests from the start, for one try. */
   async *requests(): AsyncGenerator<Uint8Array> {
-    const kept = this.#kept ?? [];
+    // Its own reference: what is no longer kept for others must still be sent by this try.
+    let kept = this.#kept ?? [];
     for (let index = 0; ; index += 1) {
       const again = kept[index];
-      if (again !== undefined) {
-        yield again;
-        continue;
-      }
-      const next = await this.#read();
-      if (next === undefined) return;
-      yield next;
+      if (again === undefined && this.#isForgotten) kept = [];
+      const request = again ?? (await this.#read());
+      if (request === undefined) return;
+      yield request;
     }
   }
 

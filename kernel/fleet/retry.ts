@@ -17,6 +17,9 @@ const MAX_TRIES = 4;
 const BACKOFF_MS = 25;
 const BACKOFF_LIMIT_MS = 1_000;
 
+/** Longest delay asked for by a server that a call is made to wait; after more its caller is told, in milliseconds. */
+const PUSHBACK_LIMIT_MS = 30_000;
+
 /** Reasons of calls that never reached the other side's code, so that another address may take them. */
 const NEVER_SENT: ReadonlySet<string> = new Set(['LINK_CLOSED', 'LINK_REFUSED', 'LINK_UNREACHABLE']);
 
@@ -111,7 +114,8 @@ export class CallRetry {
 
   #mayRepeat(failure: unknown): boolean {
     const isStatus = isDeclaredError(failure) || failure instanceof StatusError;
-    if (!isStatus || failure.code !== Code.UNAVAILABLE || pushbackOf(failure) === Infinity) return false;
+    if (!isStatus || failure.code !== Code.UNAVAILABLE || (pushbackOf(failure) ?? 0) > PUSHBACK_LIMIT_MS)
+      return false;
     return this.#seen < MAX_TRIES && this.#policy.mayRunTwice(this.#path);
   }
 

@@ -13,9 +13,17 @@ import { identity } from '../support/bare-echo.ts';
 const DELAY_MS = 20;
 const MESSAGES = 3;
 
+/** A call that failed. */
+export interface FailedCall {
+  readonly code: number | undefined;
+  readonly message: string;
+  /** Whether the server had begun to answer, so that nobody could make the call again unnoticed. */
+  readonly isBegun: boolean;
+}
+
 /** Callers with a usual gRPC client that call the echo without a pause, and count who answered. */
 export class EchoLoad {
-  readonly failures: grpc.ServiceError[] = [];
+  readonly failures: FailedCall[] = [];
   readonly #answers: Map<string, number> = new Map();
   readonly #client: grpc.Client;
   readonly #callers: Promise<void>[] = [];
@@ -28,46 +36,52 @@ export class EchoLoad {
 
   /** Starts callers of Say, which may be made twice. */
   say(callers: number): this {
-    return this.#start(callers, () => this.#say());
+    return this.#start(callers, (onBegun) => this.#say(onBegun));
   }
 
   /** Starts callers of Chat, which may not: each sends some messages and waits for each answer. */
   chat(callers: number): this {
-    return this.#start(callers, () => this.#chat());
+    return this.#start(callers, (onBegun) => this.#chat(onBegun));
   }
 
-  #start(callers: number, call: () => Promise<string>): this {
+  #start(callers: number, call: (onBegun: () => void) => Promise<string>): this {
     for (let caller = 0; caller < callers; caller += 1) this.#callers.push(this.#repeat(call));
     return this;
   }
 
-  async #repeat(call: () => Promise<string>): Promise<void> {
+  async #repeat(call: (onBegun: () => void) => Promise<string>): Promise<void> {
     while (!this.#isOver) {
+      let isBegun = false;
       try {
-        const version = await call();
+        const version = await call(() => {
+          isBegun = true;
+        });
         this.#answers.set(version, this.count(version) + 1);
       } catch (error) {
-        this.failures.push(error as grpc.ServiceError);
+        const { code, message } = error as grpc.ServiceError;
+        this.failures.push({ code, message, isBegun });
         await setImmediate();
       }
       for (const tell of this.#told.splice(0)) tell();
     }
   }
 
-  async #say(): Promise<string> {
+  async #say(onBegun: () => void): Promise<string> {
     const request = Buffer.from(toBinary(SayRequestSchema, create(SayRequestSchema, { delayMs: DELAY_MS })));
     const answer = await new Promise<Buffer>((resolve, reject) => {
       const path = '/echo.v1.EchoService/Say';
-      this.#client.makeUnaryRequest(path, identity, identity, request, (error, bytes) =>
+      const call = this.#client.makeUnaryRequest(path, identity, identity, request, (error, bytes) =>
         error === null ? resolve(bytes ?? Buffer.alloc(0)) : reject(error),
       );
+      call.once('metadata', onBegun);
     });
     return fromBinary(SayResponseSchema, answer).version;
   }
 
-  async #chat(): Promise<string> {
+  async #chat(onBegun: () => void): Promise<string> {
     const request = Buffer.from(toBinary(ChatRequestSchema, create(ChatRequestSchema)));
     const call = this.#client.makeBidiStreamRequest('/echo.v1.EchoService/Chat', identity, identity);
+    call.once('metadata', onBegun);
     let sent = 1;
     let version = '';
     call.write(request);
