@@ -1,5 +1,5 @@
 import type { DescService } from '@bufbuild/protobuf';
-import type { Logger } from '../../sdk/index.ts';
+import type { Logger, Metrics } from '../../sdk/index.ts';
 import { RemoteUnreachable } from '../errors.ts';
 import { addressOf } from '../link/connection.ts';
 import type {
@@ -23,6 +23,7 @@ export interface BalancerParts {
   readonly resolveIntervalMs: number;
   readonly rules: EndpointRules;
   readonly log: Logger;
+  readonly metrics: Metrics;
 }
 
 /** Delay suggested to callers while no address is healthy, in milliseconds. */
@@ -35,7 +36,7 @@ const PUSHBACK_MS = 500;
  */
 export class Balancer implements Link {
   readonly #parts: BalancerParts;
-  readonly #policy: RetryPolicy = new RetryPolicy();
+  readonly #policy: RetryPolicy;
   readonly #room: ReplayRoom = new ReplayRoom();
   readonly #discovery: Discovery;
   /** By address, in the order in which they take turns. */
@@ -49,6 +50,7 @@ export class Balancer implements Link {
 
   constructor(parts: BalancerParts) {
     this.#parts = parts;
+    this.#policy = new RetryPolicy(parts.pluginId, parts.metrics);
     const { sources, log } = parts;
     this.#discovery = new Discovery({
       sources,

@@ -1,6 +1,6 @@
 import type { DescService } from '@bufbuild/protobuf';
 import { MethodOptions_IdempotencyLevel as Idempotency } from '@bufbuild/protobuf/wkt';
-import { Code, isDeclaredError } from '../../sdk/index.ts';
+import { Code, type Counter, isDeclaredError, type Metrics } from '../../sdk/index.ts';
 import type { LinkCallOptions } from '../link/link-client.ts';
 import { LinkRefused } from '../link/errors.ts';
 import { abortError } from '../link/link-call.ts';
@@ -29,10 +29,25 @@ const ATTEMPTS_HEADER = 'grpc-previous-rpc-attempts';
 /** Which methods may run twice, and how often all calls together do. */
 export class RetryPolicy {
   readonly budget: RetryBudget = new RetryBudget();
+  readonly #pluginId: string;
+  readonly #retries: Counter;
   readonly #repeatable: Set<string> = new Set([
     '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
     '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo',
   ]);
+
+  constructor(pluginId: string, metrics: Metrics) {
+    this.#pluginId = pluginId;
+    this.#retries = metrics.counter({
+      name: 'lamella_remote_retries_total',
+      help: 'Calls to plugins elsewhere that were made once more: after they reached nobody, or because their method may run twice; and those that had to fail since too many were.',
+      labels: ['plugin', 'kind'],
+    });
+  }
+
+  count(kind: 'unsent' | 'repeated' | 'over_budget'): void {
+    this.#retries.add(1, { plugin: this.#pluginId, kind });
+  }
 
   /** Takes up which methods the services' authors declare to be without effects, or with the same when they run twice. */
   learn(services: readonly DescService[]): void {
@@ -101,6 +116,7 @@ export class CallRetry {
     // What nobody has seen goes to another address at once.
     if (wasNeverSent(failure)) {
       this.#refusals += 1;
+      this.#policy.count('unsent');
       return;
     }
     this.#seen += 1;
@@ -108,7 +124,9 @@ export class CallRetry {
     const pauseMs = pushbackOf(failure) ?? this.#backoffMs();
     const { deadlineMs } = this.#options;
     if (deadlineMs !== undefined && Date.now() + pauseMs >= deadlineMs) throw failure;
-    if (!this.#policy.budget.spend()) throw failure;
+    const isAllowed = this.#policy.budget.spend();
+    this.#policy.count(isAllowed ? 'repeated' : 'over_budget');
+    if (!isAllowed) throw failure;
     await pause(pauseMs, this.#options);
   }
 

@@ -1,6 +1,6 @@
 import type { DescService } from '@bufbuild/protobuf';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
-import type { Logger } from '../../sdk/index.ts';
+import type { Logger, Metrics } from '../../sdk/index.ts';
 import { LinkTransport } from '../kernel-link.ts';
 import { ReflectedServer } from '../link/reflected-server.ts';
 import type { RemoteSettings } from '../fleet/remote-settings.ts';
@@ -21,6 +21,8 @@ export interface RemoteStart {
   readonly settings: RemoteSettings | undefined;
   readonly load: InstanceLoad;
   readonly log: Logger;
+  /** The kernel's own. */
+  readonly metrics: Metrics;
 }
 
 const CHECK_INTERVAL_MS = 5_000;
@@ -36,13 +38,8 @@ const RESOLVE_INTERVAL_MS = 5_000;
  * by reflection unless the manifest ships `.proto` text.
  * @throws REMOTE_MISCONFIGURED, REMOTE_UNREACHABLE, PROTO_TEXT_INVALID, SERVICE_UNDESCRIBED, or why reflection failed.
  */
-export async function startRemote({
-  manifest,
-  directory,
-  settings,
-  load,
-  log,
-}: RemoteStart): Promise<Started> {
+export async function startRemote(start: RemoteStart): Promise<Started> {
+  const { manifest, directory, settings, load, log, metrics } = start;
   const balancer = new Balancer({
     pluginId: manifest.id,
     sources: addressSources(manifest, settings),
@@ -53,6 +50,7 @@ export async function startRemote({
       checkFailures: manifest.probes?.healthFailures || CHECK_FAILURES,
     },
     log,
+    metrics,
   });
   try {
     await balancer.ready(startLimitMs(manifest));

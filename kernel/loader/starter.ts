@@ -176,7 +176,8 @@ export class Starter {
   #remote(manifest: Manifest, { directory }: Placement): Promise<Started> {
     const log = this.#parts.log.child({ plugin: manifest.id });
     const settings = this.#settings(manifest)?.remote;
-    return startRemote({ manifest, directory, settings, load: this.#loads.for(manifest), log });
+    const metrics = this.#parts.metrics.kernel;
+    return startRemote({ manifest, directory, settings, load: this.#loads.for(manifest), log, metrics });
   }
 
   #output(id: string): OutputWatcher {

@@ -1,12 +1,16 @@
 import { Balancer } from '../../../kernel/fleet/balancer.ts';
 import { addressSources } from '../../../kernel/fleet/addresses.ts';
+import { MetricsRegistry } from '../../../kernel/metrics.ts';
 import { create } from '@bufbuild/protobuf';
-import type { Logger } from '../../../sdk/index.ts';
+import type { Logger, Metrics } from '../../../sdk/index.ts';
 import { ManifestSchema } from '../../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { EchoService } from '../../../examples/echo/gen/echo/v1/echo_service_pb.ts';
 
 /** A balancer over addresses all of which serve when it is returned. */
-export async function openBalancer(addresses: readonly string[]): Promise<Balancer> {
+export async function openBalancer(
+  addresses: readonly string[],
+  metrics: Metrics = new MetricsRegistry().kernel,
+): Promise<Balancer> {
   let serving = 0;
   let allServe: () => void = () => undefined;
   const ready = new Promise<void>((resolve) => {
@@ -29,6 +33,7 @@ export async function openBalancer(addresses: readonly string[]): Promise<Balanc
     resolveIntervalMs: 1_000,
     rules: { services: [EchoService.typeName], checkIntervalMs: 1_000, checkFailures: 3 },
     log,
+    metrics,
   });
   balancer.learn([EchoService]);
   await ready;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type * as grpc from '@grpc/grpc-js';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { Balancer } from '../../../kernel/fleet/balancer.ts';
+import { MetricsRegistry } from '../../../kernel/metrics.ts';
 import { StatusError } from '../../../kernel/status-error.ts';
 import { Code, isDeclaredError } from '../../../sdk/index.ts';
 import {
@@ -41,6 +42,7 @@ describe('a call that failed at one address', function () {
   const servers: grpc.Server[] = [];
   let picky: PickyServer | undefined;
   let balancer: Balancer | undefined;
+  let metrics: MetricsRegistry;
 
   afterEach(async () => {
     await balancer?.close();
@@ -60,8 +62,16 @@ describe('a call that failed at one address', function () {
   }
 
   async function over(...addresses: string[]): Promise<Balancer> {
-    balancer = await openBalancer(addresses);
+    metrics = new MetricsRegistry();
+    balancer = await openBalancer(addresses, metrics.kernel);
     return balancer;
+  }
+
+  /** How many calls were made once more, by kind. */
+  async function retries(): Promise<Record<string, number>> {
+    const pattern = /^lamella_remote_retries_total\{plugin="example\.echo",kind="(\w+)"\} (\d+)$/gm;
+    const found = [...(await metrics.exposition()).matchAll(pattern)];
+    return Object.fromEntries(found.map(([, kind = '', count]) => [kind, Number(count)]));
   }
 
   /** Says something often enough that each of two addresses has its turn. */
@@ -140,14 +150,20 @@ describe('a call that failed at one address', function () {
     const kernel = await over(await serve(bad.answer));
     await assert.rejects(kernel.unary(SAY, NOTHING), /overloaded/);
     assert.equal(bad.count, 4);
+    assert.deepEqual(await retries(), { repeated: 3 });
   });
 
   it('ends when its caller leaves while it waits to be made again', async () => {
     const caller = new AbortController();
-    const kernel = await over(await serve(unavailable('60000')));
+    let offered = 0;
+    const kernel = await over(await serve(unavailable('20000')));
     const call = kernel.unary(SAY, NOTHING, {
       signal: caller.signal,
-      onCancellable: () => setImmediate(() => caller.abort()),
+      // The first is for the try, the second for the wait.
+      onCancellable: () => {
+        offered += 1;
+        if (offered === 2) setImmediate(() => caller.abort());
+      },
     });
     await assert.rejects(call, (error) => isDeclaredError(error) && error.reason === 'LINK_CANCELLED');
   });
@@ -243,6 +259,7 @@ describe('a call that failed at one address', function () {
       }
       assert.ok(picky.refused > refused, manner);
     }
+    assert.deepEqual(Object.keys(await retries()), ['unsent']);
   });
 });
 
