@@ -29,6 +29,7 @@ export interface BuiltinParts extends KernelParts {
   readonly routes: Routes;
   readonly health: HealthRegistry;
   readonly memory: PluginMemory;
+  readonly propagatedHeaders: readonly string[];
   readonly secretsFor: (process: RegisteredProcess) => Secrets;
 }
 

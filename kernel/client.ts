@@ -7,6 +7,7 @@ import {
   toBinary,
 } from '@bufbuild/protobuf';
 import type { CallHeaders, CallOptions, Client } from '../sdk/index.ts';
+import { Propagation } from './propagation.ts';
 import { only, streamOf } from './target.ts';
 
 /** Options of one outgoing call with everything that travels along already merged in. */
@@ -23,40 +24,36 @@ export interface ClientTransport {
   stream(method: DescMethod, requests: AsyncIterable<Message>, call: OutgoingCall): AsyncIterable<Message>;
 }
 
-/** Headers that a call made on behalf of another takes over; `authorization` never travels by itself. */
-const PROPAGATED = [
-  'traceparent',
-  'tracestate',
-  'baggage',
-  'x-request-id',
-  'grpc-trace-bin',
-  'lamella-tenant',
-] as const;
-
 /** Part of the remaining deadline kept back, so that the caller's own answer still arrives in time, in milliseconds. */
 const DEADLINE_MARGIN_MS = 2;
+
+/** What every call of a client has in common. */
+export interface ClientDefaults {
+  /** Sent with every call. */
+  readonly headers?: CallHeaders | undefined;
+  /** Which metadata of the call that led here travels along. */
+  readonly propagation?: Propagation | undefined;
+}
+
+const PROPAGATION: Propagation = new Propagation();
 
 /** Builds the typed client of a service over any transport. */
 export function createClient<Service extends DescService>(
   service: Service,
   transport: ClientTransport,
-  extraHeaders?: CallHeaders,
+  defaults: ClientDefaults = {},
 ): Client<Service> {
   const client: Record<string, unknown> = {};
   for (const method of service.methods) {
-    client[method.localName] = methodClient(method, transport, extraHeaders);
+    client[method.localName] = methodClient(method, transport, defaults);
   }
   return client as Client<Service>;
 }
 
 type Init = Message;
 
-function methodClient(
-  method: DescMethod,
-  transport: ClientTransport,
-  extraHeaders: CallHeaders | undefined,
-): unknown {
-  const prepare = (options?: CallOptions): OutgoingCall => outgoing(options, extraHeaders);
+function methodClient(method: DescMethod, transport: ClientTransport, defaults: ClientDefaults): unknown {
+  const prepare = (options?: CallOptions): OutgoingCall => outgoing(options, defaults);
   switch (method.methodKind) {
     case 'unary':
       return (request: Init, options?: CallOptions) =>
@@ -77,10 +74,10 @@ async function* messages(method: DescMethod, inits: AsyncIterable<Init>): AsyncG
   for await (const init of inits) yield create(method.input, init);
 }
 
-function outgoing(options: CallOptions = {}, extraHeaders?: CallHeaders): OutgoingCall {
+function outgoing(options: CallOptions = {}, defaults: ClientDefaults): OutgoingCall {
   const { context, signal, timeoutMs } = options;
   return {
-    headers: outgoingHeaders(options, extraHeaders),
+    headers: outgoingHeaders(options, defaults),
     deadlineMs: earliest(
       timeoutMs === undefined ? undefined : Date.now() + timeoutMs,
       context?.deadlineMs === undefined ? undefined : context.deadlineMs - DEADLINE_MARGIN_MS,
@@ -91,14 +88,9 @@ function outgoing(options: CallOptions = {}, extraHeaders?: CallHeaders): Outgoi
 }
 
 /** The target's own headers, those of the call that led here, and the caller's, which win. */
-function outgoingHeaders({ context, headers = [] }: CallOptions, extraHeaders?: CallHeaders): CallHeaders {
-  const sent: CallHeaders = new Map(extraHeaders);
-  if (context !== undefined) {
-    for (const name of PROPAGATED) {
-      const value = context.headers.get(name);
-      if (value !== undefined) sent.set(name, value);
-    }
-  }
+function outgoingHeaders({ context, headers = [] }: CallOptions, defaults: ClientDefaults): CallHeaders {
+  const sent: CallHeaders = new Map(defaults.headers);
+  if (context !== undefined) (defaults.propagation ?? PROPAGATION).carry(context.headers, sent);
   for (const [name, value] of headers) sent.set(name.toLowerCase(), value);
   return sent;
 }

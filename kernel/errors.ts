@@ -37,6 +37,7 @@ export const ExtensionNotFound: ErrorType<'service' | 'extension' | 'known'> = d
 export const PluginNotReady: ErrorType<'plugin' | 'state' | 'reason'> = defineKernelError({
   reason: 'PLUGIN_NOT_READY',
   code: Code.UNAVAILABLE,
+  retryAfterMs: 250,
   message: ({ plugin, state, reason }) =>
     `Plugin '${plugin}' is ${state}${reason === '' ? '' : ` (${reason})`}; retry, or see 'lamella plugin list'.`,
 });
@@ -45,6 +46,7 @@ export const PluginNotReady: ErrorType<'plugin' | 'state' | 'reason'> = defineKe
 export const ParkingFull: ErrorType<'plugin' | 'limit'> = defineKernelError({
   reason: 'PARKING_FULL',
   code: Code.UNAVAILABLE,
+  retryAfterMs: 250,
   message: ({ plugin, limit }) =>
     `Plugin '${plugin}' is not ready and ${limit} calls already wait for it; retry later.`,
 });
@@ -105,6 +107,7 @@ export const IsolationUnsupported: ErrorType<'plugin' | 'level' | 'supported'> =
 export const PluginExited: ErrorType<'plugin' | 'how'> = defineKernelError({
   reason: 'PLUGIN_EXITED',
   code: Code.UNAVAILABLE,
+  retryAfterMs: 250,
   message: ({ plugin, how }) => `Plugin '${plugin}' ended by itself (${how}); it is being restarted, retry.`,
 });
 
@@ -112,6 +115,7 @@ export const PluginExited: ErrorType<'plugin' | 'how'> = defineKernelError({
 export const RemoteUnreachable: ErrorType<'plugin' | 'addresses' | 'obstacle'> = defineKernelError({
   reason: 'REMOTE_UNREACHABLE',
   code: Code.UNAVAILABLE,
+  retryAfterMs: 500,
   message: ({ plugin, addresses, obstacle }) =>
     `Plugin '${plugin}' answers at none of ${addresses} (${obstacle}); retry, or check what runs there.`,
 });
@@ -136,6 +140,7 @@ export const SecretMissing: ErrorType<'plugin' | 'secret'> = defineKernelError({
 export const TooManyCalls: ErrorType<'plugin' | 'limit' | 'queue'> = defineKernelError({
   reason: 'TOO_MANY_CALLS',
   code: Code.RESOURCE_EXHAUSTED,
+  retryAfterMs: 250,
   message: ({ plugin, limit, queue }) =>
     `Plugin '${plugin}' already serves ${limit} calls and ${queue} wait, its limits; retry later or raise "resources.concurrency" or "resources.queue".`,
 });
@@ -144,6 +149,7 @@ export const TooManyCalls: ErrorType<'plugin' | 'limit' | 'queue'> = defineKerne
 export const PluginRateLimited: ErrorType<'plugin'> = defineKernelError({
   reason: 'PLUGIN_RATE_LIMITED',
   code: Code.RESOURCE_EXHAUSTED,
+  retryAfterMs: 1_000,
   message: ({ plugin }) =>
     `Plugin '${plugin}' is called more often than plugins.${plugin}.rateLimit allows; slow down, or raise the limit.`,
 });
@@ -152,6 +158,7 @@ export const PluginRateLimited: ErrorType<'plugin'> = defineKernelError({
 export const CircuitOpen: ErrorType<'plugin'> = defineKernelError({
   reason: 'CIRCUIT_OPEN',
   code: Code.UNAVAILABLE,
+  retryAfterMs: 5_000,
   message: ({ plugin }) =>
     `Plugin '${plugin}' failed most of its last calls and gets none for a while; retry later, its log says what fails.`,
 });
@@ -175,6 +182,7 @@ export const PortInUse: ErrorType<'name' | 'address'> = defineKernelError({
 export const StorageFailed: ErrorType<'directory' | 'cause'> = defineKernelError({
   reason: 'STORAGE_FAILED',
   code: Code.UNAVAILABLE,
+  retryAfterMs: 1_000,
   message: ({ directory, cause }) =>
     `Nothing could be written under ${directory} (${cause}); free disk space or check permissions, then retry.`,
 });

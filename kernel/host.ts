@@ -19,6 +19,7 @@ import { type ClientTransport, createClient } from './client.ts';
 import { ServiceNotProvided, ServiceNotServed } from './errors.ts';
 import { domainOf } from './kernel-error.ts';
 import type { Disposer } from './loader/disposer.ts';
+import type { Propagation } from './propagation.ts';
 import { EXTENSION_HEADER } from './router.ts';
 import { bindService, type BoundMethod } from './target.ts';
 
@@ -36,6 +37,7 @@ export interface HostParts {
   readonly secrets: Secrets;
   readonly guard: PluginGuard;
   readonly transport: ClientTransport;
+  readonly propagation: Propagation;
   readonly disposer: Disposer;
 }
 
@@ -97,7 +99,7 @@ export function createHost(parts: HostParts, served: Served): Host {
       guard.require('services', service.typeName);
       const headers =
         target?.extension === undefined ? undefined : new Map([[EXTENSION_HEADER, target.extension]]);
-      return createClient(service, transport, headers);
+      return createClient(service, transport, { headers, propagation: parts.propagation });
     },
     fetch: createLazyFetch(parts),
     own: <Owned extends Resource>(resource: Owned): Owned => disposer.own(resource),

@@ -95,17 +95,22 @@ export class RunningKernel {
       events: parts.events.held,
       prepare: (version) => this.#starter.prepare(version),
     });
+    this.#serveBuiltins(lifecycle, routes);
+    this.#watcher = options.watch === true ? new Watcher(this.loader, log) : undefined;
+  }
+
+  #serveBuiltins(lifecycle: Lifecycle, routes: Routes): void {
     createBuiltins({
-      ...parts,
+      ...this.#parts,
       access: () => this.#openedAccess(),
       lifecycle,
       routes,
       loader: this.loader,
       health: this.#health,
       memory: this.#memory,
+      propagatedHeaders: this.#parts.config.propagatedHeaders,
       secretsFor: (process) => this.#starter.secrets(process.manifest),
     });
-    this.#watcher = options.watch === true ? new Watcher(this.loader, log) : undefined;
   }
 
   #openListeners(): Listeners {

@@ -11,6 +11,8 @@ export interface DocumentedError {
   readonly domain: string;
   readonly reason: string;
   readonly code: string;
+  /** Delay that callers are told to wait before they try again, in milliseconds. */
+  readonly retryAfterMs: number | undefined;
   /** First sentence of the comment at its declaration. */
   readonly when: string;
   /** Message with `{field}` where a value stands; it says what to do. */
@@ -50,6 +52,7 @@ async function errorsOf(file: string): Promise<DocumentedError[]> {
         domain: domainOf(file),
         reason: definition.reason,
         code: codeName(definition.code),
+        retryAfterMs: definition.retryAfterMs,
         when: commentBefore(source, name),
         message: definition.message(new Proxy({}, { get: (_target, field) => `{${String(field)}}` })),
       },

@@ -8,6 +8,8 @@ export interface ErrorDefinition<Field extends string = string> {
   readonly code: Code;
   /** Builds the sentence for the caller; it names what is wrong and what to do next. */
   readonly message: (fields: Readonly<Record<Field, string>>) => string;
+  /** Delay after which a retry makes sense unless a throw says another, see {@link ErrorExtras.retryAfterMs}. */
+  readonly retryAfterMs?: number;
   /** Who declares it, see {@link DeclaredError.domain}; left out by plugins, whose name the kernel knows. */
   readonly domain?: string;
 }
@@ -105,6 +107,7 @@ export function defineError<const Field extends string = never>(
     static readonly definition: ErrorDefinition<Field> = definition;
     constructor(fields: Readonly<Record<Field, string>>, extras: ErrorExtras = {}) {
       super({
+        ...(definition.retryAfterMs !== undefined && { retryAfterMs: definition.retryAfterMs }),
         ...extras,
         reason: definition.reason,
         code: definition.code,

@@ -30,6 +30,7 @@ export const AccessDenied: ErrorType<'operation' | 'principal' | 'rule'> = defin
 export const RateLimited: ErrorType<'principal' | 'limit'> = defineKernelError({
   reason: 'RATE_LIMITED',
   code: Code.RESOURCE_EXHAUSTED,
+  retryAfterMs: 1_000,
   message: ({ principal, limit }) =>
     `${principal} makes more than ${limit}; wait as long as the answer says, or raise access.limits.`,
 });

@@ -119,7 +119,7 @@ export async function withService<Service extends DescService, Result>(
   const { target, headers }: Connection = 'target' in where ? where : { target: where };
   const link = await LinkClient.connect(target);
   try {
-    return await use(createClient(service, new EncodingTransport(new LinkTransport(link)), headers));
+    return await use(createClient(service, new EncodingTransport(new LinkTransport(link)), { headers }));
   } finally {
     await link.close();
   }

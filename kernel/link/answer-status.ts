@@ -57,8 +57,7 @@ export function readHeadersFault(block: HeaderBlock, address: string): Error | u
 
 /** The error of a call whose stream the other side reset (gRPC specification, "Errors"). */
 export function resetError(rstCode: number, address: string): Error {
-  if (rstCode === ErrorCode.refusedStream)
-    return new LinkRefused({ address }, { retryAfterMs: RETRY_AFTER_MS });
+  if (rstCode === ErrorCode.refusedStream) return new LinkRefused({ address });
   if (rstCode === ErrorCode.noError)
     return new LinkProtocolBroken({ address, fault: 'it ended without a status' });
   const code = {
@@ -72,12 +71,9 @@ export function resetError(rstCode: number, address: string): Error {
   });
 }
 
-/** Delay suggested to callers whose call the transport lost, in milliseconds: the first step of the restart back-off. */
-const RETRY_AFTER_MS = 250;
-
 /** The error of a call whose connection ended. */
 export function lostError(address: string, cause?: unknown): DeclaredError {
-  return new LinkLost({ address }, { retryAfterMs: RETRY_AFTER_MS, cause });
+  return new LinkLost({ address }, { cause });
 }
 
 /** `grpc-message` is percent-encoded UTF-8; what is not stays as it is, because a bad message must not hide a status. */

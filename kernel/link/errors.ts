@@ -5,6 +5,7 @@ import { defineKernelError } from '../kernel-error.ts';
 export const LinkUnreachable: ErrorType<'address' | 'cause'> = defineKernelError({
   reason: 'LINK_UNREACHABLE',
   code: Code.UNAVAILABLE,
+  retryAfterMs: 250,
   message: ({ address, cause }) =>
     `Nothing that speaks gRPC answers at ${address} (${cause}); check that the process runs and listens there.`,
 });
@@ -13,6 +14,7 @@ export const LinkUnreachable: ErrorType<'address' | 'cause'> = defineKernelError
 export const LinkLost: ErrorType<'address'> = defineKernelError({
   reason: 'LINK_LOST',
   code: Code.UNAVAILABLE,
+  retryAfterMs: 250,
   message: ({ address }) =>
     `The connection to ${address} ended before the answer was complete; retry if the method may run twice.`,
 });
@@ -21,6 +23,7 @@ export const LinkLost: ErrorType<'address'> = defineKernelError({
 export const LinkClosed: ErrorType<'address'> = defineKernelError({
   reason: 'LINK_CLOSED',
   code: Code.UNAVAILABLE,
+  retryAfterMs: 250,
   message: ({ address }) =>
     `The link to ${address} is closed; retry when its process has been started again.`,
 });
@@ -29,6 +32,7 @@ export const LinkClosed: ErrorType<'address'> = defineKernelError({
 export const LinkRefused: ErrorType<'address'> = defineKernelError({
   reason: 'LINK_REFUSED',
   code: Code.UNAVAILABLE,
+  retryAfterMs: 250,
   message: ({ address }) => `${address} takes no further calls at the moment; retry later.`,
 });
 

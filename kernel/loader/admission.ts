@@ -18,9 +18,6 @@ export interface AdmissionLimits {
   readonly breaker?: CircuitBreaker | undefined;
 }
 
-/** Delay suggested to callers who find the queue full, in milliseconds. */
-const PUSHBACK_MS = 250;
-
 /** A deadline that gave less than this says more about the caller than about the plugin, in milliseconds. */
 const FAIR_TIME_MS = 1_000;
 
@@ -68,10 +65,7 @@ export class Admission {
   #checkQueue(): void {
     const { pluginId, concurrency, queue } = this.#limits;
     if (concurrency === 0 || this.#admitted < concurrency || this.#waiting.size < queue) return;
-    throw new TooManyCalls(
-      { plugin: pluginId, limit: String(concurrency), queue: String(queue) },
-      { retryAfterMs: PUSHBACK_MS },
-    );
+    throw new TooManyCalls({ plugin: pluginId, limit: String(concurrency), queue: String(queue) });
   }
 
   #checkCircuit(): void {

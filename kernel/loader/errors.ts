@@ -39,3 +39,12 @@ export const ConfigMigrationFailed: ErrorType<'plugin' | 'from' | 'to' | 'proble
   message: ({ plugin, from, to, problems }) =>
     `The configuration of plugin '${plugin}', written for version ${from}, could not be turned into one for version ${to}: ${problems}; write it for ${to} in config.json, or use a version whose configMigrations can do it.`,
 });
+
+/** A call outlived the drain of a version that was replaced. */
+export const PluginReplaced: ErrorType<'plugin' | 'seconds'> = defineKernelError({
+  reason: 'PLUGIN_REPLACED',
+  code: Code.UNAVAILABLE,
+  retryAfterMs: 250,
+  message: ({ plugin, seconds }) =>
+    `Plugin '${plugin}' was replaced and this call did not end within ${seconds} s; retry.`,
+});

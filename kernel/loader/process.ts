@@ -189,7 +189,7 @@ class ProcessInstance implements Instance {
     this.crashed = this.#exited.then(async (how) => {
       if (this.#stopping !== undefined) return new Promise<string>(() => undefined);
       // The link sees the end of the connection too, but only the exit status tells the caller why.
-      this.target.fail(new PluginExited({ plugin: this.pluginId, how }, { retryAfterMs: 250 }));
+      this.target.fail(new PluginExited({ plugin: this.pluginId, how }));
       await this.#release();
       return how;
     });

@@ -1,5 +1,5 @@
-import { Code, type Logger } from '../../sdk/index.ts';
-import { StatusError } from '../status-error.ts';
+import type { Logger } from '../../sdk/index.ts';
+import { PluginReplaced } from './errors.ts';
 import type { Instance } from './instance.ts';
 
 /** Where an instance is on its way out of service. */
@@ -59,10 +59,7 @@ export class Retirement {
     const aborted = await this.#instance.load.drain({
       limitMs: drainMs,
       recalled: this.#recalled.signal,
-      reason: new StatusError({
-        code: Code.UNAVAILABLE,
-        message: `Plugin '${pluginId}' was replaced and this call did not end within ${drainMs / 1_000} s; retry.`,
-      }),
+      reason: new PluginReplaced({ plugin: pluginId, seconds: String(drainMs / 1_000) }),
     });
     if (aborted > 0) log.warn('calls were aborted after the drain time', { plugin: pluginId, aborted });
     if (!this.#isExpired && !this.#recalled.signal.aborted) await this.#standby();

@@ -8,6 +8,7 @@ import type { KernelConfig } from '../config.ts';
 import type { KernelParts } from '../container.ts';
 import { IsolationUnsupported, SecretMissing } from '../errors.ts';
 import { LocalTransport } from '../local-transport.ts';
+import { Propagation } from '../propagation.ts';
 import { LmdbStorage } from '../storage.ts';
 import { Watchdog } from '../watchdog.ts';
 import { type Bundle, bundleSource, readBundle } from './bundle.ts';
@@ -132,6 +133,7 @@ export class Starter {
         secrets: this.secrets(manifest),
         guard: this.#guardOf(manifest),
         transport: new LocalTransport(dispatcher, manifest.id),
+        propagation: new Propagation(this.#parts.config.propagatedHeaders),
       },
       onStop: () => scope.close(),
     });

@@ -65,9 +65,6 @@ export async function startWorker(start: WorkerStart): Promise<Started> {
   }
 }
 
-/** Retry delay for callers whose call was in a worker that ended, in milliseconds: the first restart's pause. */
-const RETRY_MS = 250;
-
 class WorkerInstance implements Instance {
   readonly pluginId: string;
   readonly version: string;
@@ -191,10 +188,8 @@ class WorkerInstance implements Instance {
   #release(how: string): void {
     const plugin = this.pluginId;
     // Calls that were in the worker may have had effects; those that come now have not and go to its successor.
-    this.target.fail(new PluginExited({ plugin, how }, { retryAfterMs: RETRY_MS }));
-    this.#peer.fail(
-      new LinkLost({ address: `the worker of plugin '${plugin}'` }, { retryAfterMs: RETRY_MS }),
-    );
+    this.target.fail(new PluginExited({ plugin, how }));
+    this.#peer.fail(new LinkLost({ address: `the worker of plugin '${plugin}'` }));
     this.#cleanUp();
   }
 }

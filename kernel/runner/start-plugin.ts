@@ -11,6 +11,7 @@ import { domainOf } from '../kernel-error.ts';
 import { type Bundle, evaluateBundle } from '../loader/bundle.ts';
 import type { Disposer } from '../loader/disposer.ts';
 import type { KernelLogger } from '../logger.ts';
+import { Propagation } from '../propagation.ts';
 import { levelOf } from '../server/log-methods.ts';
 import { bindService } from '../target.ts';
 import { createHttpService } from './http-service.ts';
@@ -68,6 +69,7 @@ export async function startPlugin(parts: PluginParts): Promise<StartedPlugin> {
       secrets,
       guard,
       transport,
+      propagation: new Propagation(instance.propagatedHeaders),
       disposer,
     },
     served,

@@ -93,11 +93,10 @@ const DEADLINE_LIMIT_MS = 2 ** 31 - 1;
 
 function toCall(source: AnyCall, identify: Identify): Call {
   const caller = identify(source.metadata);
-  const deadline = source.getDeadline();
-  const deadlineMs = deadline instanceof Date ? deadline.getTime() : deadline;
+  const deadlineMs = deadlineOf(source);
   return new Call({
     readHeaders: () => toHeaders(source.metadata),
-    deadlineMs: deadlineMs < Date.now() + DEADLINE_LIMIT_MS ? deadlineMs : undefined,
+    deadlineMs,
     readPeer: () => source.getPeer(),
     caller,
     isForeign: caller !== undefined,
@@ -107,6 +106,20 @@ function toCall(source: AnyCall, identify: Identify): Call {
       else (source as grpc.ServerUnaryCall<Bytes, Bytes>).once('cancelled', listener);
     },
   });
+}
+
+/** Time after which Envoy gives up on the call, whatever its client said, in milliseconds. */
+const PROXY_TIMEOUT = 'x-envoy-expected-rq-timeout-ms';
+
+/** The earlier of what the client and a proxy on the way say. Anybody may say it: it only ever shortens one's own call. */
+function deadlineOf(source: AnyCall): number | undefined {
+  const deadline = source.getDeadline();
+  const clientMs = deadline instanceof Date ? deadline.getTime() : deadline;
+  const [timeout] = source.metadata.get(PROXY_TIMEOUT);
+  const isTimeout = typeof timeout === 'string' && /^[1-9]\d{0,8}$/.test(timeout);
+  const nowMs = Date.now();
+  const deadlineMs = isTimeout ? Math.min(clientMs, nowMs + Number(timeout)) : clientMs;
+  return deadlineMs < nowMs + DEADLINE_LIMIT_MS ? deadlineMs : undefined;
 }
 
 class GrpcEvidence implements Evidence {

@@ -32,6 +32,15 @@ export interface GrpcServerOptions {
   readonly log: Logger;
   /** What clients of ports are held to; nothing by default, for servers that only the kernel reaches. */
   readonly limits?: GrpcLimits;
+  /** When clients are told to connect anew; never by default. */
+  readonly age?: ConnectionAge | undefined;
+}
+
+/** Age at which a connection takes no new calls, 10 % more or less so that clients do not all come back at once. */
+export interface ConnectionAge {
+  readonly maxMs: number;
+  /** Time its calls get to end; as long as they run by default. In milliseconds. */
+  readonly graceMs?: number | undefined;
 }
 
 /** Kinds of methods whose callers send one request. */
@@ -52,6 +61,7 @@ export class GrpcServer implements Transport {
       'grpc.max_send_message_length': -1,
       // Bookkeeping for a debugging service that the kernel does not offer.
       'grpc.enable_channelz': 0,
+      ...ageOptions(options.age),
     });
     const { limits, log } = options;
     // It writes to stderr whatever header of a client it does not like.
@@ -117,6 +127,12 @@ export class GrpcServer implements Transport {
     });
     this.#guard?.close();
   }
+}
+
+function ageOptions(age: ConnectionAge | undefined): grpc.ServerOptions {
+  if (age === undefined) return {};
+  const grace = age.graceMs === undefined ? {} : { 'grpc.max_connection_age_grace_ms': age.graceMs };
+  return { 'grpc.max_connection_age_ms': age.maxMs, ...grace };
 }
 
 function toLog(log: Logger): Partial<Console> {

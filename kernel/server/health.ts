@@ -20,14 +20,12 @@ export const LIVENESS_SERVICE = 'kernel.live';
 export const HealthWatchEnded: ErrorType = defineKernelError({
   reason: 'HEALTH_WATCH_ENDED',
   code: Code.UNAVAILABLE,
+  retryAfterMs: 1_000,
   message: () => 'The kernel stops and takes no calls any more; watch another one, or this one again later.',
 });
 
 /** Whether a service serves. */
 export type HealthStatus = 'SERVING' | 'NOT_SERVING';
-
-/** Time a restart takes, about, in milliseconds. */
-const RESTART_MS = 1_000;
 
 /** Health of every service of a server; the empty name stands for the server as a whole. */
 export class HealthRegistry {
@@ -95,7 +93,7 @@ export class HealthRegistry {
           // A change during the yield woke nobody that waits; look again before sleeping.
           continue;
         }
-        if (this.#isClosed) throw new HealthWatchEnded({}, { retryAfterMs: RESTART_MS });
+        if (this.#isClosed) throw new HealthWatchEnded({});
         await changed;
       }
     } finally {

@@ -25,6 +25,8 @@ export interface HostServiceParts {
   readonly reported: ReportedMetrics;
   readonly exposition: () => Promise<string>;
   readonly secretsFor: (process: RegisteredProcess) => Secrets;
+  /** See `propagatedHeaders` of the kernel's configuration. */
+  readonly propagatedHeaders: readonly string[];
 }
 
 /** HostService: what a plugin process asks of its kernel. Every method needs the token of a running instance. */
@@ -46,6 +48,7 @@ export function createHostService(parts: HostServiceParts): ServiceImplementatio
         storageDirectory,
         ...(capabilities === undefined ? {} : { capabilities }),
         logLevel: wireLevel(parts.logs.level(id)),
+        propagatedHeaders: [...parts.propagatedHeaders],
         manifest,
       };
     },

@@ -2,11 +2,12 @@ import type { Metadata } from '@grpc/grpc-js';
 import type { DescMethod } from '@bufbuild/protobuf';
 import type { KernelConfig } from '../config.ts';
 import type { KernelParts } from '../container.ts';
+import { isLoopbackAddress } from '../access/loopback.ts';
 import { KERNEL_ID } from '../builtin.ts';
 import { TOKEN_HEADER } from '../kernel-link.ts';
 import type { Exposure } from '../loader/routes.ts';
 import { withDefaultGrpcLimits } from './connection-guard.ts';
-import { GrpcServer, type Transport } from './grpc-server.ts';
+import { type ConnectionAge, GrpcServer, type Transport } from './grpc-server.ts';
 import { HttpListener } from './http-listener.ts';
 import { Certificates } from './certificates.ts';
 import { createHttpAdmission } from './http-admission.ts';
@@ -45,6 +46,8 @@ export interface ListenerAddresses {
 export class Listeners implements Exposure {
   readonly #parts: ListenerParts;
   readonly #grpc: Transport;
+  /** A server of its own for plugins: their connections live as long as they do. */
+  readonly #socket: Transport;
   #http: HttpListener | undefined;
   #metrics: HttpListener | undefined;
   #certificates: Certificates | undefined;
@@ -54,21 +57,24 @@ export class Listeners implements Exposure {
   constructor(parts: ListenerParts) {
     this.#parts = parts;
     const { dispatcher, registrations, config, log } = parts;
-    this.#grpc = new GrpcServer({
+    const common = {
       target: dispatcher,
       maxMessageBytes: config.maxMessageBytes,
-      limits: withDefaultGrpcLimits(),
       log,
       identify: (metadata: Metadata) => {
         const [token] = metadata.get(TOKEN_HEADER);
         return typeof token === 'string' ? registrations.find(token)?.manifest.id : undefined;
       },
-    });
+    };
+    const { maxStreams, maxIdleMs: idleTimeoutMs } = config.connections;
+    const limits = withDefaultGrpcLimits({ maxStreams, idleTimeoutMs });
+    this.#grpc = new GrpcServer({ ...common, limits, age: ageOf(parts) });
+    this.#socket = new GrpcServer(common);
   }
 
   async listen(ports: ListenerPorts): Promise<ListenerAddresses> {
     const { host, kernelSocket, log, metrics, config, observers, probes } = this.#parts;
-    await this.#grpc.listenUnix(kernelSocket);
+    await this.#socket.listenUnix(kernelSocket);
     const certificates = config.tls === undefined ? undefined : await Certificates.open(config.tls, log);
     this.#certificates = certificates;
     const grpc = await this.#grpc.listen(host, ports.grpc, certificates);
@@ -100,11 +106,11 @@ export class Listeners implements Exposure {
   }
 
   expose(path: string, kind: DescMethod['methodKind']): void {
-    this.#grpc.expose(path, kind);
+    for (const server of [this.#grpc, this.#socket]) server.expose(path, kind);
   }
 
   hide(path: string): void {
-    this.#grpc.hide(path);
+    for (const server of [this.#grpc, this.#socket]) server.hide(path);
   }
 
   mount(prefix: string, handler: MountHandler, owner: string): () => void {
@@ -128,10 +134,19 @@ export class Listeners implements Exposure {
   /** Refuses new calls and lets running ones end for the time given. */
   async close(drainMs: number): Promise<void> {
     this.#certificates?.close();
-    await Promise.all([this.#grpc.close(drainMs), this.#http?.close(drainMs)]);
+    const servers = [this.#grpc, this.#socket];
+    await Promise.all([...servers.map((server) => server.close(drainMs)), this.#http?.close(drainMs)]);
     // Whoever watches sees the drain to its end.
     await this.#metrics?.close();
   }
+}
+
+/** Balancers of connections reach new nodes only when clients connect anew; on the loopback there is nothing to balance. */
+const MAX_AGE_MS = 300_000;
+
+function ageOf({ host, config }: ListenerParts): ConnectionAge | undefined {
+  const { maxAgeMs = isLoopbackAddress(host) ? 0 : MAX_AGE_MS, maxAgeGraceMs } = config.connections;
+  return maxAgeMs === 0 ? undefined : { maxMs: maxAgeMs, graceMs: maxAgeGraceMs };
 }
 
 function join({ host, port }: { host: string; port: number }): string {

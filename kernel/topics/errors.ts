@@ -28,6 +28,7 @@ export const TopicConflict: ErrorType<'topic' | 'owner'> = defineKernelError({
 export const TooManyTopics: ErrorType<'limit'> = defineKernelError({
   reason: 'TOO_MANY_TOPICS',
   code: Code.RESOURCE_EXHAUSTED,
+  retryAfterMs: 10_000,
   message: ({ limit }) =>
     `${limit} topics are in use, which is the limit; publish on fewer and put what differs into the payload.`,
 });
@@ -36,6 +37,7 @@ export const TooManyTopics: ErrorType<'limit'> = defineKernelError({
 export const TooManySubscribers: ErrorType<'limit'> = defineKernelError({
   reason: 'TOO_MANY_SUBSCRIBERS',
   code: Code.RESOURCE_EXHAUSTED,
+  retryAfterMs: 1_000,
   message: ({ limit }) =>
     `${limit} subscriptions are open, which is the limit; end some, then subscribe again.`,
 });

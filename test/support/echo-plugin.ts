@@ -16,6 +16,8 @@ export interface EchoPlugin {
   useContractPlugin(): Promise<void>;
   /** Runs `test/support/plugins/http/plugin.ts` instead, under the prefix `/t`. */
   useHttpPlugin(): Promise<void>;
+  /** Runs `test/support/plugins/relay/plugin.ts` instead. */
+  useRelayPlugin(): Promise<void>;
   /** Changes service.ts. */
   replaceCode(from: string, to: string): Promise<void>;
   /** Changes plugin.ts. */
@@ -46,6 +48,7 @@ export async function copyEcho(): Promise<EchoPlugin> {
         JSON.stringify({ ...(JSON.parse(text) as object), ...changes }, undefined, 2),
       ),
     useContractPlugin: () => use('contract'),
+    useRelayPlugin: () => use('relay'),
     useHttpPlugin: async () => {
       await use('http');
       await edit('plugin.json', (text) =>

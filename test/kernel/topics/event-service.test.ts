@@ -43,7 +43,7 @@ async function outside(home: string): Promise<{ events: Client<typeof EventServi
   const headers = new Map([['authorization', `Bearer ${owner.token}`]]);
   return {
     link,
-    events: createClient(EventService, new EncodingTransport(new LinkTransport(link)), headers),
+    events: createClient(EventService, new EncodingTransport(new LinkTransport(link)), { headers }),
   };
 }
 
