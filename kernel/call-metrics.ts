@@ -21,6 +21,18 @@ interface MethodCounts {
   sumSeconds: number;
 }
 
+/** Counts of every method since the kernel started. */
+export interface CallStatistics {
+  readonly boundsSeconds: readonly number[];
+  readonly methods: readonly {
+    readonly path: string;
+    readonly plugin: string;
+    readonly calls: number;
+    readonly errors: number;
+    readonly buckets: readonly number[];
+  }[];
+}
+
 /**
  * Rate, errors and duration of every method.
  *
@@ -55,6 +67,16 @@ export class CallMetrics {
     };
     this.#methods.set(known, counts);
     return counts;
+  }
+
+  /** The same as numbers. */
+  statistics(): CallStatistics {
+    const methods = [...this.#methods].map(([path, { buckets, codes }]) => {
+      const calls = buckets.reduce((sum, count) => sum + count, 0);
+      const plugin = this.#router.providerName(serviceOf(path));
+      return { path, plugin, calls, errors: calls - (codes.get('OK') ?? 0), buckets: [...buckets] };
+    });
+    return { boundsSeconds: BOUNDS_SECONDS, methods };
   }
 
   /** Prometheus text; the plugin is the one that provides the method now. */

@@ -68,10 +68,13 @@ export const ServiceNotServed: ErrorType<'plugin' | 'services'> = defineKernelEr
 });
 
 /** No plugin of that id is loaded. */
-export const PluginNotFound: ErrorType<'plugin'> = defineKernelError({
+export const PluginNotFound: ErrorType<'plugin' | 'near'> = defineKernelError({
   reason: 'PLUGIN_NOT_FOUND',
   code: Code.NOT_FOUND,
-  message: ({ plugin }) => `No plugin '${plugin}' is loaded; 'lamella plugin list' shows the ids.`,
+  message: ({ plugin, near }) => {
+    const hint = near === '' ? '' : ` Did you mean '${near}'?`;
+    return `No plugin '${plugin}' is loaded; 'lamella plugin list' shows the ids.${hint}`;
+  },
 });
 
 /** Others still need the plugin. */

@@ -16,6 +16,7 @@ const CONTROL: readonly string[] = [
   'lamella.kernel.v1.PluginService/ListPlugins',
   'lamella.kernel.v1.PluginService/GetPlugin',
   'lamella.kernel.v1.PluginService/WatchPlugins',
+  'lamella.kernel.v1.PluginService/GetCallStatistics',
   '!lamella.kernel.v1.*/*',
   '!inference.GRPCInferenceService/RepositoryModelLoad',
   '!inference.GRPCInferenceService/RepositoryModelUnload',

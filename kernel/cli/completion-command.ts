@@ -1,6 +1,7 @@
 import type { Option } from 'commander';
 import { type Command } from 'commander';
 import { EXIT_HELP } from './exit-code.ts';
+import { pluginIds } from './plugin-ids.ts';
 import type { Terminal } from './terminal.ts';
 
 /**
@@ -20,8 +21,10 @@ export function addCompletionCommand(program: Command, terminal: Terminal): void
   command
     .command('words', { hidden: true })
     .argument('[words...]', 'the words so far, the last one unfinished')
-    .action((words: string[]) => {
-      for (const { word, text } of candidates(program, words)) terminal.out(`${word}\t${text}`);
+    .action(async (words: string[]) => {
+      const found = candidates(program, words);
+      const all = found.length > 0 ? found : await pluginIds(program, words, terminal);
+      for (const { word, text } of all) terminal.out(`${word}\t${text}`);
     });
   command.addHelpText('after', HELP);
 }

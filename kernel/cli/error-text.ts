@@ -1,11 +1,16 @@
-import { codeName, isDeclaredError } from '../../sdk/index.ts';
+import { codeName, type DeclaredError, isDeclaredError } from '../../sdk/index.ts';
 import { LinkUnreachable } from '../link/errors.ts';
 import { EXIT } from './exit-code.ts';
 
 const WIDTH = 80;
 
+/** What helps in most cases where nobody answers. */
+const WHERE =
+  "(a kernel is started with 'lamella start'; --address, --home or LAMELLA_ADDRESS say where one runs)";
+
 /** Explains an error in sentences that fit a terminal of 80 columns, without a stack. */
 export function errorText(error: unknown): string {
+  if (isUnreachable(error)) return wrap(`error: ${error.message} [${error.reason}]\n${WHERE}`);
   if (isDeclaredError(error)) return wrap(`error: ${error.message} [${error.reason}]`);
   if (error instanceof Error && 'code' in error && typeof error.code === 'number') {
     return wrap(`error: ${error.message} [${codeName(error.code as Parameters<typeof codeName>[0])}]`);
@@ -15,8 +20,11 @@ export function errorText(error: unknown): string {
 
 /** The exit code that fits an error. */
 export function exitCodeOf(error: unknown): number {
-  const isUnreachable = isDeclaredError(error) && error.reason === LinkUnreachable.definition.reason;
-  return isUnreachable ? EXIT.unreachable : EXIT.failure;
+  return isUnreachable(error) ? EXIT.unreachable : EXIT.failure;
+}
+
+function isUnreachable(error: unknown): error is DeclaredError {
+  return isDeclaredError(error) && error.reason === LinkUnreachable.definition.reason;
 }
 
 /** Breaks a text at spaces; words longer than a line, such as paths, stay whole so that they can be copied. */

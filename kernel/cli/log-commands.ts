@@ -7,6 +7,7 @@ import {
   PluginService,
 } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
 import { connectOptions, findKernel, withService } from './connect.ts';
+import { followLogs } from './follow-logs.ts';
 import { StopSignal } from './stop-signal.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -49,22 +50,34 @@ async function showLogs(
   terminal: Terminal,
   { id, follow, lines, json }: LogOptions & { readonly id: string | undefined },
 ): Promise<void> {
-  const kernel = await findKernel(command, terminal);
-  const stop = follow === true ? new StopSignal(terminal) : undefined;
-  try {
+  const ids = id === undefined ? [] : [id];
+  const print = (entry: LogEntry): void =>
+    terminal.out(json === true ? JSON.stringify(logJson(entry)) : logText(entry));
+  const tail = async (
+    count: number,
+    show: (entry: LogEntry) => void,
+    signal?: AbortSignal,
+  ): Promise<void> => {
+    // Found anew each time: a kernel that was started again has another socket and token.
+    const kernel = await findKernel(command, terminal);
     await withService(kernel, PluginService, async (plugins) => {
-      const request = { ids: id === undefined ? [] : [id], lines, follow: follow === true };
-      const answers = plugins.tailLogs(request, stop === undefined ? {} : { signal: stop.signal });
-      for await (const { entry } of answers) {
-        if (entry !== undefined)
-          terminal.out(json === true ? JSON.stringify(logJson(entry)) : logText(entry));
-      }
+      const request = { ids, lines: count, follow: signal !== undefined };
+      const answers = plugins.tailLogs(request, signal === undefined ? {} : { signal });
+      for await (const { entry } of answers) if (entry !== undefined) show(entry);
     });
-  } catch (error) {
-    // Whoever asked to stop does not want to read that the stream did not end.
-    if (stop?.signal.aborted !== true) throw error;
+  };
+  if (follow !== true) return tail(lines, print);
+  const stop = new StopSignal(terminal);
+  const { signal } = stop;
+  try {
+    await followLogs(lines, {
+      tail: (count, show) => tail(count, show, signal),
+      show: print,
+      terminal,
+      signal,
+    });
   } finally {
-    stop?.close();
+    stop.close();
   }
 }
 

@@ -12,6 +12,7 @@ import { addKeyCommand } from './key-command.ts';
 import { addEventsCommand } from './events-command.ts';
 import { addPluginCommand } from './plugin-command.ts';
 import { addStartCommand } from './start-command.ts';
+import { addTopCommand } from './top/top-command.ts';
 import { addTrustCommand } from './trust-command.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -49,6 +50,7 @@ function createProgram(terminal: Terminal): Command {
     .exitOverride();
   addStartCommand(program, terminal);
   addPluginCommand(program, terminal);
+  addTopCommand(program, terminal);
   addCallCommand(program, terminal);
   addKeyCommand(program, terminal);
   addAccessCommand(program, terminal);

@@ -8,6 +8,8 @@ export interface Terminal {
   readonly isInteractive: boolean;
   /** Data for the command, such as requests; nothing where it is left out. */
   readonly input?: AsyncIterable<Uint8Array>;
+  /** Tells of each key that a person presses until the returned function is called; missing where nobody sits. */
+  readonly onKey?: (listener: (key: string) => void) => () => void;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Called with the exit code when a second signal asks to stop at once. */
   readonly exit: (code: number) => void;
@@ -26,7 +28,18 @@ export function processTerminal(): Terminal {
     err: (line) => void process.stderr.write(`${line}\n`),
     isInteractive: process.stdout.isTTY,
     input: process.stdin,
+    ...(process.stdin.isTTY && process.stdout.isTTY ? { onKey: listenToKeys } : {}),
     environment: process.env,
     exit: (code) => process.exit(code),
+  };
+}
+
+function listenToKeys(listener: (key: string) => void): () => void {
+  const { stdin } = process;
+  const onData = (bytes: Buffer): void => listener(bytes.toString());
+  // Keys one by one, not lines; the terminal must be as it was afterwards.
+  stdin.setRawMode(true).on('data', onData).resume();
+  return () => {
+    stdin.off('data', onData).pause().setRawMode(false);
   };
 }

@@ -60,6 +60,11 @@ export class InstanceLoad {
     return this.#running.size;
   }
 
+  /** Calls that wait for others to end; they count as in flight too. */
+  get waiting(): number {
+    return this.#admission?.waitingCount ?? 0;
+  }
+
   get tally(): Tally {
     return { calls: this.#calls, faults: this.#faults };
   }

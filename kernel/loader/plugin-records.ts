@@ -1,5 +1,6 @@
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { PluginNotFound } from '../errors.ts';
+import { nearestName } from '../registry/nearest-name.ts';
 import type { Version } from './generation.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { PluginRecord } from './record.ts';
@@ -31,10 +32,16 @@ export class PluginRecords {
     return this.#records.get(id);
   }
 
+  /** The id that was probably meant: a slip of the keyboard, or its last part alone. */
+  #nearest(id: string): string {
+    const known = [...this.#records.keys()];
+    return nearestName(id, known) ?? known.find((each) => each.endsWith(`.${id}`)) ?? '';
+  }
+
   /** @throws PLUGIN_NOT_FOUND */
   get(id: string): PluginRecord {
     const record = this.#records.get(id);
-    if (record === undefined) throw new PluginNotFound({ plugin: id });
+    if (record === undefined) throw new PluginNotFound({ plugin: id, near: this.#nearest(id) });
     return record;
   }
 

@@ -7,12 +7,14 @@ import {
 } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
 import { pageOf, type ServiceImplementation } from '../../sdk/index.ts';
 import { RequestFieldUnsupported } from '../errors.ts';
+import type { CallMetrics } from '../call-metrics.ts';
 import type { CapabilityGuard } from '../capabilities/guard.ts';
 import { capabilitiesToProto } from '../capabilities/report.ts';
 import type { Lifecycle } from '../loader/lifecycle.ts';
 import type { Loader } from '../loader/loader.ts';
 import type { LogBook } from '../log-book.ts';
 import type { PluginRecord } from '../loader/record.ts';
+import { callStatistics } from './call-statistics.ts';
 import { createLogMethods } from './log-methods.ts';
 import { levelName, pluginToProto, stateToProto } from './plugin-message.ts';
 
@@ -21,6 +23,7 @@ export interface PluginServiceParts {
   readonly loader: Loader;
   readonly lifecycle: Lifecycle;
   readonly logs: LogBook;
+  readonly calls: CallMetrics;
   readonly guard: CapabilityGuard;
   /** Remembers a folder, so that the next start loads it too. */
   readonly remember: (record: PluginRecord) => Promise<void>;
@@ -66,6 +69,7 @@ export function createPluginService(parts: PluginServiceParts): ServiceImplement
       }
     },
     ...createLogMethods(parts.logs, (id) => void loader.record(id)),
+    getCallStatistics: () => callStatistics(parts.calls, loader.records),
     getCapabilities: ({ id }) => capabilitiesToProto(parts.guard, loader.record(id).manifest),
   };
 }

@@ -4,6 +4,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { startTestKernel } from '../../sdk/testing/index.ts';
 import { runLamella } from '../support/run-lamella.ts';
 import { ROOT } from './lamella-process.ts';
 
@@ -35,6 +36,22 @@ describe('lamella completion', () => {
   it('offers nothing where a file or a name is wanted, so that the shell completes files', async () => {
     assert.deepEqual(await words('start', '--home', ''), ['']);
     assert.deepEqual(await words('plugin', 'load', './'), ['']);
+  });
+
+  it('offers the plugins that run where one is wanted', async function () {
+    this.timeout(30_000);
+    const kernel = await startTestKernel({ plugins: [path.join(ROOT, 'examples', 'echo')] });
+    try {
+      assert.deepEqual(await words('plugin', 'reload', '--home', kernel.home, ''), ['example.echo']);
+      assert.deepEqual(await words('plugin', 'logs', '--address', kernel.addresses.grpc, 'ex'), [
+        'example.echo',
+      ]);
+      assert.deepEqual(await words('plugin', 'reload', '--home', kernel.home, 'other'), ['']);
+      assert.deepEqual(await words('plugin', 'log-level', '--home', kernel.home, 'example.echo', ''), ['']);
+    } finally {
+      await kernel.stop();
+    }
+    assert.deepEqual(await words('plugin', 'reload', '--home', kernel.home, ''), ['']);
   });
 
   it('works in bash', async function () {

@@ -79,7 +79,10 @@ describe('lamella, the command line', () => {
     const { code, err, out } = await run(['plugin', 'list', '--address', '127.0.0.1:1']);
     assert.equal(code, 3);
     assert.equal(out, '');
-    assert.match(err, /127\.0\.0\.1:1[\s\S]*check that the process runs[\s\S]*\[LINK_UNREACHABLE\]/);
+    assert.match(
+      err,
+      /127\.0\.0\.1:1[\s\S]*check that the process runs[\s\S]*\[LINK_UNREACHABLE\][\s\S]*lamella start[\s\S]*--address/,
+    );
   });
 
   it('ends with 1 when the plugin folder does not exist', async () => {

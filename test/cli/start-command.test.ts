@@ -86,6 +86,8 @@ describe('lamella start', function () {
     const missing = await lamella('plugin', 'reload', 'nobody', '--address', grpc, '--home', home).ended;
     assert.deepEqual([missing.code, missing.out], [1, '']);
     assert.match(missing.err, /No plugin 'nobody' is loaded[\s\S]*\[PLUGIN_NOT_FOUND\]/);
+    const slip = await lamella('plugin', 'reload', 'exmple.echo', '--address', grpc, '--home', home).ended;
+    assert.match(slip.err, /Did you mean\s+'example\.echo'\?/);
     const unloaded = await lamella('plugin', 'unload', 'example.echo', '--address', grpc, '--home', home)
       .ended;
     assert.equal(unloaded.out, 'example.echo is unloaded.\n');
