@@ -43,6 +43,7 @@ export function createBuiltins(parts: BuiltinParts): void {
       PluginService,
       createPluginService({
         ...parts,
+        descriptors: routes.descriptors,
         remember: (record) => memory.remember(record),
         forget: (id) => memory.forget(id),
       }),

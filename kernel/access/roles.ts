@@ -17,6 +17,7 @@ const CONTROL: readonly string[] = [
   'lamella.kernel.v1.PluginService/GetPlugin',
   'lamella.kernel.v1.PluginService/WatchPlugins',
   'lamella.kernel.v1.PluginService/GetCallStatistics',
+  'lamella.kernel.v1.PluginService/GetServiceConfig',
   '!lamella.kernel.v1.*/*',
   '!inference.GRPCInferenceService/RepositoryModelLoad',
   '!inference.GRPCInferenceService/RepositoryModelUnload',

@@ -11,6 +11,7 @@ import { CommandFailed, EXIT, EXIT_HELP } from './exit-code.ts';
 import { addKeyCommand } from './key-command.ts';
 import { addEventsCommand } from './events-command.ts';
 import { addPluginCommand } from './plugin-command.ts';
+import { addServiceConfigCommand } from './service-config-command.ts';
 import { addStartCommand } from './start-command.ts';
 import { addTopCommand } from './top/top-command.ts';
 import { addTrustCommand } from './trust-command.ts';
@@ -57,6 +58,7 @@ function createProgram(terminal: Terminal): Command {
   addConfigCommand(program, terminal);
   addDoctorCommand(program, terminal);
   addEventsCommand(program, terminal);
+  addServiceConfigCommand(program, terminal);
   addTrustCommand(program, terminal);
   addDemoCommand(program, terminal);
   addCompletionCommand(program, terminal);

@@ -1,4 +1,4 @@
-import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf';
+import type { DescService, JsonObject, MessageInitShape } from '@bufbuild/protobuf';
 import {
   type LoadPluginRequest,
   type LoadPluginResponseSchema,
@@ -16,6 +16,7 @@ import type { LogBook } from '../log-book.ts';
 import type { PluginRecord } from '../loader/record.ts';
 import { callStatistics } from './call-statistics.ts';
 import { createLogMethods } from './log-methods.ts';
+import { serviceConfigOf, ServiceUnknown } from './service-config.ts';
 import { levelName, pluginToProto, stateToProto } from './plugin-message.ts';
 
 /** What PluginService works on. */
@@ -28,6 +29,8 @@ export interface PluginServiceParts {
   /** Remembers a folder, so that the next start loads it too. */
   readonly remember: (record: PluginRecord) => Promise<void>;
   readonly forget: (id: string) => Promise<void>;
+  /** Every service with its methods, by full name. */
+  readonly descriptors: ReadonlyMap<string, DescService>;
 }
 
 /** PluginService: list, load, reload, unload and watch plugins. */
@@ -70,8 +73,17 @@ export function createPluginService(parts: PluginServiceParts): ServiceImplement
     },
     ...createLogMethods(parts.logs, (id) => void loader.record(id)),
     getCallStatistics: () => callStatistics(parts.calls, loader.records),
+    getServiceConfig: ({ service }) => ({ config: serviceConfigOf(servicesOf(parts, service)) }),
     getCapabilities: ({ id }) => capabilitiesToProto(parts.guard, loader.record(id).manifest),
   };
+}
+
+/** @throws SERVICE_UNKNOWN */
+function servicesOf({ descriptors }: PluginServiceParts, name: string): Iterable<DescService> {
+  if (name === '') return descriptors.values();
+  const found = descriptors.get(name);
+  if (found === undefined) throw new ServiceUnknown({ service: name.slice(0, 200) });
+  return [found];
 }
 
 function refuseConfig(config: JsonObject | undefined): void {

@@ -14,7 +14,50 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file lamella/kernel/v1/plugin_service.proto.
  */
 export const file_lamella_kernel_v1_plugin_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZsYW1lbGxhL2tlcm5lbC92MS9wbHVnaW5fc2VydmljZS5wcm90bxIRbGFtZWxsYS5rZXJuZWwudjEilwMKBlBsdWdpbhIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEi0KBXN0YXRlGAMgASgOMh4ubGFtZWxsYS5rZXJuZWwudjEuUGx1Z2luU3RhdGUSDgoGcmVhc29uGAQgASgJEjQKCWlzb2xhdGlvbhgFIAEoDjIhLmxhbWVsbGEua2VybmVsLnYxLklzb2xhdGlvbkxldmVsEi4KCHByb3ZpZGVzGAYgAygLMhwubGFtZWxsYS5rZXJuZWwudjEuUHJvdmlzaW9uEhgKEHNvdXJjZV9kaXJlY3RvcnkYByABKAkSEAoIcmVzdGFydHMYCCABKA0SCwoDcGlkGAkgASgNEhEKCWluX2ZsaWdodBgKIAEoDRIvCgt1cGRhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoJaW5zdGFuY2VzGAwgAygLMhsubGFtZWxsYS5rZXJuZWwudjEuSW5zdGFuY2USDgoGZGlnZXN0GA0gASgJEg4KBnBhcmtlZBgOIAEoDSKAAgoISW5zdGFuY2USDgoGbnVtYmVyGAEgASgEEg8KB3ZlcnNpb24YAiABKAkSLQoFc3RhdGUYAyABKA4yHi5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW5TdGF0ZRIOCgZyZWFzb24YBCABKAkSNAoJaXNvbGF0aW9uGAUgASgOMiEubGFtZWxsYS5rZXJuZWwudjEuSXNvbGF0aW9uTGV2ZWwSCwoDcGlkGAYgASgNEhEKCWluX2ZsaWdodBgHIAEoDRIOCgZ3ZWlnaHQYCCABKA0SLgoKc3RhcnRfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiOwoSTGlzdFBsdWdpbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIloKE0xpc3RQbHVnaW5zUmVzcG9uc2USKgoHcGx1Z2lucxgBIAMoCzIZLmxhbWVsbGEua2VybmVsLnYxLlBsdWdpbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiHgoQR2V0UGx1Z2luUmVxdWVzdBIKCgJpZBgBIAEoCSKWAQoRR2V0UGx1Z2luUmVzcG9uc2USKQoGcGx1Z2luGAEgASgLMhkubGFtZWxsYS5rZXJuZWwudjEuUGx1Z2luEi0KCG1hbmlmZXN0GAIgASgLMhsubGFtZWxsYS5rZXJuZWwudjEuTWFuaWZlc3QSJwoGY29uZmlnGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCK0AQoRTG9hZFBsdWdpblJlcXVlc3QSEQoJZGlyZWN0b3J5GAEgASgJEicKBmNvbmZpZxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSNAoJaXNvbGF0aW9uGAMgASgOMiEubGFtZWxsYS5rZXJuZWwudjEuSXNvbGF0aW9uTGV2ZWwSFQoNdmFsaWRhdGVfb25seRgEIAEoCBIWCg5jYW5hcnlfcGVyY2VudBgFIAEoDSI/ChJMb2FkUGx1Z2luUmVzcG9uc2USKQoGcGx1Z2luGAEgASgLMhkubGFtZWxsYS5rZXJuZWwudjEuUGx1Z2luImIKE1JlbG9hZFBsdWdpblJlcXVlc3QSCgoCaWQYASABKAkSJwoGY29uZmlnGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIWCg5jYW5hcnlfcGVyY2VudBgDIAEoDSJBChRSZWxvYWRQbHVnaW5SZXNwb25zZRIpCgZwbHVnaW4YASABKAsyGS5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW4iIwoVUm9sbGJhY2tQbHVnaW5SZXF1ZXN0EgoKAmlkGAEgASgJIkMKFlJvbGxiYWNrUGx1Z2luUmVzcG9uc2USKQoGcGx1Z2luGAEgASgLMhkubGFtZWxsYS5rZXJuZWwudjEuUGx1Z2luIiIKFFByb21vdGVQbHVnaW5SZXF1ZXN0EgoKAmlkGAEgASgJIkIKFVByb21vdGVQbHVnaW5SZXNwb25zZRIpCgZwbHVnaW4YASABKAsyGS5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW4iMAoTVW5sb2FkUGx1Z2luUmVxdWVzdBIKCgJpZBgBIAEoCRINCgVmb3JjZRgCIAEoCCIWChRVbmxvYWRQbHVnaW5SZXNwb25zZSIiChNXYXRjaFBsdWdpbnNSZXF1ZXN0EgsKA2lkcxgBIAMoCSJ5ChRXYXRjaFBsdWdpbnNSZXNwb25zZRIpCgZwbHVnaW4YASABKAsyGS5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW4SNgoOcHJldmlvdXNfc3RhdGUYAiABKA4yHi5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW5TdGF0ZSI9Cg9UYWlsTG9nc1JlcXVlc3QSCwoDaWRzGAEgAygJEg0KBWxpbmVzGAIgASgNEg4KBmZvbGxvdxgDIAEoCCJMChJTZXRMb2dMZXZlbFJlcXVlc3QSCgoCaWQYASABKAkSKgoFbGV2ZWwYAiABKA4yGy5sYW1lbGxhLmtlcm5lbC52MS5Mb2dMZXZlbCJBChNTZXRMb2dMZXZlbFJlc3BvbnNlEioKBWxldmVsGAEgASgOMhsubGFtZWxsYS5rZXJuZWwudjEuTG9nTGV2ZWwiPgoQVGFpbExvZ3NSZXNwb25zZRIqCgVlbnRyeRgBIAEoCzIbLmxhbWVsbGEua2VybmVsLnYxLkxvZ0VudHJ5Ir4BCghMb2dFbnRyeRIRCglwbHVnaW5faWQYASABKAkSKgoFbGV2ZWwYAiABKA4yGy5sYW1lbGxhLmtlcm5lbC52MS5Mb2dMZXZlbBIPCgdtZXNzYWdlGAMgASgJEicKBmZpZWxkcxgEIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSKAoEdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHZHJvcHBlZBgGIAEoBCIkChZHZXRDYXBhYmlsaXRpZXNSZXF1ZXN0EgoKAmlkGAEgASgJIqsBChdHZXRDYXBhYmlsaXRpZXNSZXNwb25zZRIuCgVhc2tlZBgBIAEoCzIfLmxhbWVsbGEua2VybmVsLnYxLkNhcGFiaWxpdGllcxIwCgdncmFudGVkGAIgASgLMh8ubGFtZWxsYS5rZXJuZWwudjEuQ2FwYWJpbGl0aWVzEi4KBHVzZXMYAyADKAsyIC5sYW1lbGxhLmtlcm5lbC52MS5DYXBhYmlsaXR5VXNlIoABCg1DYXBhYmlsaXR5VXNlEhIKCmNhcGFiaWxpdHkYASABKAkSDgoGdGFyZ2V0GAIgASgJEgwKBHVzZWQYAyABKAQSDgoGZGVuaWVkGAQgASgEEi0KCWxhc3RfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiGgoYR2V0Q2FsbFN0YXRpc3RpY3NSZXF1ZXN0IpoBChlHZXRDYWxsU3RhdGlzdGljc1Jlc3BvbnNlEhYKDmJvdW5kc19zZWNvbmRzGAEgAygBEjQKB21ldGhvZHMYAiADKAsyIy5sYW1lbGxhLmtlcm5lbC52MS5NZXRob2RTdGF0aXN0aWNzEi8KB3BsdWdpbnMYAyADKAsyHi5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW5Vc2FnZSJrChBNZXRob2RTdGF0aXN0aWNzEhEKCXBsdWdpbl9pZBgBIAEoCRIOCgZtZXRob2QYAiABKAkSDQoFY2FsbHMYAyABKAQSDgoGZXJyb3JzGAQgASgEEhUKDWJ1Y2tldF9jb3VudHMYBSADKAQiXgoLUGx1Z2luVXNhZ2USKQoGcGx1Z2luGAEgASgLMhkubGFtZWxsYS5rZXJuZWwudjEuUGx1Z2luEhQKDG1lbW9yeV9ieXRlcxgCIAEoBBIOCgZxdWV1ZWQYAyABKA0qhwMKC1BsdWdpblN0YXRlEhwKGFBMVUdJTl9TVEFURV9VTlNQRUNJRklFRBAAEhsKF1BMVUdJTl9TVEFURV9ESVNDT1ZFUkVEEAESGQoVUExVR0lOX1NUQVRFX1ZFUklGSUVEEAISGQoVUExVR0lOX1NUQVRFX1JFU09MVkVEEAMSGQoVUExVR0lOX1NUQVRFX1NUQVJUSU5HEAQSGAoUUExVR0lOX1NUQVRFX1NUQU5EQlkQBRIXChNQTFVHSU5fU1RBVEVfQUNUSVZFEAYSGQoVUExVR0lOX1NUQVRFX0RSQUlOSU5HEAcSGAoUUExVR0lOX1NUQVRFX1NUT1BQRUQQCBIYChRQTFVHSU5fU1RBVEVfUkVNT1ZFRBAJEhcKE1BMVUdJTl9TVEFURV9GQUlMRUQQChIZChVQTFVHSU5fU1RBVEVfREVHUkFERUQQCxIYChRQTFVHSU5fU1RBVEVfQkFDS09GRhAMEhwKGFBMVUdJTl9TVEFURV9RVUFSQU5USU5FRBANKncKCExvZ0xldmVsEhkKFUxPR19MRVZFTF9VTlNQRUNJRklFRBAAEhMKD0xPR19MRVZFTF9ERUJVRxABEhIKDkxPR19MRVZFTF9JTkZPEAISEgoOTE9HX0xFVkVMX1dBUk4QAxITCg9MT0dfTEVWRUxfRVJST1IQBDK9CQoNUGx1Z2luU2VydmljZRJhCgtMaXN0UGx1Z2lucxIlLmxhbWVsbGEua2VybmVsLnYxLkxpc3RQbHVnaW5zUmVxdWVzdBomLmxhbWVsbGEua2VybmVsLnYxLkxpc3RQbHVnaW5zUmVzcG9uc2UiA5ACARJbCglHZXRQbHVnaW4SIy5sYW1lbGxhLmtlcm5lbC52MS5HZXRQbHVnaW5SZXF1ZXN0GiQubGFtZWxsYS5rZXJuZWwudjEuR2V0UGx1Z2luUmVzcG9uc2UiA5ACARJZCgpMb2FkUGx1Z2luEiQubGFtZWxsYS5rZXJuZWwudjEuTG9hZFBsdWdpblJlcXVlc3QaJS5sYW1lbGxhLmtlcm5lbC52MS5Mb2FkUGx1Z2luUmVzcG9uc2USXwoMUmVsb2FkUGx1Z2luEiYubGFtZWxsYS5rZXJuZWwudjEuUmVsb2FkUGx1Z2luUmVxdWVzdBonLmxhbWVsbGEua2VybmVsLnYxLlJlbG9hZFBsdWdpblJlc3BvbnNlEmUKDlJvbGxiYWNrUGx1Z2luEigubGFtZWxsYS5rZXJuZWwudjEuUm9sbGJhY2tQbHVnaW5SZXF1ZXN0GikubGFtZWxsYS5rZXJuZWwudjEuUm9sbGJhY2tQbHVnaW5SZXNwb25zZRJiCg1Qcm9tb3RlUGx1Z2luEicubGFtZWxsYS5rZXJuZWwudjEuUHJvbW90ZVBsdWdpblJlcXVlc3QaKC5sYW1lbGxhLmtlcm5lbC52MS5Qcm9tb3RlUGx1Z2luUmVzcG9uc2USXwoMVW5sb2FkUGx1Z2luEiYubGFtZWxsYS5rZXJuZWwudjEuVW5sb2FkUGx1Z2luUmVxdWVzdBonLmxhbWVsbGEua2VybmVsLnYxLlVubG9hZFBsdWdpblJlc3BvbnNlEmYKDFdhdGNoUGx1Z2lucxImLmxhbWVsbGEua2VybmVsLnYxLldhdGNoUGx1Z2luc1JlcXVlc3QaJy5sYW1lbGxhLmtlcm5lbC52MS5XYXRjaFBsdWdpbnNSZXNwb25zZSIDkAIBMAESXAoLU2V0TG9nTGV2ZWwSJS5sYW1lbGxhLmtlcm5lbC52MS5TZXRMb2dMZXZlbFJlcXVlc3QaJi5sYW1lbGxhLmtlcm5lbC52MS5TZXRMb2dMZXZlbFJlc3BvbnNlEm0KD0dldENhcGFiaWxpdGllcxIpLmxhbWVsbGEua2VybmVsLnYxLkdldENhcGFiaWxpdGllc1JlcXVlc3QaKi5sYW1lbGxhLmtlcm5lbC52MS5HZXRDYXBhYmlsaXRpZXNSZXNwb25zZSIDkAIBEnMKEUdldENhbGxTdGF0aXN0aWNzEisubGFtZWxsYS5rZXJuZWwudjEuR2V0Q2FsbFN0YXRpc3RpY3NSZXF1ZXN0GiwubGFtZWxsYS5rZXJuZWwudjEuR2V0Q2FsbFN0YXRpc3RpY3NSZXNwb25zZSIDkAIBEloKCFRhaWxMb2dzEiIubGFtZWxsYS5rZXJuZWwudjEuVGFpbExvZ3NSZXF1ZXN0GiMubGFtZWxsYS5rZXJuZWwudjEuVGFpbExvZ3NSZXNwb25zZSIDkAIBMAFiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_lamella_kernel_v1_manifest]);
+  fileDesc("CiZsYW1lbGxhL2tlcm5lbC92MS9wbHVnaW5fc2VydmljZS5wcm90bxIRbGFtZWxsYS5rZXJuZWwudjEiKgoXR2V0U2VydmljZUNvbmZpZ1JlcXVlc3QSDwoHc2VydmljZRgBIAEoCSJDChhHZXRTZXJ2aWNlQ29uZmlnUmVzcG9uc2USJwoGY29uZmlnGAEgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCKXAwoGUGx1Z2luEgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSLQoFc3RhdGUYAyABKA4yHi5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW5TdGF0ZRIOCgZyZWFzb24YBCABKAkSNAoJaXNvbGF0aW9uGAUgASgOMiEubGFtZWxsYS5rZXJuZWwudjEuSXNvbGF0aW9uTGV2ZWwSLgoIcHJvdmlkZXMYBiADKAsyHC5sYW1lbGxhLmtlcm5lbC52MS5Qcm92aXNpb24SGAoQc291cmNlX2RpcmVjdG9yeRgHIAEoCRIQCghyZXN0YXJ0cxgIIAEoDRILCgNwaWQYCSABKA0SEQoJaW5fZmxpZ2h0GAogASgNEi8KC3VwZGF0ZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCglpbnN0YW5jZXMYDCADKAsyGy5sYW1lbGxhLmtlcm5lbC52MS5JbnN0YW5jZRIOCgZkaWdlc3QYDSABKAkSDgoGcGFya2VkGA4gASgNIoACCghJbnN0YW5jZRIOCgZudW1iZXIYASABKAQSDwoHdmVyc2lvbhgCIAEoCRItCgVzdGF0ZRgDIAEoDjIeLmxhbWVsbGEua2VybmVsLnYxLlBsdWdpblN0YXRlEg4KBnJlYXNvbhgEIAEoCRI0Cglpc29sYXRpb24YBSABKA4yIS5sYW1lbGxhLmtlcm5lbC52MS5Jc29sYXRpb25MZXZlbBILCgNwaWQYBiABKA0SEQoJaW5fZmxpZ2h0GAcgASgNEg4KBndlaWdodBgIIAEoDRIuCgpzdGFydF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI7ChJMaXN0UGx1Z2luc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiWgoTTGlzdFBsdWdpbnNSZXNwb25zZRIqCgdwbHVnaW5zGAEgAygLMhkubGFtZWxsYS5rZXJuZWwudjEuUGx1Z2luEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIeChBHZXRQbHVnaW5SZXF1ZXN0EgoKAmlkGAEgASgJIpYBChFHZXRQbHVnaW5SZXNwb25zZRIpCgZwbHVnaW4YASABKAsyGS5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW4SLQoIbWFuaWZlc3QYAiABKAsyGy5sYW1lbGxhLmtlcm5lbC52MS5NYW5pZmVzdBInCgZjb25maWcYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IrQBChFMb2FkUGx1Z2luUmVxdWVzdBIRCglkaXJlY3RvcnkYASABKAkSJwoGY29uZmlnGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBI0Cglpc29sYXRpb24YAyABKA4yIS5sYW1lbGxhLmtlcm5lbC52MS5Jc29sYXRpb25MZXZlbBIVCg12YWxpZGF0ZV9vbmx5GAQgASgIEhYKDmNhbmFyeV9wZXJjZW50GAUgASgNIj8KEkxvYWRQbHVnaW5SZXNwb25zZRIpCgZwbHVnaW4YASABKAsyGS5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW4iYgoTUmVsb2FkUGx1Z2luUmVxdWVzdBIKCgJpZBgBIAEoCRInCgZjb25maWcYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhYKDmNhbmFyeV9wZXJjZW50GAMgASgNIkEKFFJlbG9hZFBsdWdpblJlc3BvbnNlEikKBnBsdWdpbhgBIAEoCzIZLmxhbWVsbGEua2VybmVsLnYxLlBsdWdpbiIjChVSb2xsYmFja1BsdWdpblJlcXVlc3QSCgoCaWQYASABKAkiQwoWUm9sbGJhY2tQbHVnaW5SZXNwb25zZRIpCgZwbHVnaW4YASABKAsyGS5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW4iIgoUUHJvbW90ZVBsdWdpblJlcXVlc3QSCgoCaWQYASABKAkiQgoVUHJvbW90ZVBsdWdpblJlc3BvbnNlEikKBnBsdWdpbhgBIAEoCzIZLmxhbWVsbGEua2VybmVsLnYxLlBsdWdpbiIwChNVbmxvYWRQbHVnaW5SZXF1ZXN0EgoKAmlkGAEgASgJEg0KBWZvcmNlGAIgASgIIhYKFFVubG9hZFBsdWdpblJlc3BvbnNlIiIKE1dhdGNoUGx1Z2luc1JlcXVlc3QSCwoDaWRzGAEgAygJInkKFFdhdGNoUGx1Z2luc1Jlc3BvbnNlEikKBnBsdWdpbhgBIAEoCzIZLmxhbWVsbGEua2VybmVsLnYxLlBsdWdpbhI2Cg5wcmV2aW91c19zdGF0ZRgCIAEoDjIeLmxhbWVsbGEua2VybmVsLnYxLlBsdWdpblN0YXRlIj0KD1RhaWxMb2dzUmVxdWVzdBILCgNpZHMYASADKAkSDQoFbGluZXMYAiABKA0SDgoGZm9sbG93GAMgASgIIkwKElNldExvZ0xldmVsUmVxdWVzdBIKCgJpZBgBIAEoCRIqCgVsZXZlbBgCIAEoDjIbLmxhbWVsbGEua2VybmVsLnYxLkxvZ0xldmVsIkEKE1NldExvZ0xldmVsUmVzcG9uc2USKgoFbGV2ZWwYASABKA4yGy5sYW1lbGxhLmtlcm5lbC52MS5Mb2dMZXZlbCI+ChBUYWlsTG9nc1Jlc3BvbnNlEioKBWVudHJ5GAEgASgLMhsubGFtZWxsYS5rZXJuZWwudjEuTG9nRW50cnkivgEKCExvZ0VudHJ5EhEKCXBsdWdpbl9pZBgBIAEoCRIqCgVsZXZlbBgCIAEoDjIbLmxhbWVsbGEua2VybmVsLnYxLkxvZ0xldmVsEg8KB21lc3NhZ2UYAyABKAkSJwoGZmllbGRzGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIoCgR0aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdkcm9wcGVkGAYgASgEIiQKFkdldENhcGFiaWxpdGllc1JlcXVlc3QSCgoCaWQYASABKAkiqwEKF0dldENhcGFiaWxpdGllc1Jlc3BvbnNlEi4KBWFza2VkGAEgASgLMh8ubGFtZWxsYS5rZXJuZWwudjEuQ2FwYWJpbGl0aWVzEjAKB2dyYW50ZWQYAiABKAsyHy5sYW1lbGxhLmtlcm5lbC52MS5DYXBhYmlsaXRpZXMSLgoEdXNlcxgDIAMoCzIgLmxhbWVsbGEua2VybmVsLnYxLkNhcGFiaWxpdHlVc2UigAEKDUNhcGFiaWxpdHlVc2USEgoKY2FwYWJpbGl0eRgBIAEoCRIOCgZ0YXJnZXQYAiABKAkSDAoEdXNlZBgDIAEoBBIOCgZkZW5pZWQYBCABKAQSLQoJbGFzdF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIaChhHZXRDYWxsU3RhdGlzdGljc1JlcXVlc3QimgEKGUdldENhbGxTdGF0aXN0aWNzUmVzcG9uc2USFgoOYm91bmRzX3NlY29uZHMYASADKAESNAoHbWV0aG9kcxgCIAMoCzIjLmxhbWVsbGEua2VybmVsLnYxLk1ldGhvZFN0YXRpc3RpY3MSLwoHcGx1Z2lucxgDIAMoCzIeLmxhbWVsbGEua2VybmVsLnYxLlBsdWdpblVzYWdlImsKEE1ldGhvZFN0YXRpc3RpY3MSEQoJcGx1Z2luX2lkGAEgASgJEg4KBm1ldGhvZBgCIAEoCRINCgVjYWxscxgDIAEoBBIOCgZlcnJvcnMYBCABKAQSFQoNYnVja2V0X2NvdW50cxgFIAMoBCJeCgtQbHVnaW5Vc2FnZRIpCgZwbHVnaW4YASABKAsyGS5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW4SFAoMbWVtb3J5X2J5dGVzGAIgASgEEg4KBnF1ZXVlZBgDIAEoDSqHAwoLUGx1Z2luU3RhdGUSHAoYUExVR0lOX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXUExVR0lOX1NUQVRFX0RJU0NPVkVSRUQQARIZChVQTFVHSU5fU1RBVEVfVkVSSUZJRUQQAhIZChVQTFVHSU5fU1RBVEVfUkVTT0xWRUQQAxIZChVQTFVHSU5fU1RBVEVfU1RBUlRJTkcQBBIYChRQTFVHSU5fU1RBVEVfU1RBTkRCWRAFEhcKE1BMVUdJTl9TVEFURV9BQ1RJVkUQBhIZChVQTFVHSU5fU1RBVEVfRFJBSU5JTkcQBxIYChRQTFVHSU5fU1RBVEVfU1RPUFBFRBAIEhgKFFBMVUdJTl9TVEFURV9SRU1PVkVEEAkSFwoTUExVR0lOX1NUQVRFX0ZBSUxFRBAKEhkKFVBMVUdJTl9TVEFURV9ERUdSQURFRBALEhgKFFBMVUdJTl9TVEFURV9CQUNLT0ZGEAwSHAoYUExVR0lOX1NUQVRFX1FVQVJBTlRJTkVEEA0qdwoITG9nTGV2ZWwSGQoVTE9HX0xFVkVMX1VOU1BFQ0lGSUVEEAASEwoPTE9HX0xFVkVMX0RFQlVHEAESEgoOTE9HX0xFVkVMX0lORk8QAhISCg5MT0dfTEVWRUxfV0FSThADEhMKD0xPR19MRVZFTF9FUlJPUhAEMq8KCg1QbHVnaW5TZXJ2aWNlEmEKC0xpc3RQbHVnaW5zEiUubGFtZWxsYS5rZXJuZWwudjEuTGlzdFBsdWdpbnNSZXF1ZXN0GiYubGFtZWxsYS5rZXJuZWwudjEuTGlzdFBsdWdpbnNSZXNwb25zZSIDkAIBElsKCUdldFBsdWdpbhIjLmxhbWVsbGEua2VybmVsLnYxLkdldFBsdWdpblJlcXVlc3QaJC5sYW1lbGxhLmtlcm5lbC52MS5HZXRQbHVnaW5SZXNwb25zZSIDkAIBElkKCkxvYWRQbHVnaW4SJC5sYW1lbGxhLmtlcm5lbC52MS5Mb2FkUGx1Z2luUmVxdWVzdBolLmxhbWVsbGEua2VybmVsLnYxLkxvYWRQbHVnaW5SZXNwb25zZRJfCgxSZWxvYWRQbHVnaW4SJi5sYW1lbGxhLmtlcm5lbC52MS5SZWxvYWRQbHVnaW5SZXF1ZXN0GicubGFtZWxsYS5rZXJuZWwudjEuUmVsb2FkUGx1Z2luUmVzcG9uc2USZQoOUm9sbGJhY2tQbHVnaW4SKC5sYW1lbGxhLmtlcm5lbC52MS5Sb2xsYmFja1BsdWdpblJlcXVlc3QaKS5sYW1lbGxhLmtlcm5lbC52MS5Sb2xsYmFja1BsdWdpblJlc3BvbnNlEmIKDVByb21vdGVQbHVnaW4SJy5sYW1lbGxhLmtlcm5lbC52MS5Qcm9tb3RlUGx1Z2luUmVxdWVzdBooLmxhbWVsbGEua2VybmVsLnYxLlByb21vdGVQbHVnaW5SZXNwb25zZRJfCgxVbmxvYWRQbHVnaW4SJi5sYW1lbGxhLmtlcm5lbC52MS5VbmxvYWRQbHVnaW5SZXF1ZXN0GicubGFtZWxsYS5rZXJuZWwudjEuVW5sb2FkUGx1Z2luUmVzcG9uc2USZgoMV2F0Y2hQbHVnaW5zEiYubGFtZWxsYS5rZXJuZWwudjEuV2F0Y2hQbHVnaW5zUmVxdWVzdBonLmxhbWVsbGEua2VybmVsLnYxLldhdGNoUGx1Z2luc1Jlc3BvbnNlIgOQAgEwARJcCgtTZXRMb2dMZXZlbBIlLmxhbWVsbGEua2VybmVsLnYxLlNldExvZ0xldmVsUmVxdWVzdBomLmxhbWVsbGEua2VybmVsLnYxLlNldExvZ0xldmVsUmVzcG9uc2USbQoPR2V0Q2FwYWJpbGl0aWVzEikubGFtZWxsYS5rZXJuZWwudjEuR2V0Q2FwYWJpbGl0aWVzUmVxdWVzdBoqLmxhbWVsbGEua2VybmVsLnYxLkdldENhcGFiaWxpdGllc1Jlc3BvbnNlIgOQAgEScwoRR2V0Q2FsbFN0YXRpc3RpY3MSKy5sYW1lbGxhLmtlcm5lbC52MS5HZXRDYWxsU3RhdGlzdGljc1JlcXVlc3QaLC5sYW1lbGxhLmtlcm5lbC52MS5HZXRDYWxsU3RhdGlzdGljc1Jlc3BvbnNlIgOQAgESWgoIVGFpbExvZ3MSIi5sYW1lbGxhLmtlcm5lbC52MS5UYWlsTG9nc1JlcXVlc3QaIy5sYW1lbGxhLmtlcm5lbC52MS5UYWlsTG9nc1Jlc3BvbnNlIgOQAgEwARJwChBHZXRTZXJ2aWNlQ29uZmlnEioubGFtZWxsYS5rZXJuZWwudjEuR2V0U2VydmljZUNvbmZpZ1JlcXVlc3QaKy5sYW1lbGxhLmtlcm5lbC52MS5HZXRTZXJ2aWNlQ29uZmlnUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_lamella_kernel_v1_manifest]);
+
+/**
+ * Request of GetServiceConfig.
+ *
+ * @generated from message lamella.kernel.v1.GetServiceConfigRequest
+ */
+export type GetServiceConfigRequest = Message<"lamella.kernel.v1.GetServiceConfigRequest"> & {
+  /**
+   * Full name of the service; empty means all that are loaded.
+   *
+   * @generated from field: string service = 1;
+   */
+  service: string;
+};
+
+/**
+ * Describes the message lamella.kernel.v1.GetServiceConfigRequest.
+ * Use `create(GetServiceConfigRequestSchema)` to create a new message.
+ */
+export const GetServiceConfigRequestSchema: GenMessage<GetServiceConfigRequest> = /*@__PURE__*/
+  messageDesc(file_lamella_kernel_v1_plugin_service, 0);
+
+/**
+ * Answer of GetServiceConfig.
+ *
+ * @generated from message lamella.kernel.v1.GetServiceConfigResponse
+ */
+export type GetServiceConfigResponse = Message<"lamella.kernel.v1.GetServiceConfigResponse"> & {
+  /**
+   * The service config in its JSON form, as clients take it:
+   * https://github.com/grpc/grpc/blob/master/doc/service_config.md
+   *
+   * @generated from field: google.protobuf.Struct config = 1;
+   */
+  config?: JsonObject | undefined;
+};
+
+/**
+ * Describes the message lamella.kernel.v1.GetServiceConfigResponse.
+ * Use `create(GetServiceConfigResponseSchema)` to create a new message.
+ */
+export const GetServiceConfigResponseSchema: GenMessage<GetServiceConfigResponse> = /*@__PURE__*/
+  messageDesc(file_lamella_kernel_v1_plugin_service, 1);
 
 /**
  * A plugin as the kernel sees it now.
@@ -126,7 +169,7 @@ export type Plugin = Message<"lamella.kernel.v1.Plugin"> & {
  * Use `create(PluginSchema)` to create a new message.
  */
 export const PluginSchema: GenMessage<Plugin> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 0);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 2);
 
 /**
  * One running copy of a plugin.
@@ -203,7 +246,7 @@ export type Instance = Message<"lamella.kernel.v1.Instance"> & {
  * Use `create(InstanceSchema)` to create a new message.
  */
 export const InstanceSchema: GenMessage<Instance> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 1);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 3);
 
 /**
  * Request of ListPlugins.
@@ -231,7 +274,7 @@ export type ListPluginsRequest = Message<"lamella.kernel.v1.ListPluginsRequest">
  * Use `create(ListPluginsRequestSchema)` to create a new message.
  */
 export const ListPluginsRequestSchema: GenMessage<ListPluginsRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 2);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 4);
 
 /**
  * Answer of ListPlugins.
@@ -259,7 +302,7 @@ export type ListPluginsResponse = Message<"lamella.kernel.v1.ListPluginsResponse
  * Use `create(ListPluginsResponseSchema)` to create a new message.
  */
 export const ListPluginsResponseSchema: GenMessage<ListPluginsResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 3);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 5);
 
 /**
  * Request of GetPlugin.
@@ -280,7 +323,7 @@ export type GetPluginRequest = Message<"lamella.kernel.v1.GetPluginRequest"> & {
  * Use `create(GetPluginRequestSchema)` to create a new message.
  */
 export const GetPluginRequestSchema: GenMessage<GetPluginRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 4);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 6);
 
 /**
  * Answer of GetPlugin.
@@ -315,7 +358,7 @@ export type GetPluginResponse = Message<"lamella.kernel.v1.GetPluginResponse"> &
  * Use `create(GetPluginResponseSchema)` to create a new message.
  */
 export const GetPluginResponseSchema: GenMessage<GetPluginResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 5);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 7);
 
 /**
  * Request of LoadPlugin.
@@ -365,7 +408,7 @@ export type LoadPluginRequest = Message<"lamella.kernel.v1.LoadPluginRequest"> &
  * Use `create(LoadPluginRequestSchema)` to create a new message.
  */
 export const LoadPluginRequestSchema: GenMessage<LoadPluginRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 6);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 8);
 
 /**
  * Answer of LoadPlugin; it is sent when the plugin is active.
@@ -386,7 +429,7 @@ export type LoadPluginResponse = Message<"lamella.kernel.v1.LoadPluginResponse">
  * Use `create(LoadPluginResponseSchema)` to create a new message.
  */
 export const LoadPluginResponseSchema: GenMessage<LoadPluginResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 7);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 9);
 
 /**
  * Request of ReloadPlugin.
@@ -421,7 +464,7 @@ export type ReloadPluginRequest = Message<"lamella.kernel.v1.ReloadPluginRequest
  * Use `create(ReloadPluginRequestSchema)` to create a new message.
  */
 export const ReloadPluginRequestSchema: GenMessage<ReloadPluginRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 8);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 10);
 
 /**
  * Answer of ReloadPlugin; it is sent when the new instance gets calls.
@@ -442,7 +485,7 @@ export type ReloadPluginResponse = Message<"lamella.kernel.v1.ReloadPluginRespon
  * Use `create(ReloadPluginResponseSchema)` to create a new message.
  */
 export const ReloadPluginResponseSchema: GenMessage<ReloadPluginResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 9);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 11);
 
 /**
  * Request of RollbackPlugin.
@@ -463,7 +506,7 @@ export type RollbackPluginRequest = Message<"lamella.kernel.v1.RollbackPluginReq
  * Use `create(RollbackPluginRequestSchema)` to create a new message.
  */
 export const RollbackPluginRequestSchema: GenMessage<RollbackPluginRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 10);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 12);
 
 /**
  * Answer of RollbackPlugin.
@@ -484,7 +527,7 @@ export type RollbackPluginResponse = Message<"lamella.kernel.v1.RollbackPluginRe
  * Use `create(RollbackPluginResponseSchema)` to create a new message.
  */
 export const RollbackPluginResponseSchema: GenMessage<RollbackPluginResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 11);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 13);
 
 /**
  * Request of PromotePlugin.
@@ -505,7 +548,7 @@ export type PromotePluginRequest = Message<"lamella.kernel.v1.PromotePluginReque
  * Use `create(PromotePluginRequestSchema)` to create a new message.
  */
 export const PromotePluginRequestSchema: GenMessage<PromotePluginRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 12);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 14);
 
 /**
  * Answer of PromotePlugin.
@@ -526,7 +569,7 @@ export type PromotePluginResponse = Message<"lamella.kernel.v1.PromotePluginResp
  * Use `create(PromotePluginResponseSchema)` to create a new message.
  */
 export const PromotePluginResponseSchema: GenMessage<PromotePluginResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 13);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 15);
 
 /**
  * Request of UnloadPlugin.
@@ -554,7 +597,7 @@ export type UnloadPluginRequest = Message<"lamella.kernel.v1.UnloadPluginRequest
  * Use `create(UnloadPluginRequestSchema)` to create a new message.
  */
 export const UnloadPluginRequestSchema: GenMessage<UnloadPluginRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 14);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 16);
 
 /**
  * Answer of UnloadPlugin; it is sent when the plugin has stopped.
@@ -569,7 +612,7 @@ export type UnloadPluginResponse = Message<"lamella.kernel.v1.UnloadPluginRespon
  * Use `create(UnloadPluginResponseSchema)` to create a new message.
  */
 export const UnloadPluginResponseSchema: GenMessage<UnloadPluginResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 15);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 17);
 
 /**
  * Request of WatchPlugins.
@@ -590,7 +633,7 @@ export type WatchPluginsRequest = Message<"lamella.kernel.v1.WatchPluginsRequest
  * Use `create(WatchPluginsRequestSchema)` to create a new message.
  */
 export const WatchPluginsRequestSchema: GenMessage<WatchPluginsRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 16);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 18);
 
 /**
  * One state or change of state.
@@ -618,7 +661,7 @@ export type WatchPluginsResponse = Message<"lamella.kernel.v1.WatchPluginsRespon
  * Use `create(WatchPluginsResponseSchema)` to create a new message.
  */
 export const WatchPluginsResponseSchema: GenMessage<WatchPluginsResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 17);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 19);
 
 /**
  * Request of TailLogs.
@@ -653,7 +696,7 @@ export type TailLogsRequest = Message<"lamella.kernel.v1.TailLogsRequest"> & {
  * Use `create(TailLogsRequestSchema)` to create a new message.
  */
 export const TailLogsRequestSchema: GenMessage<TailLogsRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 18);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 20);
 
 /**
  * Request of SetLogLevel.
@@ -681,7 +724,7 @@ export type SetLogLevelRequest = Message<"lamella.kernel.v1.SetLogLevelRequest">
  * Use `create(SetLogLevelRequestSchema)` to create a new message.
  */
 export const SetLogLevelRequestSchema: GenMessage<SetLogLevelRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 19);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 21);
 
 /**
  * Answer of SetLogLevel.
@@ -702,7 +745,7 @@ export type SetLogLevelResponse = Message<"lamella.kernel.v1.SetLogLevelResponse
  * Use `create(SetLogLevelResponseSchema)` to create a new message.
  */
 export const SetLogLevelResponseSchema: GenMessage<SetLogLevelResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 20);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 22);
 
 /**
  * One log line.
@@ -723,7 +766,7 @@ export type TailLogsResponse = Message<"lamella.kernel.v1.TailLogsResponse"> & {
  * Use `create(TailLogsResponseSchema)` to create a new message.
  */
 export const TailLogsResponseSchema: GenMessage<TailLogsResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 21);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 23);
 
 /**
  * One line of a plugin's structured log.
@@ -779,7 +822,7 @@ export type LogEntry = Message<"lamella.kernel.v1.LogEntry"> & {
  * Use `create(LogEntrySchema)` to create a new message.
  */
 export const LogEntrySchema: GenMessage<LogEntry> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 22);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 24);
 
 /**
  * Request of GetCapabilities.
@@ -800,7 +843,7 @@ export type GetCapabilitiesRequest = Message<"lamella.kernel.v1.GetCapabilitiesR
  * Use `create(GetCapabilitiesRequestSchema)` to create a new message.
  */
 export const GetCapabilitiesRequestSchema: GenMessage<GetCapabilitiesRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 23);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 25);
 
 /**
  * Answer of GetCapabilities.
@@ -835,7 +878,7 @@ export type GetCapabilitiesResponse = Message<"lamella.kernel.v1.GetCapabilities
  * Use `create(GetCapabilitiesResponseSchema)` to create a new message.
  */
 export const GetCapabilitiesResponseSchema: GenMessage<GetCapabilitiesResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 24);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 26);
 
 /**
  * One thing that a plugin used or wanted to use.
@@ -884,7 +927,7 @@ export type CapabilityUse = Message<"lamella.kernel.v1.CapabilityUse"> & {
  * Use `create(CapabilityUseSchema)` to create a new message.
  */
 export const CapabilityUseSchema: GenMessage<CapabilityUse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 25);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 27);
 
 /**
  * Request of GetCallStatistics.
@@ -899,7 +942,7 @@ export type GetCallStatisticsRequest = Message<"lamella.kernel.v1.GetCallStatist
  * Use `create(GetCallStatisticsRequestSchema)` to create a new message.
  */
 export const GetCallStatisticsRequestSchema: GenMessage<GetCallStatisticsRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 26);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 28);
 
 /**
  * Answer of GetCallStatistics.
@@ -934,7 +977,7 @@ export type GetCallStatisticsResponse = Message<"lamella.kernel.v1.GetCallStatis
  * Use `create(GetCallStatisticsResponseSchema)` to create a new message.
  */
 export const GetCallStatisticsResponseSchema: GenMessage<GetCallStatisticsResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 27);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 29);
 
 /**
  * Calls of one method that have ended.
@@ -983,7 +1026,7 @@ export type MethodStatistics = Message<"lamella.kernel.v1.MethodStatistics"> & {
  * Use `create(MethodStatisticsSchema)` to create a new message.
  */
 export const MethodStatisticsSchema: GenMessage<MethodStatistics> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 28);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 30);
 
 /**
  * What one plugin does and uses now.
@@ -1018,7 +1061,7 @@ export type PluginUsage = Message<"lamella.kernel.v1.PluginUsage"> & {
  * Use `create(PluginUsageSchema)` to create a new message.
  */
 export const PluginUsageSchema: GenMessage<PluginUsage> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 29);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 31);
 
 /**
  * State of a plugin or of one of its instances.
@@ -1322,6 +1365,17 @@ export const PluginService: GenService<{
     methodKind: "server_streaming";
     input: typeof TailLogsRequestSchema;
     output: typeof TailLogsResponseSchema;
+  },
+  /**
+   * Returns the gRPC service config of a service: methods that may be called twice (`idempotency_level`) are retried on
+   * UNAVAILABLE, others are not. NOT_FOUND when the service is not loaded.
+   *
+   * @generated from rpc lamella.kernel.v1.PluginService.GetServiceConfig
+   */
+  getServiceConfig: {
+    methodKind: "unary";
+    input: typeof GetServiceConfigRequestSchema;
+    output: typeof GetServiceConfigResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_lamella_kernel_v1_plugin_service, 0);
