@@ -53,7 +53,7 @@ export const AccessConfigSchema: TSchema = Type.Object(
     anonymous: Type.Optional(
       Type.String({
         description:
-          'Role of callers without credentials: `none`, `viewer`, `user`, `admin` or one of yours. Without it: `user` on the loopback, else `none`.',
+          'Role of callers without credentials: `none`, `page`, `viewer`, `user`, `local`, `admin` or one of yours. Without it: `local` on the loopback, else `none`.',
       }),
     ),
     roles: Type.Record(Type.String({ pattern: '^[a-z][a-z0-9-]{0,62}$' }), Type.Array(Type.String()), {

@@ -52,7 +52,7 @@ export async function openAccess(parts: OpenAccessParts): Promise<OpenedAccess> 
   const keys = await KeyStore.open({ storage, clock, log });
   const owner = new OwnerToken(home);
   const audit = new Audit({ home, fileBytes: config.access.auditFileBytes, events, clock, log });
-  const anonymous = config.access.anonymous ?? (isLoopbackAddress(host) ? 'user' : 'none');
+  const anonymous = config.access.anonymous ?? (isLoopbackAddress(host) ? 'local' : 'none');
   const access = new Access({ config: config.access, anonymous, roles, keys, owner, audit, clock, log });
   return { access, roles, keys, owner, audit, close: () => audit.close() };
 }

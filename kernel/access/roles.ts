@@ -23,6 +23,9 @@ const CONTROL: readonly string[] = [
   '!inference.GRPCInferenceService/RepositoryModelUnload',
   '!lamella.serving.v1.DeployService/Deploy',
   '!lamella.serving.v1.DeployService/Undeploy',
+  // It puts the model that it has trained into service.
+  '!lamella.app.v1.FeedbackService/Retrain',
+  '!http:POST /console/api/retrain',
   'http:POST /v2/repository/index',
   '!http:POST /v2/repository*',
 ];
@@ -33,6 +36,7 @@ const PROBES: readonly string[] = ['grpc.health.v1.Health/*', 'http:GET /healthz
 /** Roles that are always there. The first rule that matches decides; without one the call is refused. */
 export const BUILT_IN_ROLES: Readonly<Record<string, readonly string[]>> = {
   none: PROBES,
+  page: [...PROBES, 'http:GET /', 'http:HEAD /', 'http:GET /console/page/*'],
   viewer: [
     ...PROBES,
     'grpc.reflection.*/*',
@@ -52,6 +56,13 @@ export const BUILT_IN_ROLES: Readonly<Record<string, readonly string[]>> = {
     'http:OPTIONS *',
   ],
   user: ['grpc.health.v1.Health/*', ...CONTROL, '*'],
+  local: [
+    'lamella.app.v1.FeedbackService/Retrain',
+    'http:POST /console/api/retrain',
+    ...PROBES,
+    ...CONTROL,
+    '*',
+  ],
   admin: ['*'],
 };
 

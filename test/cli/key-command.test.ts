@@ -106,7 +106,7 @@ describe('lamella key and access', () => {
 
   it('explains a decision with and without a kernel', async () => {
     const words = ['access', 'explain', '--as', 'anonymous', 'lamella.kernel.v1.PluginService/LoadPlugin'];
-    assert.match((await run(...words)).out, /^anonymous \(user\) may not call/);
+    assert.match((await run(...words)).out, /^anonymous \(local\) may not call/);
     await start();
     const answer = JSON.parse((await run(...words, '--json')).out) as Record<string, unknown>;
     assert.deepEqual([answer['allowed'], answer['grants']], [false, ['none']]);

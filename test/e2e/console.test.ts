@@ -243,7 +243,7 @@ describe('the console page in a browser', function () {
       page = await open(language, 390, 844);
       assert.equal(await page.evaluate('document.documentElement.scrollWidth'), 390);
       const small = await page.evaluate(
-        "[...document.querySelectorAll('button')].filter((button) => !button.hidden && (button.offsetWidth < 44 || button.offsetHeight < 44)).map((button) => button.id || button.textContent)",
+        "[...document.querySelectorAll('button')].filter((button) => button.offsetParent !== null && (button.offsetWidth < 44 || button.offsetHeight < 44)).map((button) => button.id || button.textContent)",
       );
       assert.deepEqual(small, []);
       if (language === 'en-GB') await page.close();

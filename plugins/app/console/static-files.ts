@@ -9,7 +9,7 @@ export interface StaticFile {
   readonly etag: string;
 }
 
-/** Files by request path, for example `/app.js`. */
+/** Files by request path, for example `/console/page/app.js`. */
 export type StaticFiles = ReadonlyMap<string, StaticFile>;
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -31,6 +31,9 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
+/** Where the files lie below `/`: rules of access speak of them by this. */
+const FOLDER = '/console/page/';
+
 /** Reads every file of a known type, so that no request ever becomes a path on the disk. */
 export async function readStaticFiles(directory: string): Promise<StaticFiles> {
   const files = new Map<string, StaticFile>();
@@ -39,7 +42,7 @@ export async function readStaticFiles(directory: string): Promise<StaticFiles> {
     if (type === undefined) continue;
     const body = await readFile(path.join(directory, name), 'utf8');
     const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
-    files.set(name === 'index.html' ? '/' : `/${name}`, { body, type, etag });
+    files.set(name === 'index.html' ? '/' : `${FOLDER}${name}`, { body, type, etag });
   }
   return files;
 }

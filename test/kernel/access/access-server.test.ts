@@ -256,7 +256,7 @@ describe('access over the listeners', () => {
     );
     assert.equal(
       await explain('anonymous', 'http:POST /v2/repository/models/m/load'),
-      "anonymous (user) may not call http:POST /v2/repository/models/m/load: rule '!http:POST /v2/repository*' of role 'user', built in",
+      "anonymous (local) may not call http:POST /v2/repository/models/m/load: rule '!http:POST /v2/repository*' of role 'local', built in",
     );
     assert.equal((await refusal(explain('nobody', 'a.v1.S/M'))).reason, 'PRINCIPAL_UNKNOWN');
     assert.equal((await refusal(explain('key:gone', 'a.v1.S/M'))).reason, 'API_KEY_NOT_FOUND');

@@ -57,6 +57,8 @@ describe('roles', () => {
       'lamella.kernel.v1.PluginService/LoadPlugin',
       'lamella.kernel.v1.PluginService/UnloadPlugin',
       'lamella.kernel.v1.PluginService/TailLogs',
+      'lamella.app.v1.FeedbackService/Retrain',
+      'http:POST /console/api/retrain',
       'lamella.kernel.v1.AccessService/CreateKey',
       'lamella.kernel.v1.AccessService/ListKeys',
       'lamella.kernel.v1.EventService/Publish',
@@ -85,6 +87,21 @@ describe('roles', () => {
     }
     assert.ok(!may('viewer', 'inference.GRPCInferenceService/ModelInfer'));
     assert.ok(may('none', 'grpc.health.v1.Health/Check'));
+  });
+
+  it('let a page be loaded without credentials where that was chosen, and nothing be asked by it', () => {
+    for (const operation of ['http:GET /', 'http:GET /console/page/app.js'])
+      assert.ok(may('page', operation));
+    for (const operation of ['http:GET /console/api/models', 'http:GET /v2', 'http:POST /', 'a.v1.S/GetX']) {
+      assert.ok(!may('page', operation), operation);
+    }
+  });
+
+  it('let callers on the loopback retrain, and users not', () => {
+    for (const operation of ['lamella.app.v1.FeedbackService/Retrain', 'http:POST /console/api/retrain']) {
+      assert.ok(may('local', operation) && !may('user', operation), operation);
+    }
+    assert.ok(!may('local', 'lamella.serving.v1.DeployService/Deploy'));
   });
 
   it('see through an encoded path', () => {

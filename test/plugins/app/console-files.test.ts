@@ -73,14 +73,18 @@ describe('files of app.console', () => {
     for (const [name, { body }] of files) {
       const html = [...body.matchAll(/(?:src|href)="(\/[^"]+)"/g)];
       const imports = [...body.matchAll(/from '\.(\/[^']+)'/g)];
-      for (const [, target] of [...html, ...imports]) {
-        assert.ok(files.has(target ?? ''), `${name} names ${target}`);
+      const named = [
+        ...html.map(([, target = '']) => target),
+        ...imports.map(([, target = '']) => `/console/page${target}`),
+      ];
+      for (const target of named) {
+        assert.ok(files.has(target), `${name} names ${target}`);
       }
     }
   });
 
   it('has each text in both languages, with the same parts', () => {
-    const source = textOf('/text.js');
+    const source = textOf('/console/page/text.js');
     const english = textsBetween(source, '  en: {', '  zh: {');
     const chinese = textsBetween(source, '  zh: {', '\n};');
     assert.ok(english.size > 40);
@@ -94,8 +98,8 @@ describe('files of app.console', () => {
   });
 
   it('answers 304 to a browser that has the file', async () => {
-    const etag = (await get('/app.js')).headers.get('etag') ?? '';
-    const again = await get('/app.js', { headers: { 'if-none-match': `"other", W/${etag}` } });
+    const etag = (await get('/console/page/app.js')).headers.get('etag') ?? '';
+    const again = await get('/console/page/app.js', { headers: { 'if-none-match': `"other", W/${etag}` } });
     assert.equal(again.status, 304);
     assert.equal(await again.text(), '');
   });

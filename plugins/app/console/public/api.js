@@ -1,5 +1,6 @@
 // Calls to the server, with errors that say what went wrong.
 
+import { credentials, signIn } from './sign-in.js';
 import { text } from './text.js';
 
 export const MODEL = 'digits';
@@ -12,25 +13,28 @@ export class ApiError extends Error {
   }
 }
 
-/** Sends JSON, or nothing for GET, and returns the answer. */
-export async function request(path, { body, signal } = {}) {
-  let response;
+/** Sends JSON, or nothing for GET, and returns the answer; asks for a key when the server wants to know who calls. */
+export async function request(path, options = {}) {
+  let response = await send(path, options);
+  while (response.status === 401 && (await signIn())) response = await send(path, options);
+  if (response.ok) return response;
+  const { error } = await response.json().catch(() => ({}));
+  throw new ApiError(error?.message ?? error ?? response.statusText, response.status);
+}
+
+async function send(path, { body, signal }) {
+  const isJson = body !== undefined;
   try {
-    response = await fetch(path, {
+    return await fetch(path, {
       signal,
-      method: body === undefined ? 'GET' : 'POST',
-      ...(body !== undefined && {
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(body),
-      }),
+      method: isJson ? 'POST' : 'GET',
+      headers: { ...credentials(), ...(isJson && { 'content-type': 'application/json' }) },
+      ...(isJson && { body: JSON.stringify(body) }),
     });
   } catch (error) {
     if (error.name === 'AbortError') throw error;
     throw new ApiError(text('unreachable'), 0);
   }
-  if (response.ok) return response;
-  const { error } = await response.json().catch(() => ({}));
-  throw new ApiError(error?.message ?? error ?? response.statusText, response.status);
 }
 
 /** The sentence for a failure. */
