@@ -5,8 +5,9 @@ import type { LogLevel } from '../logger.ts';
 /** Longest log line taken from a plugin, in bytes; a flood must not become the kernel's memory. */
 const LINE_LIMIT = 64 * 1024;
 
-/** Bytes read of one output in one turn of {@link TURN_MS}; what is written faster waits in the plugin. */
+/** Bytes and lines taken of one output in one turn of {@link TURN_MS}; what is written faster waits in the plugin. */
 const BYTES_A_TURN = 256 * 1024;
+const LINES_A_TURN = 500;
 const TURN_MS = 50;
 
 /** What the kernel knows of a plugin's log. */
@@ -33,22 +34,27 @@ export function forwardLines(
 /** Reads no faster than the kernel can bear: a plugin that floods its output is slowed by the pipe, not the kernel. */
 function forward(stream: Readable, log: Logger): () => void {
   const lines = new LineCutter((line) => forwardLine(line, log));
-  let bytes = 0;
+  let left = { bytes: BYTES_A_TURN, lines: LINES_A_TURN };
+  let waiting: Buffer | undefined;
+  const take = (chunk: Buffer): void => {
+    const taken = lines.take(chunk, left.lines);
+    left = { bytes: left.bytes - taken.bytes, lines: left.lines - taken.lines };
+    waiting = taken.bytes < chunk.byteLength ? chunk.subarray(taken.bytes) : undefined;
+    if (waiting !== undefined || left.bytes < 0) stream.pause();
+  };
   const turn = setInterval(() => {
-    bytes = 0;
-    if (stream.isPaused()) stream.resume();
+    left = { bytes: BYTES_A_TURN, lines: LINES_A_TURN };
+    if (waiting !== undefined) take(waiting);
+    if (waiting === undefined && stream.isPaused()) stream.resume();
   }, TURN_MS).unref();
-  stream.on('data', (chunk: Buffer) => {
-    lines.take(chunk);
-    bytes += chunk.byteLength;
-    if (bytes > BYTES_A_TURN) stream.pause();
-  });
+  stream.on('data', take);
   stream.once('end', () => lines.end());
   stream.on('error', () => undefined);
   return () => {
     clearInterval(turn);
     // The last words of a plugin that crashed: no more than what the pipe held.
-    bytes = Number.NEGATIVE_INFINITY;
+    left = { bytes: Infinity, lines: Infinity };
+    if (waiting !== undefined) take(waiting);
     stream.resume();
   };
 }
@@ -63,14 +69,19 @@ class LineCutter {
     this.#onLine = onLine;
   }
 
-  take(chunk: Buffer): void {
+  /** Takes bytes up to the end of so many lines. @returns how many of both it has taken. */
+  take(chunk: Buffer, maxLines: number): { readonly bytes: number; readonly lines: number } {
     let from = 0;
+    let lines = 0;
     for (let to = chunk.indexOf(10); to !== -1; to = chunk.indexOf(10, from)) {
+      if (lines >= maxLines) return { bytes: from, lines };
       this.#keep(chunk.subarray(from, to));
       this.end();
       from = to + 1;
+      lines += 1;
     }
     this.#keep(chunk.subarray(from));
+    return { bytes: chunk.byteLength, lines };
   }
 
   #keep(part: Buffer): void {

@@ -60,15 +60,18 @@ export async function startProcess(start: ProcessStart): Promise<Started> {
   const socketDirectory = await mkdtemp(path.join(tmpdir(), 'lamella-'));
   const socketPath = path.join(socketDirectory, 'plugin.sock');
   const token = randomBytes(32).toString('hex');
-  const registration = start.register(token);
   const bundlePath = path.join(socketDirectory, 'plugin.cjs');
-  if (bundle !== undefined) await writeFile(bundlePath, bundle.code, { mode: 0o600 });
-  const command = await start.confine(commandOf(start.manifest));
-  const child = spawnPlugin(start, command, { socketPath, token, bundlePath });
+  const registration = start.register(token);
   const cleanUp = async (): Promise<void> => {
     registration.revoke();
     await rm(socketDirectory, { recursive: true, force: true });
   };
+  const child = await launch(start, bundle, { socketPath, token, bundlePath }).catch(
+    async (error: unknown) => {
+      await cleanUp();
+      throw error;
+    },
+  );
   const instance = new ProcessInstance(start, child, { digest: bundle?.digest ?? '', cleanUp });
   try {
     const limitMs = startLimitMs(start.manifest);
@@ -105,6 +108,15 @@ function hasCommand({ entry }: Manifest): boolean {
 
 function commandOf(manifest: Manifest): readonly string[] {
   return hasCommand(manifest) ? (manifest.entry?.command ?? []) : runnerCommand(manifest);
+}
+
+async function launch(
+  start: ProcessStart,
+  bundle: Bundle | undefined,
+  endpoint: Endpoint,
+): Promise<ChildProcess> {
+  if (bundle !== undefined) await writeFile(endpoint.bundlePath, bundle.code, { mode: 0o600 });
+  return spawnPlugin(start, await start.confine(commandOf(start.manifest)), endpoint);
 }
 
 function spawnPlugin(

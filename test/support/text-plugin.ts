@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ROOT } from './echo-plugin.ts';
 
@@ -6,6 +6,7 @@ import { ROOT } from './echo-plugin.ts';
 export interface TextPlugin {
   readonly directory: string;
   put(file: string, text: string): Promise<void>;
+  read(file: string): Promise<string>;
   setManifest(change: Readonly<Record<string, unknown>>): Promise<void>;
   remove(): Promise<void>;
 }
@@ -80,5 +81,6 @@ export async function makeTextPlugin(): Promise<TextPlugin> {
   await put('proto/text/v1/shout_service.proto', PROTO);
   await put('program.cjs', PROGRAM);
   await setManifest({});
-  return { directory, put, setManifest, remove: () => rm(directory, { recursive: true, force: true }) };
+  const read = (file: string): Promise<string> => readFile(path.join(directory, file), 'utf8');
+  return { directory, put, read, setManifest, remove: () => rm(directory, { recursive: true, force: true }) };
 }

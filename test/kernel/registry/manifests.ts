@@ -18,5 +18,5 @@ export function manifest(id: string, init: ManifestInit = {}): Manifest {
 
 type ManifestInit = Pick<
   Exclude<MessageInitShape<typeof ManifestSchema>, Manifest>,
-  'version' | 'kernel' | 'provides' | 'requires' | 'config'
+  'version' | 'kernel' | 'entry' | 'provides' | 'requires' | 'config'
 >;
