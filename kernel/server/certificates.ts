@@ -35,12 +35,14 @@ export class Certificates implements experimental.CertificateProvider {
   #isReading = false;
   #context: TlsContext;
   #lastProblem = '';
+  #lastTerm = '';
 
   private constructor(config: TlsConfig, context: TlsContext, log: Logger) {
     this.#config = config;
     this.#context = context;
     this.#log = log;
     this.#timer = setInterval(() => void this.#reload(), config.reloadMs).unref();
+    this.#checkTerm();
   }
 
   /** @throws TLS_FILES_INVALID */
@@ -72,11 +74,12 @@ export class Certificates implements experimental.CertificateProvider {
     this.#isReading = true;
     try {
       const next = await readContext(this.#config);
-      if (isSame(next, this.#context)) return;
+      if (isSame(next, this.#context)) return this.#checkTerm();
       this.#context = next;
       this.#lastProblem = '';
       this.#tell(next);
       this.#log.info('the certificate was replaced', { file: this.#config.cert, ...factsOf(next) });
+      this.#checkTerm();
     } catch (error) {
       const { message } = error as Error;
       if (message === this.#lastProblem) return;
@@ -85,6 +88,16 @@ export class Certificates implements experimental.CertificateProvider {
     } finally {
       this.#isReading = false;
     }
+  }
+
+  /** Says once that a certificate has ended, will soon, or has not begun: clients refuse it, and say little why. */
+  #checkTerm(): void {
+    const problem = termProblem(this.#context.cert, Date.now());
+    if (problem === this.#lastTerm) return;
+    this.#lastTerm = problem;
+    if (problem === '') return;
+    const advice = 'put a new pair in place; it is taken without a restart';
+    this.#log.warn(`the certificate ${problem}`, { file: this.#config.cert, advice });
   }
 
   #tell(context: TlsContext): void {
@@ -150,6 +163,17 @@ function isSame(one: TlsContext, other: TlsContext): boolean {
   const isSameCa =
     one.ca === undefined || other.ca === undefined ? one.ca === other.ca : one.ca.equals(other.ca);
   return isSameCa && one.cert.equals(other.cert) && one.key.equals(other.key);
+}
+
+/** Time before the end of a certificate from which it is a matter for people, in milliseconds. */
+const SOON_MS = 14 * 24 * 3_600_000;
+
+/** What is wrong with the term of a certificate, as a phrase behind its name; empty when nothing is. */
+export function termProblem(cert: Buffer, nowMs: number): string {
+  const { validFrom, validTo } = new X509Certificate(cert);
+  if (nowMs > Date.parse(validTo)) return `expired on ${validTo}`;
+  if (nowMs < Date.parse(validFrom)) return `is not valid before ${validFrom}`;
+  return Date.parse(validTo) - nowMs < SOON_MS ? `expires on ${validTo}` : '';
 }
 
 function factsOf({ cert }: TlsContext): { readonly subject: string; readonly validTo: string } {

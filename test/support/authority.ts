@@ -5,6 +5,13 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
+interface Issued {
+  readonly name: string;
+  readonly by: string;
+  readonly subjectAltName: string;
+  readonly days: number;
+}
+
 /** Makes certificates with the openssl command, in a folder of the test. */
 export class Authority {
   readonly #folder: string;
@@ -45,6 +52,11 @@ export class Authority {
 
   /** A certificate of an authority with these alternative names. */
   async issue(name: string, by: string, subjectAltName: string): Promise<void> {
+    await this.issueFor({ name, by, subjectAltName, days: 30 });
+  }
+
+  /** A certificate for some days; negative ones are over. */
+  async issueFor({ name, by, subjectAltName, days }: Issued): Promise<void> {
     this.#serial += 1;
     const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', `${name}.key`];
     await this.#openssl('req', ...key, '-subj', `/CN=${name}-${this.#serial}`, '-out', `${name}.csr`);
@@ -57,7 +69,7 @@ export class Authority {
       `${name}.csr`,
       ...signer,
       '-days',
-      '2',
+      String(days),
       '-extfile',
       `${name}.ext`,
       '-out',

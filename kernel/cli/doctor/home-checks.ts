@@ -1,7 +1,8 @@
-import { access, constants, statfs } from 'node:fs/promises';
+import { access, constants, readFile, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { readConfig } from '../../config.ts';
 import { HomeLock } from '../../home-lock.ts';
+import { termProblem } from '../../server/certificates.ts';
 import type { Check } from './check.ts';
 
 const GIB = 1024 ** 3;
@@ -14,6 +15,7 @@ export async function homeChecks(home: string): Promise<Check[]> {
     await spaceCheck(existing),
     await lockCheck(home),
     await configCheck(home),
+    ...(await certificateChecks(home)),
   ];
 }
 
@@ -54,6 +56,23 @@ async function lockCheck(home: string): Promise<Check> {
   if (owner === undefined) return { name: 'home.lock', verdict: 'ok', detail: 'no kernel uses it' };
   const detail = `a kernel uses it, process ${owner}`;
   return { name: 'home.lock', verdict: 'note', detail, repair: 'a second kernel needs another --home' };
+}
+
+/** The certificate of the listeners, where the configuration names one; what else is wrong with it is told above. */
+async function certificateChecks(home: string): Promise<Check[]> {
+  const config = await readConfig(home).catch(() => undefined);
+  if (config?.tls === undefined) return [];
+  const name = 'tls.cert';
+  const file = path.resolve(config.tls.cert);
+  const repair = 'put a new pair in place; a running kernel takes it without a restart';
+  try {
+    const problem = termProblem(await readFile(file), Date.now());
+    if (problem === '') return [{ name, verdict: 'ok', detail: file }];
+    const verdict = problem.startsWith('expires') ? 'warning' : 'failed';
+    return [{ name, verdict, detail: `${file} ${problem}`, repair }];
+  } catch (error) {
+    return [{ name, verdict: 'failed', detail: `${file}: ${(error as Error).message}`, repair }];
+  }
 }
 
 async function configCheck(home: string): Promise<Check> {

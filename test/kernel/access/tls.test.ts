@@ -11,6 +11,9 @@ import * as grpc from '@grpc/grpc-js';
 import { SayRequestSchema } from '../../../examples/echo/gen/echo/v1/echo_service_pb.ts';
 import { create } from '@bufbuild/protobuf';
 import { startTestKernel, type TestKernel } from '../../../sdk/testing/index.ts';
+import { homeChecks } from '../../../kernel/cli/doctor/home-checks.ts';
+import { createLogger } from '../../../kernel/logger.ts';
+import { Certificates } from '../../../kernel/server/certificates.ts';
 import { Authority } from '../../support/authority.ts';
 import { ROOT } from '../../support/echo-plugin.ts';
 import { needTool } from '../../e2e/tool.ts';
@@ -224,6 +227,40 @@ describe('TLS', function () {
     await install('second');
     for (;;) if ((await shown(running.addresses.grpc)).startsWith('second')) break;
     for (;;) if ((await shown(running.addresses.http)).startsWith('second')) break;
+  });
+
+  it('says of a certificate that it has expired, or will soon, and takes the next one', async () => {
+    const names = { by: 'ca', subjectAltName: SERVER_NAMES };
+    await authority.issueFor({ name: 'over', ...names, days: -1 });
+    await authority.issueFor({ name: 'ending', ...names, days: 2 });
+    const lines: string[] = [];
+    const log = createLogger({ format: 'json', write: (line) => lines.push(line) });
+    const told = async (what: RegExp): Promise<void> => {
+      while (!what.test(lines.join(''))) await new Promise(setImmediate);
+    };
+    await install('over');
+    const files = { cert: authority.file('server.pem'), key: authority.file('server.key'), reloadMs: 20 };
+    const certificates = await Certificates.open(files, log);
+    await told(/server\.pem.*the certificate expired on /);
+    await install('ending');
+    await told(/the certificate expires on /);
+    await install('first');
+    await told(/CN=first.*the certificate was replaced/);
+    certificates.close();
+    assert.equal(lines.filter((line) => line.includes('the certificate expire')).length, 2);
+    const home = await mkdtemp(path.join(folder, 'home-'));
+    for (const [name, verdict] of [
+      ['over', 'failed'],
+      ['ending', 'warning'],
+      ['first', 'ok'],
+      ['missing', 'failed'],
+    ] as const) {
+      const tls = { cert: authority.file(`${name}.pem`), key: authority.file(`${name}.key`) };
+      await writeFile(path.join(home, 'config.json'), JSON.stringify({ tls }));
+      const check = (await homeChecks(home)).find((one) => one.name === 'tls.cert');
+      assert.equal(check?.verdict, verdict, name);
+      assert.match(check?.detail ?? '', new RegExp(`${name}\\.pem`));
+    }
   });
 
   it('does not start with files that cannot be used', async () => {
