@@ -5,6 +5,7 @@ import { KERNEL_ID } from './builtin.ts';
 import type { EventBus } from './events.ts';
 import type { MetricsRegistry } from './metrics.ts';
 import type { Blocked, WatcherInput } from './runner/watcher.ts';
+import { steadyMs } from './steady-clock.ts';
 import type { BoundMethod } from './target.ts';
 
 /** What the watchdog reports to. */
@@ -73,7 +74,7 @@ export class Watchdog {
       });
       watcher.unref();
       watcher.on('message', ({ number, sinceMs }: Blocked) => {
-        this.#report(this.#names[number] ?? KERNEL_ID, 'INLINE', Date.now() - sinceMs);
+        this.#report(this.#names[number] ?? KERNEL_ID, 'INLINE', steadyMs() - sinceMs);
       });
       watcher.on('error', (error) => this.#parts.log.warn('the watchdog ended', { error }));
       this.#timer = setInterval(() => Atomics.add(this.#marks, 0, 1), blockedMs / 4).unref();

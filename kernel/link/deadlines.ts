@@ -14,16 +14,19 @@ const TIMER_LIMIT_MS = 2 ** 31 - 1;
  *
  * @remarks A timer for each call would cost more than anything else the link does for it, and nearly all calls end
  * long before. The timer stands at the earliest deadline it has seen; when it fires, all that passed expire and it is
- * set to the earliest of the rest. Calls that ended in the meantime cost nothing.
+ * set to the earliest of the rest. Calls that ended in the meantime cost nothing. What is left of a call's time when it
+ * begins is counted by a clock that never jumps: one that is set back must not leave calls without an end.
  */
 export class Deadlines {
-  readonly #waiting: Set<Expiring> = new Set();
+  /** Moments by `performance.now()`. */
+  readonly #waiting: Map<Expiring, number> = new Map();
   #timer: NodeJS.Timeout | undefined;
   #timerMs = Infinity;
 
   add(item: Expiring): void {
-    this.#waiting.add(item);
-    if (item.deadlineMs < this.#timerMs) this.#arm(item.deadlineMs);
+    const atMs = performance.now() + (item.deadlineMs - Date.now());
+    this.#waiting.set(item, atMs);
+    if (atMs < this.#timerMs) this.#arm(atMs);
   }
 
   remove(item: Expiring): void {
@@ -41,18 +44,18 @@ export class Deadlines {
   #arm(atMs: number): void {
     clearTimeout(this.#timer);
     this.#timerMs = atMs;
-    const leftMs = Math.min(TIMER_LIMIT_MS, Math.max(1, atMs - Date.now()));
+    const leftMs = Math.min(TIMER_LIMIT_MS, Math.max(1, atMs - performance.now()));
     // A pending deadline alone must not keep the process alive: its connection does.
     this.#timer = setTimeout(() => this.#sweep(), leftMs).unref();
   }
 
   #sweep(): void {
-    const nowMs = Date.now();
+    const nowMs = performance.now();
     let earliestMs = Infinity;
     const passed: Expiring[] = [];
-    for (const item of this.#waiting) {
-      if (item.deadlineMs <= nowMs) passed.push(item);
-      else if (item.deadlineMs < earliestMs) earliestMs = item.deadlineMs;
+    for (const [item, atMs] of this.#waiting) {
+      if (atMs <= nowMs) passed.push(item);
+      else if (atMs < earliestMs) earliestMs = atMs;
     }
     this.#timer = undefined;
     this.#timerMs = Infinity;

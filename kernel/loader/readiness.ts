@@ -27,17 +27,17 @@ const CONNECT_TIMEOUT_MS = 5_000;
  * @throws Error that says whether the process ended or never became healthy, with the last obstacle.
  */
 export async function waitUntilHealthy(readiness: Readiness): Promise<LinkClient> {
-  const deadlineMs = Date.now() + readiness.limitMs;
+  const untilMs = performance.now() + readiness.limitMs;
   let ended: string | undefined;
   void readiness.exited.then((how) => {
     ended = how;
   });
   let obstacle: string | undefined;
-  while (Date.now() < deadlineMs && ended === undefined) {
-    const tried = await tryOnce(readiness, deadlineMs);
+  while (performance.now() < untilMs && ended === undefined) {
+    const tried = await tryOnce(readiness, untilMs);
     if (tried instanceof LinkClient) return tried;
     // A try that the end of the time cut short tells less than one that got an answer.
-    if (obstacle === undefined || Date.now() < deadlineMs) obstacle = tried;
+    if (obstacle === undefined || performance.now() < untilMs) obstacle = tried;
     await pause(RETRY_MS);
   }
   if (ended !== undefined) throw new Error(`its process ended before it was ready (${ended})`);
@@ -53,16 +53,14 @@ async function pause(ms: number): Promise<void> {
 }
 
 /** A connection to a healthy plugin, or what stands in the way. */
-async function tryOnce(
-  { pluginId, socketPath }: Readiness,
-  deadlineMs: number,
-): Promise<LinkClient | string> {
+async function tryOnce({ pluginId, socketPath }: Readiness, untilMs: number): Promise<LinkClient | string> {
   let client: LinkClient | undefined;
   try {
-    const connectTimeoutMs = Math.max(1, Math.min(CONNECT_TIMEOUT_MS, deadlineMs - Date.now()));
+    const connectTimeoutMs = Math.max(1, Math.min(CONNECT_TIMEOUT_MS, untilMs - performance.now()));
     client = await LinkClient.connect({ socketPath }, { name: `plugin '${pluginId}'`, connectTimeoutMs });
     const request = toBinary(HealthCheckRequestSchema, create(HealthCheckRequestSchema));
-    const { message } = await client.unary('/grpc.health.v1.Health/Check', request, { deadlineMs });
+    const options = { deadlineMs: Date.now() + Math.max(1, untilMs - performance.now()) };
+    const { message } = await client.unary('/grpc.health.v1.Health/Check', request, options);
     const { status } = fromBinary(HealthCheckResponseSchema, message);
     if (status === HealthCheckResponse_ServingStatus.SERVING) return client;
     await client.close();

@@ -48,7 +48,8 @@ export class Supervisor {
     const { lifecycle } = this.#parts;
     clearTimeout(this.#timers.get(record));
     this.#timers.delete(record);
-    const nowMs = lifecycle.nowMs();
+    // A clock that is set back must not make old crashes new ones.
+    const nowMs = performance.now();
     record.crashesMs = recentCrashes([...record.crashesMs, nowMs], nowMs);
     if (!isPatient && isGivenUp(record.crashesMs, nowMs)) {
       lifecycle.move(record, 'give-up', `${reason}; it crashed too often and is not restarted`);

@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs';
+import { steadyMs } from '../steady-clock.ts';
 import { parentPort, workerData } from 'node:worker_threads';
 
 /** What the watching thread is given. */
@@ -11,7 +12,7 @@ export interface WatcherInput {
 /** What it tells: read by the watched thread once it runs again. */
 export interface Blocked {
   readonly number: number;
-  /** When the thread had its last turn, in milliseconds since the epoch. */
+  /** When the thread had its last turn, by {@link steadyMs}. */
   readonly sinceMs: number;
 }
 
@@ -22,7 +23,7 @@ const HOPELESS_MS = 5_000;
 function main({ marks, blockedMs }: WatcherInput): void {
   let names: readonly string[] = [];
   let turns = -1;
-  let sinceMs = Date.now();
+  let sinceMs = steadyMs();
   let told: 'nothing' | 'thread' | 'everybody' = 'nothing';
   parentPort?.on('message', (given: readonly string[]) => {
     names = given;
@@ -31,11 +32,11 @@ function main({ marks, blockedMs }: WatcherInput): void {
     const now = Atomics.load(marks, 0);
     if (now !== turns) {
       turns = now;
-      sinceMs = Date.now();
+      sinceMs = steadyMs();
       told = 'nothing';
       return;
     }
-    const stuckMs = Date.now() - sinceMs;
+    const stuckMs = Math.round(steadyMs() - sinceMs);
     const number = Atomics.load(marks, 1);
     if (told === 'nothing' && stuckMs >= blockedMs) {
       told = 'thread';
