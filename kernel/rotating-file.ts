@@ -1,4 +1,4 @@
-import { appendFile, rename, rm, stat } from 'node:fs/promises';
+import { appendFile, rename, rm, stat, truncate } from 'node:fs/promises';
 import path from 'node:path';
 
 /** Older files kept beside the present one. */
@@ -15,7 +15,12 @@ export class RotatingFile {
     this.#limitBytes = limitBytes;
   }
 
-  /** Adds whole lines. One append at a time: the caller waits for the one before. @throws what the file system says. */
+  /**
+   * Adds whole lines: all of them or, on a disk that is full, none. One append at a time: the caller waits for the one
+   * before.
+   *
+   * @throws what the file system says.
+   */
   async append(text: string): Promise<void> {
     const bytes = Buffer.byteLength(text);
     try {
@@ -24,6 +29,8 @@ export class RotatingFile {
       await appendFile(this.path, text, { mode: 0o600 });
       this.#sizeBytes += bytes;
     } catch (error) {
+      // Half a line would spoil the next one.
+      if (this.#sizeBytes !== undefined) await truncate(this.path, this.#sizeBytes).catch(() => undefined);
       this.#sizeBytes = undefined;
       throw error;
     }

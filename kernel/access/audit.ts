@@ -41,6 +41,7 @@ export class Audit {
   readonly #file: RotatingFile;
   #queue: string[] = [];
   #droppedCount = 0;
+  #isFailing = false;
   #writing: Promise<void> | undefined;
 
   constructor(parts: AuditParts) {
@@ -62,17 +63,22 @@ export class Audit {
   }
 
   async #write(): Promise<void> {
+    let taken = 0;
     try {
       while (this.#queue.length > 0) {
         const lines = this.#queue;
-        this.#queue = [];
-        if (this.#droppedCount > 0)
-          lines.push(`${JSON.stringify({ action: 'dropped', count: this.#droppedCount })}\n`);
-        this.#droppedCount = 0;
+        const dropped = this.#droppedCount;
+        [this.#queue, this.#droppedCount, taken] = [[], 0, lines.length + dropped];
+        if (dropped > 0) lines.push(`${JSON.stringify({ action: 'dropped', count: dropped })}\n`);
         await this.#file.append(lines.join(''));
+        this.#isFailing = false;
       }
     } catch (error) {
-      this.#parts.log.error('the audit file cannot be written', { file: this.#file.path, error });
+      this.#droppedCount += taken;
+      // Once until it can be written again: on a full disk every refusal would say so.
+      if (!this.#isFailing)
+        this.#parts.log.error('the audit file cannot be written', { file: this.#file.path, error });
+      this.#isFailing = true;
     } finally {
       this.#writing = undefined;
     }

@@ -1,6 +1,5 @@
-import assert from 'node:assert/strict';
 import { randomFillSync } from 'node:crypto';
-import { open, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { RegistryService } from 'lamella/proto/lamella/model/v1/registry_service';
 import { DataType } from 'lamella/proto/lamella/data/v1/dataset';
@@ -9,6 +8,7 @@ import { isDeclaredError } from 'lamella/sdk';
 import { encodeArrow } from 'lamella/sdk/arrow';
 import { startTestKernel, type TestKernel } from '../../sdk/testing/index.ts';
 import { ROOT } from '../support/echo-plugin.ts';
+import { fillDisk } from './fill-disk.ts';
 
 /**
  * A kernel whose home lies on a small disk of its own: `node full-disk-kernel.js <directory>`. It fills the disk, tells
@@ -59,23 +59,6 @@ async function untilRefused(work: () => Promise<string>, acknowledged: string[])
   return 'nothing was ever refused';
 }
 
-/** Takes what room is left, to the last byte. */
-async function fill(): Promise<void> {
-  const file = await open(filler, 'a');
-  try {
-    for (let sizeBytes = 1 << 20; sizeBytes >= 1;) {
-      try {
-        await file.write(Buffer.alloc(sizeBytes));
-      } catch (error) {
-        assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC');
-        sizeBytes >>= 1;
-      }
-    }
-  } finally {
-    await file.close();
-  }
-}
-
 async function missing(
   kernel: TestKernel,
   versions: readonly string[],
@@ -115,7 +98,7 @@ const rows = await untilRefused(() => writeRows(kernel, 'many', 4 << 20), versio
 await kernel.call(StoreService).deleteVersion({ name: removable });
 versions.push(await writeRows(kernel, 'instead', 4 << 20));
 const artifact = await untilRefused(() => register(kernel, 1 << 20), models);
-await fill();
+await fillDisk(filler);
 const smallRows = await untilRefused(() => writeRows(kernel, 'small', 64 << 10), versions);
 const smallArtifact = await untilRefused(() => register(kernel, 64 << 10), models);
 const lostWhileFull = await missing(kernel, versions, models);
