@@ -8,12 +8,13 @@ import { encodeField } from '../../kernel/link/http2/header-encoder.ts';
 import { decodeHuffman } from '../../kernel/link/http2/huffman.ts';
 import { Http2Fault } from '../../kernel/link/http2/protocol.ts';
 import { LinkClient } from '../../kernel/link/link-client.ts';
+import { FUZZ_TIMEOUT_MS, fuzzRuns } from '../support/fuzz-runs.ts';
 import { frame } from '../kernel/link/raw-frames.ts';
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(/\s/g, ''), 'hex');
 
 describe('HPACK', function () {
-  this.timeout(60_000);
+  this.timeout(FUZZ_TIMEOUT_MS);
 
   it('decodes the answers of RFC 7541 appendix C.6, where the table forgets', () => {
     const decoder = new HeaderDecoder();
@@ -82,7 +83,7 @@ describe('HPACK', function () {
           assert.ok(error instanceof Http2Fault);
         }
       }),
-      { numRuns: 2_000 },
+      { numRuns: fuzzRuns(2_000) },
     );
   });
 
@@ -124,7 +125,7 @@ describe('HPACK', function () {
 });
 
 describe('FrameParser, for any bytes', function () {
-  this.timeout(60_000);
+  this.timeout(FUZZ_TIMEOUT_MS);
 
   const frames = fc.array(
     fc.tuple(fc.integer({ min: 0, max: 10 }), fc.nat(255), fc.nat(9), fc.uint8Array({ maxLength: 40 })),
@@ -140,7 +141,7 @@ describe('FrameParser, for any bytes', function () {
         ]);
         assert.deepEqual(heard(wire, pieceBytes), heard(wire, wire.length));
       }),
-      { numRuns: 1_000 },
+      { numRuns: fuzzRuns(1_000) },
     );
   });
 });

@@ -113,7 +113,9 @@ export class HeaderDecoder {
     for (let scale = 1; ; scale *= 0x80) {
       const byte = this.#byte();
       value += (byte & 0x7f) * scale;
-      if (value > INTEGER_LIMIT) throw broken('a header holds a number without end');
+      if (value > INTEGER_LIMIT || scale > INTEGER_LIMIT) {
+        throw broken('a header holds a number without end');
+      }
       if (byte < 0x80) return value;
     }
   }
