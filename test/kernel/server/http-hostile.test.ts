@@ -87,6 +87,35 @@ describe('http listener and hostile clients', () => {
       assert.match(await probe.raw('GET /t HTTP/1.1\r\nhost: local'), /^HTTP\/1\.1 408 /);
     });
 
+    it('beyond the connections it takes are closed, and others are taken later', async () => {
+      await probe.start(echo, short({ maxConnections: 2 }));
+      const [first] = [await probe.open(), await probe.open()];
+      const third = await probe.open();
+      if (!third.closed) await once(third, 'close');
+      first.destroy();
+      await once(first, 'close');
+      let answer: string | undefined;
+      while (answer === undefined) {
+        const sent = probe.send('/t', { method: 'POST' }, 'room');
+        answer = await sent.then(({ text }) => text).catch(() => undefined);
+      }
+      assert.equal(answer, 'room');
+    });
+
+    it('a hundred at once that trickle their headers are all cut off, while others are served', async () => {
+      await probe.start(echo, short({ headersTimeoutMs: 100 }));
+      const slow = await Promise.all(Array.from({ length: 100 }, () => probe.open()));
+      for (const socket of slow) socket.write('GET /t HTTP/1.1\r\nhost: loc');
+      const drops = setInterval(() => {
+        for (const socket of slow) if (socket.writable) socket.write('a');
+      }, 20);
+      assert.equal((await probe.send('/t', { method: 'POST' }, 'served')).text, 'served');
+      for (const socket of slow) {
+        if (!socket.closed) await once(socket, 'close').catch(() => undefined);
+      }
+      clearInterval(drops);
+    });
+
     it('that stop in the middle of a body are cut off', async () => {
       await probe.start(echo, short({ bodyIdleTimeoutMs: 30 }));
       const text = await probe.raw('POST /t HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\nab');
