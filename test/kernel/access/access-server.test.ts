@@ -31,7 +31,8 @@ async function refusal(promise: Promise<unknown>): Promise<Refusal> {
   return error as Refusal;
 }
 
-describe('access over the listeners', () => {
+describe('access over the listeners', function () {
+  this.timeout(60_000);
   let kernel: TestKernel;
 
   async function start(access: Readonly<Record<string, unknown>> = {}): Promise<void> {
