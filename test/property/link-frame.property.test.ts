@@ -106,7 +106,7 @@ describe('metadata of a call, for any values', function () {
         for (const line of Object.entries(block).flat()) assert.match(line, /^[\x20-\x7e]*$/);
       }),
     );
-  }).timeout(60_000);
+  });
 
   it('sends a time of eight digits that is never shorter than the time left', () => {
     fc.assert(
