@@ -11,13 +11,17 @@ export async function kernelBenchmark(): Promise<object> {
     console.error(`The peers in Go are left out: ${(error as Error).message}`);
     return undefined;
   });
-  return {
-    machine: { cores: cpus().length, cpu: cpus()[0]?.model ?? '', node: process.version, go: go?.versions },
-    pinned: 'echo, isolation and manyPlugins: servers on core 0, client on core 1; the rest: no',
+  const parts = {
     echo: await echoBenchmark(go),
     isolation: await isolationBenchmark(go),
     manyPlugins: await manyPluginsBenchmark(),
     idle: await idleBenchmark(go),
     swaps: await swapsBenchmark(),
+  };
+  return {
+    machine: { cores: cpus().length, cpu: cpus()[0]?.model ?? '', node: process.version, go: go?.versions },
+    pinned: 'echo, isolation and manyPlugins: servers on core 0, client on core 1; the rest: no',
+    ...parts,
+    verdict: Object.values(parts).flatMap(({ verdict }) => verdict),
   };
 }

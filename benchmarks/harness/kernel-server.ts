@@ -26,8 +26,7 @@ export async function startKernel(folders: readonly string[], level: Level = 'IN
     return [
       path.join(ROOT, 'dist/bin/lamella.js'),
       'start',
-      '--home',
-      home,
+      ...['--log-level', 'error', '--home', home],
       ...plugins,
       ...ports,
       '--ready-file',

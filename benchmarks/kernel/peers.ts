@@ -6,13 +6,14 @@ import { pinApart, unpin } from '../harness/process-cpu.ts';
 import { median, round } from '../harness/statistics.ts';
 import type { GoPeers } from './go-peers.ts';
 import { PAYLOAD_BYTES, SAY } from './echo-request.ts';
+import { againstGoal, againstPeer, type Part } from './verdict.ts';
 
-const TURNS = { rounds: 15, stretchMs: 1_000 };
+const TURNS = { rounds: 9, stretchMs: 1_000 };
 const CONCURRENCIES: readonly number[] = [1, 16, 64];
 const PROCESS_STARTS = 9;
 
 /** An echo through the kernel, on bare grpc-js and on grpc-go. */
-export async function echoBenchmark(go: GoPeers | undefined): Promise<object> {
+export async function echoBenchmark(go: GoPeers | undefined): Promise<Part> {
   const bare = path.join(ROOT, 'dist/benchmarks/rpc/bare-server.js');
   const rows: Figures[] = [];
   await withServers(
@@ -29,12 +30,15 @@ export async function echoBenchmark(go: GoPeers | undefined): Promise<object> {
   );
   return {
     what: `unary echo of ${PAYLOAD_BYTES} bytes, closed loop over loopback; ratios to the first`,
-    rows,
+    figures: rows,
+    verdict: rows
+      .filter(({ name }) => !name.startsWith('lamella'))
+      .map((row) => againstPeer(`CPU of an echo, ${row.concurrency} at once`, row.name, row.cpuRatio)),
   };
 }
 
 /** The same echo in the kernel, in a worker, in a process, and behind a host of hashicorp/go-plugin. */
-export async function isolationBenchmark(go: GoPeers | undefined): Promise<object> {
+export async function isolationBenchmark(go: GoPeers | undefined): Promise<Part> {
   let rows: Figures[] = [];
   const starts: number[] = [];
   await withServers(
@@ -57,17 +61,33 @@ export async function isolationBenchmark(go: GoPeers | undefined): Promise<objec
     },
   );
   const cpuOf = (name: string): number => rows.find((row) => row.name === name)?.cpuUs ?? Number.NaN;
+  const processOverInline = round(cpuOf('lamella, process') / cpuOf('lamella, inline'), 2);
+  const ownMs = round(median(starts));
+  const verdict = [
+    againstGoal('CPU of a call to a process plugin over an inline one', processOverInline, 1.9),
+  ];
+  let peerMs: number | undefined;
+  if (go !== undefined) {
+    peerMs = round(median(await go.pluginStarts(PROCESS_STARTS)));
+    const hostRatio = round(cpuOf('go-plugin host') / cpuOf('lamella, process'), 2);
+    verdict.push(
+      againstPeer("CPU of the host's process for a call to a plugin process", 'go-plugin', hostRatio),
+      againstPeer(
+        'start of a plugin process, a reload against a spawn',
+        'go-plugin',
+        round(peerMs / ownMs, 2),
+      ),
+    );
+  }
   return {
     what: `unary echo of ${PAYLOAD_BYTES} bytes, 16 at once; CPU of the host's process for a call`,
-    rows,
-    processOverInline: round(cpuOf('lamella, process') / cpuOf('lamella, inline'), 2),
-    hostOverGrpcGo: round(cpuOf('go-plugin host') / cpuOf('grpc-go'), 2),
-    startMs: {
-      what: 'a plugin process from its start to its first answer; of Lamella a whole reload',
-      lamella: round(median(starts)),
-      goPlugin: go === undefined ? undefined : round(median(await go.pluginStarts(PROCESS_STARTS))),
+    figures: {
+      rows,
+      processOverInline,
+      hostOverGrpcGo: round(cpuOf('go-plugin host') / cpuOf('grpc-go'), 2),
+      startMs: { lamella: ownMs, goPlugin: peerMs },
     },
-    goal: 'process at most 1.9 times inline',
+    verdict,
   };
 }
 
