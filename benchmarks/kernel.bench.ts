@@ -4,6 +4,7 @@ import { idleBenchmark } from './kernel/idle.ts';
 import { manyPluginsBenchmark } from './kernel/many-plugins.ts';
 import { echoBenchmark, isolationBenchmark } from './kernel/peers.ts';
 import { swapsBenchmark } from './kernel/swaps.ts';
+import type { Part } from './kernel/verdict.ts';
 
 /** What the kernel itself costs, beside bare grpc-js, grpc-go and hashicorp/go-plugin in the same run. */
 export async function kernelBenchmark(): Promise<object> {
@@ -12,11 +13,11 @@ export async function kernelBenchmark(): Promise<object> {
     return undefined;
   });
   const parts = {
-    echo: await echoBenchmark(go),
-    isolation: await isolationBenchmark(go),
-    manyPlugins: await manyPluginsBenchmark(),
-    idle: await idleBenchmark(go),
-    swaps: await swapsBenchmark(),
+    echo: told(await echoBenchmark(go)),
+    isolation: told(await isolationBenchmark(go)),
+    manyPlugins: told(await manyPluginsBenchmark()),
+    idle: told(await idleBenchmark(go)),
+    swaps: told(await swapsBenchmark()),
   };
   return {
     machine: { cores: cpus().length, cpu: cpus()[0]?.model ?? '', node: process.version, go: go?.versions },
@@ -24,4 +25,10 @@ export async function kernelBenchmark(): Promise<object> {
     ...parts,
     verdict: Object.values(parts).flatMap(({ verdict }) => verdict),
   };
+}
+
+/** Tells what a part found as soon as it has: all of them take ten minutes. */
+function told(part: Part): Part {
+  for (const sentence of part.verdict) console.error(sentence);
+  return part;
 }
