@@ -26,7 +26,10 @@ export async function startKernel(folders: readonly string[], level: Level = 'IN
     return [
       path.join(ROOT, 'dist/bin/lamella.js'),
       'start',
-      ...['--log-level', 'error', '--home', home],
+      '--log-level',
+      'error',
+      '--home',
+      home,
       ...plugins,
       ...ports,
       '--ready-file',
