@@ -35,6 +35,9 @@ interface Sample extends LoadResult {
   readonly childrenCpuUs: number;
 }
 
+/** Calls before anything is measured. */
+const WARM_UP_CALLS = 5_000;
+
 /** Puts the same load on all servers in turns, so that what else the machine does hits all alike. */
 export async function inTurns(
   servers: readonly Named[],
@@ -51,7 +54,10 @@ export async function inTurns(
       childrenCpuUs: (cpuUs(children) - before[1]) / result.calls,
     };
   };
-  for (const server of servers) await measure(server);
+  for (const server of servers) {
+    // By calls, not by time: on a busy machine a second is not enough for the code to be compiled.
+    for (let calls = 0; calls < WARM_UP_CALLS;) calls += (await measure(server)).calls;
+  }
   const samples = servers.map((): Sample[] => []);
   for (let index = 0; index < rounds; index += 1) {
     for (const [place, server] of servers.entries()) samples[place]?.push(await measure(server));
