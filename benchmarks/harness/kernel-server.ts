@@ -22,7 +22,10 @@ export async function startKernel(folders: readonly string[], level: Level = 'IN
     const config = { plugins: { 'example.echo': { isolation: level } } };
     writeFileSync(path.join(home, 'config.json'), JSON.stringify(config));
     const ports = ['--grpc-port', '0', '--http-port', '0', '--metrics-port', '0'];
-    const plugins = folders.length === 0 ? [] : ['--plugins', ...folders];
+    // Without any folder named the kernel would load all plugins that come with it.
+    const none = path.join(home, 'no-plugins');
+    mkdirSync(none);
+    const plugins = ['--plugins', ...(folders.length === 0 ? [none] : folders)];
     return [
       path.join(ROOT, 'dist/bin/lamella.js'),
       'start',
