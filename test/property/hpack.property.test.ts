@@ -89,7 +89,8 @@ describe('HPACK', function () {
 
   it('reads what the HTTP/2 library of Node writes, block after block', async () => {
     const plain = fc.tuple(
-      fc.stringMatching(/^x-[a-z]{1,3}$/),
+      // Those that end in -bin are bytes in base64.
+      fc.stringMatching(/^x-[a-z]{1,3}$/).filter((name) => name !== 'x-bin'),
       fc.stringMatching(/^([\x21-\x7e]([\x20-\x7e]{0,60}[\x21-\x7e])?)?$/),
     );
     const answers = fc.sample(fc.uniqueArray(plain, { selector: ([key]) => key, maxLength: 8 }), 150);
