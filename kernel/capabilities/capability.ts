@@ -2,13 +2,14 @@ import { clone, create } from '@bufbuild/protobuf';
 import {
   type Capabilities,
   CapabilitiesSchema,
+  FileAccessSchema,
   type Manifest,
 } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { type TSchema, Type } from '../../sdk/index.ts';
 import { coversTopic } from '../topics/topic.ts';
 
 /** Rights that are checked by name; the names are those of the manifest. */
-export type Capability = 'network' | 'secrets' | 'topics' | 'services' | 'httpPrefix';
+export type Capability = 'network' | 'files' | 'secrets' | 'topics' | 'services' | 'httpPrefix' | 'processes';
 
 /** Tells whether a text is the name of such a right. */
 export function isCapability(text: string): text is Capability {
@@ -23,6 +24,8 @@ export interface CapabilitySettings {
   readonly services?: readonly string[];
   readonly gpu?: boolean;
   readonly httpPrefix?: string;
+  readonly files?: readonly { readonly path: string; readonly write?: boolean }[];
+  readonly processes?: boolean;
 }
 
 const list = (description: string): TSchema => Type.Optional(Type.Array(Type.String(), { description }));
@@ -31,6 +34,19 @@ const list = (description: string): TSchema => Type.Optional(Type.Array(Type.Str
 export const CapabilitySettingsSchema: TSchema = Type.Object(
   {
     network: list('Hosts that `host.fetch` reaches: `host`, `host:port`, or `*` for any public host.'),
+    files: Type.Optional(
+      Type.Array(
+        Type.Object(
+          { path: Type.String({ minLength: 1 }), write: Type.Optional(Type.Boolean()) },
+          { additionalProperties: false },
+        ),
+        {
+          description:
+            'Files and folders beside its own, absolute or relative to the home; `write` to change them too.',
+        },
+      ),
+    ),
+    processes: Type.Optional(Type.Boolean({ description: 'Whether a process may start programs.' })),
     secrets: list('Names of secrets.'),
     topics: list('Topics to publish on and subscribe to, beside those the manifest declares.'),
     services: list('Services to call beside those under `requires`; `*` means all.'),
@@ -52,12 +68,9 @@ export const CapabilitySettingsSchema: TSchema = Type.Object(
 export function grantedTo({ capabilities }: Manifest, settings: CapabilitySettings = {}): Capabilities {
   const granted =
     capabilities === undefined ? create(CapabilitiesSchema) : clone(CapabilitiesSchema, capabilities);
-  granted.network = [...(settings.network ?? granted.network)];
-  granted.secrets = [...(settings.secrets ?? granted.secrets)];
-  granted.topics = [...(settings.topics ?? granted.topics)];
-  granted.services = [...(settings.services ?? granted.services)];
-  granted.gpu = settings.gpu ?? granted.gpu;
-  granted.httpPrefix = settings.httpPrefix ?? granted.httpPrefix;
+  const { files, ...others } = structuredClone(settings);
+  Object.assign(granted, others);
+  if (files !== undefined) granted.files = files.map((file) => create(FileAccessSchema, file));
   return granted;
 }
 
@@ -71,6 +84,8 @@ type Rule = (manifest: Manifest, target: string, granted: Capabilities) => boole
 
 const RULES: Readonly<Record<Capability, Rule>> = {
   network: (_manifest, target, { network }) => network.some((entry) => coversHost(entry, target)),
+  files: (_manifest, target, { files }) => files.some((granted) => coversFile(granted, target)),
+  processes: (_manifest, _target, { processes }) => processes,
   secrets: (_manifest, target, { secrets }) => secrets.includes(target),
   topics: (manifest, target, { topics }) =>
     manifest.topics.some(({ name }) => name === target) ||
@@ -94,12 +109,34 @@ export function coversHost(entry: string, target: string): boolean {
   return target === wanted || target === `${wanted}:443` || target === `${wanted}:80`;
 }
 
+/** Tells whether a file or folder that was granted takes in `read <path>` or `write <path>`. */
+function coversFile({ path, write }: { path: string; write: boolean }, target: string): boolean {
+  const [, mode, file = ''] = /^(read|write) (.*)$/s.exec(target) ?? [];
+  const isInside = file === path || file.startsWith(path.endsWith('/') ? path : `${path}/`);
+  return isInside && (write || mode === 'read');
+}
+
 /** The line of config.json that grants one thing more. */
 export function grantLine(manifest: Manifest, capability: Capability, target: string): string {
-  const present = capability === 'httpPrefix' ? [] : (manifest.capabilities?.[capability] ?? []);
-  const value = capability === 'httpPrefix' ? target : [...present, target];
+  const value = grantValue(manifest, capability, target);
   return JSON.stringify({ plugins: { [manifest.id]: { capabilities: { [capability]: value } } } }).slice(
     1,
     -1,
   );
+}
+
+function grantValue({ capabilities }: Manifest, capability: Capability, target: string): unknown {
+  switch (capability) {
+    case 'httpPrefix':
+      return target;
+    case 'processes':
+      return true;
+    case 'files':
+      return [
+        ...(capabilities?.files ?? []).map(({ path, write }) => ({ path, write })),
+        { path: target.replace(/^\w+ /, ''), write: target.startsWith('write ') },
+      ];
+    default:
+      return [...(capabilities?.[capability] ?? []), target];
+  }
 }

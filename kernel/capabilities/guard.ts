@@ -1,3 +1,4 @@
+import path from 'node:path';
 import type { Capabilities, Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { Code, type ErrorType } from '../../sdk/index.ts';
 import { defineKernelError } from '../kernel-error.ts';
@@ -16,7 +17,7 @@ export const CapabilityUnknown: ErrorType<'capability'> = defineKernelError({
   reason: 'CAPABILITY_UNKNOWN',
   code: Code.INVALID_ARGUMENT,
   message: ({ capability }) =>
-    `'${capability}' is no capability that is checked by name; network, secrets, topics, services and httpPrefix are.`,
+    `'${capability}' is no capability that is checked by name; network, files, secrets, topics, services, httpPrefix and processes are.`,
 });
 
 /** The error of something that a plugin has no right to. */
@@ -49,6 +50,8 @@ export interface Denied {
 
 /** What the guard needs once the kernel runs. */
 export interface GuardParts {
+  /** Folder that granted paths are relative to. */
+  readonly home: string;
   readonly settings: (pluginId: string) => CapabilitySettings | undefined;
   readonly clock: { now(): number };
   /** Told of every denial. */
@@ -73,7 +76,9 @@ export class CapabilityGuard {
 
   /** The rights that a plugin would have. */
   granted(manifest: Manifest): Capabilities {
-    return grantedTo(manifest, this.#parts?.settings(manifest.id));
+    const granted = grantedTo(manifest, this.#parts?.settings(manifest.id));
+    for (const file of granted.files) file.path = path.resolve(this.#parts?.home ?? '', file.path);
+    return granted;
   }
 
   /** Takes in a version of a plugin that is about to start; returns its manifest with the rights it has. */

@@ -5,6 +5,7 @@ import type { CapabilityGuard } from './guard.ts';
 /** What connects the guard with the rest of the kernel. */
 export interface OpenGuardParts {
   readonly guard: CapabilityGuard;
+  readonly home: string;
   readonly config: KernelConfig;
   readonly clock: { now(): number };
   readonly log: { warn(message: string, fields: Readonly<Record<string, unknown>>): void };
@@ -13,8 +14,9 @@ export interface OpenGuardParts {
 }
 
 /** Gives the guard the operator's grants; denials go to the audit and to the log. */
-export function openGuard({ guard, config, clock, log, audit }: OpenGuardParts): void {
+export function openGuard({ guard, home, config, clock, log, audit }: OpenGuardParts): void {
   guard.open({
+    home,
     clock,
     settings: (pluginId) => config.plugins[pluginId]?.capabilities,
     onDenied: ({ pluginId, capability, target }, reason) => {

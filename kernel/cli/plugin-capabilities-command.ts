@@ -29,8 +29,8 @@ export function addPluginCapabilitiesCommand(plugin: Command, terminal: Terminal
     }
     terminal.out(
       table(
-        ['right', 'asked', 'granted'],
-        rows.map((row) => [row.capability, shown(row.asked), shown(row.granted)]),
+        ['right', 'asked', 'granted', 'held by'],
+        rows.map((row) => [row.capability, shown(row.asked), shown(row.granted), row.heldBy]),
       ),
     );
     const uses = usesOf(answer).map(({ capability, target, used, denied, last }) => [
@@ -48,19 +48,22 @@ interface Right {
   readonly capability: string;
   readonly asked: readonly string[];
   readonly granted: readonly string[];
+  /** What holds the instance in service to it. */
+  readonly heldBy: string;
 }
 
-function rightsOf({ asked, granted }: GetCapabilitiesResponse): Right[] {
+function rightsOf({ asked, granted, heldBy }: GetCapabilitiesResponse): Right[] {
   const [before, after] = [listed(asked), listed(granted)];
   return Object.keys(after).map((capability) => ({
     capability,
     asked: before[capability] ?? [],
     granted: after[capability] ?? [],
+    heldBy: heldBy[capability] ?? '-',
   }));
 }
 
 function listed(capabilities: Capabilities = create(CapabilitiesSchema)): Record<string, readonly string[]> {
-  const { network, files, secrets, topics, services, gpu, httpPrefix } = capabilities;
+  const { network, files, secrets, topics, services, gpu, httpPrefix, processes } = capabilities;
   return {
     network,
     files: files.map((file) => (file.write ? `${file.path} (write)` : file.path)),
@@ -69,6 +72,7 @@ function listed(capabilities: Capabilities = create(CapabilitiesSchema)): Record
     services,
     gpu: gpu ? ['yes'] : [],
     httpPrefix: httpPrefix === '' ? [] : [httpPrefix],
+    processes: processes ? ['yes'] : [],
   };
 }
 

@@ -35,6 +35,8 @@ export interface ProcessStart {
   readonly log: Logger;
   /** Puts what the operating system holds the process to in front of its command. */
   readonly confine: (command: readonly string[]) => Promise<readonly string[]>;
+  /** Flags by which Node holds the plugin to its rights, given the folder of its socket. */
+  readonly permissions: (socketDirectory: string) => readonly string[];
   readonly output: OutputWatcher;
   /** Makes the instance's token known before its process starts. */
   readonly register: (token: string) => Registration;
@@ -66,12 +68,12 @@ export async function startProcess(start: ProcessStart): Promise<Started> {
     registration.revoke();
     await rm(socketDirectory, { recursive: true, force: true });
   };
-  const child = await launch(start, bundle, { socketPath, token, bundlePath }).catch(
-    async (error: unknown) => {
-      await cleanUp();
-      throw error;
-    },
-  );
+  const permissions = start.permissions(socketDirectory);
+  const endpoint = { socketPath, token, bundlePath, permissions };
+  const child = await launch(start, bundle, endpoint).catch(async (error: unknown) => {
+    await cleanUp();
+    throw error;
+  });
   const instance = new ProcessInstance(start, child, { digest: bundle?.digest ?? '', cleanUp });
   try {
     const limitMs = startLimitMs(start.manifest);
@@ -95,6 +97,8 @@ interface Endpoint {
   readonly token: string;
   /** Where the code is that the kernel has built for its own runner. */
   readonly bundlePath: string;
+  /** Flags by which Node holds it to its rights; none for one that is not held so. */
+  readonly permissions: readonly string[];
 }
 
 /** Built in the kernel, which has a compiler running: to start one in each process would cost more than all the rest. */
@@ -106,8 +110,8 @@ function hasCommand({ entry }: Manifest): boolean {
   return entry !== undefined && entry.command.length > 0;
 }
 
-function commandOf(manifest: Manifest): readonly string[] {
-  return hasCommand(manifest) ? (manifest.entry?.command ?? []) : runnerCommand(manifest);
+function commandOf(manifest: Manifest, permissions: readonly string[]): readonly string[] {
+  return hasCommand(manifest) ? (manifest.entry?.command ?? []) : runnerCommand(manifest, permissions);
 }
 
 async function launch(
@@ -116,7 +120,7 @@ async function launch(
   endpoint: Endpoint,
 ): Promise<ChildProcess> {
   if (bundle !== undefined) await writeFile(endpoint.bundlePath, bundle.code, { mode: 0o600 });
-  return spawnPlugin(start, await start.confine(commandOf(start.manifest)), endpoint);
+  return spawnPlugin(start, await start.confine(commandOf(start.manifest, endpoint.permissions)), endpoint);
 }
 
 function spawnPlugin(
@@ -136,6 +140,8 @@ function spawnPlugin(
         { PYTHONDONTWRITEBYTECODE: '1' }
       : { LAMELLA_PLUGIN_BUNDLE: endpoint.bundlePath }),
     ...inheritedEnvironment(start.environment, manifest.capabilities?.gpu),
+    // The folder of everybody is closed to it.
+    ...(endpoint.permissions.length === 0 ? {} : { TMPDIR: path.dirname(endpoint.socketPath) }),
   };
   // stdin stays open as long as the kernel lives: its end tells the plugin to exit, also after kill -9.
   return spawn(command, args, {
@@ -147,10 +153,10 @@ function spawnPlugin(
 }
 
 /** TypeScript plugins run in the kernel's own runner. */
-function runnerCommand(manifest: Manifest): string[] {
+function runnerCommand(manifest: Manifest, permissions: readonly string[]): string[] {
   const heapMib = manifest.resources?.memoryMib ?? 0;
   const limits = heapMib > 0 ? [`--max-old-space-size=${heapMib}`] : [];
-  return [process.execPath, ...limits, programFile('runner')];
+  return [process.execPath, ...limits, ...permissions, programFile('runner')];
 }
 
 interface OwnParts {

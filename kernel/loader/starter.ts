@@ -18,6 +18,7 @@ import type { IsolationName } from './instance.ts';
 import type { Version } from './generation.ts';
 import { Loads } from './loads.ts';
 import { PluginConfigs } from './plugin-configs.ts';
+import { permissionFlags } from './node-permissions.ts';
 import type { OutputWatcher } from './plugin-output.ts';
 import { startProcess } from './process.ts';
 import { startRemote } from './remote.ts';
@@ -163,6 +164,8 @@ export class Starter {
     const { log, registrations, kernelSocket, environment } = this.#parts;
     return startProcess({
       confine: (command) => this.#confinement.confine(command, manifest),
+      permissions: (socketDirectory) =>
+        permissionFlags({ manifest, directory, own: [storageDirectory, socketDirectory] }),
       load: this.#loads.for(manifest),
       manifest,
       directory,

@@ -5,14 +5,12 @@ import { isDeclaredError } from '../../sdk/index.ts';
 import { readConfig } from '../config.ts';
 import { PluginQuarantined } from './errors.ts';
 import { Installations } from './installations.ts';
+import { OWN_FOLDERS } from './own-plugins.ts';
 import { isPackage, readPackage, type SoundPackage } from './package-folder.ts';
 import { type Candidate, judge, type Origin, type TrustConfig } from './trust.ts';
 
-/** Root of Lamella's own package, seen from `dist/kernel/packaging/`. */
-const PACKAGE = path.resolve(import.meta.dirname, '..', '..', '..');
-
-/** Folders in it whose plugins come with Lamella. */
-const OWN = ['plugins', 'dist/plugins', 'examples'].map((name) => realOf(path.join(PACKAGE, name)));
+/** Folders whose plugins come with Lamella, by their real names. */
+const OWN = OWN_FOLDERS.map(realOf);
 
 /** Input of {@link PluginTrust}. */
 export interface PluginTrustParts {

@@ -11,14 +11,20 @@ import type { Target } from '../target.ts';
 export class LoggedTarget implements Target {
   readonly #log: Logger;
   #target: Target | undefined;
+  #explain: (error: unknown) => unknown = (error) => error;
 
   constructor(log: Logger) {
     this.#log = log;
   }
 
-  /** The plugin has started. */
-  attach(target: Target): void {
+  /**
+   * The plugin has started.
+   *
+   * @param explain - Turns an error into the one that the caller shall see.
+   */
+  attach(target: Target, explain: (error: unknown) => unknown): void {
     this.#target = target;
+    this.#explain = explain;
   }
 
   #attached(): Target {
@@ -29,7 +35,8 @@ export class LoggedTarget implements Target {
   async unary(path: string, request: Uint8Array, call: Call): Promise<Uint8Array> {
     try {
       return await this.#attached().unary(path, request, call);
-    } catch (error) {
+    } catch (cause) {
+      const error = this.#explain(cause);
       this.#note(error, call, path);
       throw error;
     }
@@ -38,7 +45,8 @@ export class LoggedTarget implements Target {
   async *stream(path: string, requests: AsyncIterable<Uint8Array>, call: Call): AsyncGenerator<Uint8Array> {
     try {
       yield* this.#attached().stream(path, requests, call);
-    } catch (error) {
+    } catch (cause) {
+      const error = this.#explain(cause);
       this.#note(error, call, path);
       throw error;
     }

@@ -1,5 +1,6 @@
 import type { Logger } from '../../sdk/index.ts';
 import { EncodingTransport } from '../client.ts';
+import type { PluginGuard } from '../capabilities/guard.ts';
 import type { Served } from '../host.ts';
 import { KERNEL_DOMAIN } from '../kernel-error.ts';
 import { LinkTransport } from '../kernel-link.ts';
@@ -12,6 +13,7 @@ import type { KernelLogger } from '../logger.ts';
 import { LmdbStorage } from '../storage.ts';
 import { bindService, LocalTarget } from '../target.ts';
 import { KernelMetrics } from './kernel-metrics.ts';
+import { explainDenial } from './denied-access.ts';
 import { LoggedTarget } from './logged-target.ts';
 import { startPlugin } from './start-plugin.ts';
 
@@ -48,12 +50,12 @@ export async function runPlugin(
     storage: (directory) => disposer.own(new LmdbStorage(directory)),
     metrics: ({ id }, kernel) => new KernelMetrics({ pluginId: id, kernel, log, signal: stop }),
   });
-  const { served, announce } = await started.catch(async (error: unknown) => {
+  const { served, guard, announce } = await started.catch(async (error: unknown) => {
     await disposer.dispose(log);
     throw error;
   });
   const health = new HealthRegistry();
-  const server = await serve(served, health, { log, socketPath: environment.socketPath });
+  const server = await serve(served, health, { log, guard, socketPath: environment.socketPath });
   await announce();
   for (const name of ['', ...served.services.map(({ typeName }) => typeName)]) health.set(name, 'SERVING');
   await aborted(stop);
@@ -62,15 +64,21 @@ export async function runPlugin(
   await link.close();
 }
 
+interface Serving {
+  readonly log: Logger;
+  readonly guard: PluginGuard;
+  readonly socketPath: string;
+}
+
 async function serve(
   served: Served,
   health: HealthRegistry,
-  { log, socketPath }: { readonly log: Logger; readonly socketPath: string },
+  { log, guard, socketPath }: Serving,
 ): Promise<GrpcServer> {
   const { service, implementation } = createHealthService(health);
   const methods = new Map([...served.methods, ...bindService(service, implementation, KERNEL_DOMAIN)]);
   const target = new LoggedTarget(log);
-  target.attach(new LocalTarget(methods));
+  target.attach(new LocalTarget(methods), (error) => explainDenial(error, guard));
   const server = new GrpcServer({
     target,
     identify: () => undefined,

@@ -5,6 +5,7 @@ import { HostService } from '../../proto/gen/lamella/kernel/v1/host_service_pb.t
 import { HttpService } from '../../proto/gen/lamella/kernel/v1/http_service_pb.ts';
 import { type Manifest, ManifestSchema } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import type { Client, Metrics, Storage } from '../../sdk/index.ts';
+import type { PluginGuard } from '../capabilities/guard.ts';
 import { type ClientTransport, createClient } from '../client.ts';
 import { createHost, Served } from '../host.ts';
 import { domainOf } from '../kernel-error.ts';
@@ -15,6 +16,7 @@ import { Propagation } from '../propagation.ts';
 import { levelOf } from '../server/log-methods.ts';
 import { bindService } from '../target.ts';
 import { createHttpService } from './http-service.ts';
+import { explainDenial } from './denied-access.ts';
 import { KernelEvents } from './kernel-events.ts';
 import { KernelGuard } from './kernel-guard.ts';
 import { KernelSecrets } from './kernel-secrets.ts';
@@ -36,6 +38,7 @@ export interface PluginParts {
 /** A plugin that has started but is not announced. */
 export interface StartedPlugin {
   readonly served: Served;
+  readonly guard: PluginGuard;
   /** Tells the kernel what is served, once it can be called. */
   readonly announce: () => Promise<void>;
 }
@@ -74,7 +77,11 @@ export async function startPlugin(parts: PluginParts): Promise<StartedPlugin> {
     },
     served,
   );
-  await plugin.start(host);
+  try {
+    await plugin.start(host);
+  } catch (error) {
+    throw explainDenial(error, guard);
+  }
   served.check();
   if (served.http !== undefined) {
     const methods = bindService(HttpService, createHttpService(served.http), domainOf(manifest.id));
@@ -87,7 +94,7 @@ export async function startPlugin(parts: PluginParts): Promise<StartedPlugin> {
       http: served.http !== undefined,
     });
   };
-  return { served, announce };
+  return { served, guard, announce };
 }
 
 /** All files that the services need, each after those it imports. */

@@ -8,6 +8,7 @@ import { createLogger, type LogLevel } from '../logger.ts';
 import { PortPeer } from '../port/port-peer.ts';
 import { toStatus, type WireStatus } from '../server/status.ts';
 import { LocalTarget } from '../target.ts';
+import { explainDenial } from './denied-access.ts';
 import { LoggedTarget } from './logged-target.ts';
 import { PortMetrics } from './port-metrics.ts';
 import { PortStorage } from './port-storage.ts';
@@ -57,7 +58,7 @@ async function main(input: WorkerInput): Promise<void> {
     setImmediate(() => process.exit(0));
   };
   try {
-    const { served, announce } = await startPlugin({
+    const { served, guard, announce } = await startPlugin({
       transport: new EncodingTransport(new LinkTransport(peer, input.token)),
       log,
       disposer,
@@ -66,7 +67,7 @@ async function main(input: WorkerInput): Promise<void> {
       storage: (directory) => new PortStorage(directory, peer),
       metrics: (manifest, kernel) => new PortMetrics(manifest.id, kernel, peer),
     });
-    target.attach(new LocalTarget(served.methods));
+    target.attach(new LocalTarget(served.methods), (error) => explainDenial(error, guard));
     await announce();
     peer.tell('ready', undefined);
   } catch (error) {

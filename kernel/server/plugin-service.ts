@@ -74,7 +74,7 @@ export function createPluginService(parts: PluginServiceParts): ServiceImplement
     ...createLogMethods(parts.logs, (id) => void loader.record(id)),
     getCallStatistics: () => callStatistics(parts.calls, loader.records),
     getServiceConfig: ({ service }) => ({ config: serviceConfigOf(servicesOf(parts, service)) }),
-    getCapabilities: ({ id }) => capabilitiesToProto(parts.guard, loader.record(id).manifest),
+    getCapabilities: ({ id }) => capabilitiesToProto(parts.guard, loader.record(id)),
   };
 }
 

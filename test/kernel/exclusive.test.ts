@@ -15,7 +15,9 @@ const CALLERS = 16;
 
 /** A plugin that cannot start while another copy of it holds its lock. */
 async function holdLock(plugin: EchoPlugin): Promise<void> {
-  const lock = JSON.stringify(path.join(plugin.directory, '..', 'lock'));
+  const file = path.join(plugin.directory, '..', 'lock');
+  const lock = JSON.stringify(file);
+  await plugin.setManifest({ exclusive: true, capabilities: { files: [{ path: file, write: true }] } });
   await plugin.replacePlugin(
     'start(host) {',
     `async start(host) {
@@ -79,7 +81,6 @@ for (const isolation of ['INLINE', 'WORKER', 'PROCESS'] as const) {
     beforeEach(async () => {
       plugin = await copyEcho();
       await holdLock(plugin);
-      await plugin.setManifest({ exclusive: true });
       kernel = await startTestKernel({
         plugins: [plugin.directory],
         config: { plugins: { [ID]: { isolation } } },

@@ -161,12 +161,17 @@ describe('lamella plugin capabilities', function () {
     assert.match(table.out, /topics +mine\.\* +other\.\*/);
     assert.match(table.out, /topics +mine\.topic +0 +1 +20/);
     const json = JSON.parse((await runLamella([...words, '--json'])).out) as {
-      rights: { capability: string; asked: string[]; granted: string[] }[];
+      rights: { capability: string; asked: string[]; granted: string[]; heldBy: string }[];
       uses: { target: string; used: number; denied: number }[];
     };
     assert.deepEqual(
       json.rights.find(({ capability }) => capability === 'topics'),
-      { capability: 'topics', asked: ['mine.*'], granted: ['other.*'] },
+      {
+        capability: 'topics',
+        asked: ['mine.*'],
+        granted: ['other.*'],
+        heldBy: 'the host object; no boundary',
+      },
     );
     assert.deepEqual(
       json.uses.map(({ target, used, denied }) => [target, used, denied]),

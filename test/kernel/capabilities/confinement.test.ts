@@ -14,6 +14,9 @@ function has(...[command = '', ...words]: string[]): boolean {
   return spawnSync(command, words).status === 0;
 }
 
+/** The right to read what the system says of processes. */
+const PROC = { files: [{ path: '/proc' }] };
+
 describe('a plugin process, held by the operating system', function () {
   this.timeout(30_000);
   let kernel: TestKernel;
@@ -69,7 +72,7 @@ describe('a plugin process, held by the operating system', function () {
   it('has bounded open files, dumps no core, and runs on the cores of its manifest', async function () {
     if (!has('prlimit', '--version') || !has('taskset', '--version') || availableParallelism() < 2)
       this.skip();
-    await start({ resources: { cores: 1 } });
+    await start({ resources: { cores: 1 }, capabilities: PROC });
     const limits = String((await attempt(kernel, 'read /proc/self/limits')).value);
     assert.match(limits, /Max open files +4096 +4096/);
     assert.match(limits, /Max core file size +0 +0/);
@@ -86,7 +89,7 @@ describe('a plugin process, held by the operating system', function () {
   });
 
   it('inherits no open file of the kernel and leads a process group of its own', async () => {
-    await start({});
+    await start({ capabilities: PROC });
     const files = (await attempt(kernel, 'files')).value as string[];
     assert.ok(files.length > 3);
     assert.deepEqual(

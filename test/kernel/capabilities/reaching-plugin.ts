@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { EchoService } from '../../../examples/echo/gen/echo/v1/echo_service_pb.ts';
+import { isDeclaredError } from '../../../sdk/index.ts';
 import type { TestKernel } from '../../../sdk/testing/index.ts';
 import { copyEcho, type EchoPlugin, ROOT } from '../../support/echo-plugin.ts';
 
@@ -25,6 +26,11 @@ export async function reachingPlugin(changes: Readonly<Record<string, unknown>>)
 
 /** Lets the plugin try something, and tells what came of it. */
 export async function attempt(kernel: TestKernel, command: string): Promise<Outcome> {
-  const { payload } = await kernel.call(EchoService).say({ payload: Buffer.from(command) });
-  return JSON.parse(Buffer.from(payload).toString()) as Outcome;
+  try {
+    const { payload } = await kernel.call(EchoService).say({ payload: Buffer.from(command) });
+    return JSON.parse(Buffer.from(payload).toString()) as Outcome;
+  } catch (error) {
+    if (!isDeclaredError(error)) throw error;
+    return { reason: error.reason, message: error.message };
+  }
 }

@@ -22,6 +22,7 @@ describe('the start of a plugin process', () => {
         environment: {},
         load: new InstanceLoad(),
         log: createLogger({ level: 'silent' }),
+        permissions: () => [],
         confine: async () => {
           throw new Error('there is no prlimit');
         },
