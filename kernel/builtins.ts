@@ -13,6 +13,7 @@ import type { Loader } from './loader/loader.ts';
 import type { RegisteredProcess } from './loader/registrations.ts';
 import type { Routes } from './loader/routes.ts';
 import type { PluginMemory } from './plugin-memory.ts';
+import type { ServiceMemory } from './service-memory.ts';
 import { createAccessService } from './server/access-service.ts';
 import { createEventService } from './server/event-service.ts';
 import { createHealthService, type HealthRegistry } from './server/health.ts';
@@ -30,6 +31,7 @@ export interface BuiltinParts extends KernelParts {
   readonly health: HealthRegistry;
   readonly memory: PluginMemory;
   readonly propagatedHeaders: readonly string[];
+  readonly service: ServiceMemory;
   readonly secretsFor: (process: RegisteredProcess) => Secrets;
 }
 
@@ -46,6 +48,7 @@ export function createBuiltins(parts: BuiltinParts): void {
         descriptors: routes.descriptors,
         remember: (record) => memory.remember(record),
         forget: (id) => memory.forget(id),
+        saved: () => parts.service.saved(),
       }),
     ),
     builtin(HostService, createHostService({ ...parts, exposition: () => parts.metrics.exposition() })),

@@ -9,6 +9,8 @@ import { type KernelConfig, ownEnvironment } from './config.ts';
 import type { KernelParts } from './container.ts';
 import type { HomeLock } from './home-lock.ts';
 import type { KernelAddresses, KernelOptions } from './kernel.ts';
+import { CodeStore } from './loader/code-store.ts';
+import { recall } from './loader/recall.ts';
 import { hasMemoryFor } from './loader/standby-memory.ts';
 import { Lifecycle, type StateChange } from './loader/lifecycle.ts';
 import { Loader, type LoaderParts } from './loader/loader.ts';
@@ -20,6 +22,7 @@ import { PluginTrust } from './packaging/plugin-trust.ts';
 import { foldersToLoad } from './packaging/folders-to-load.ts';
 import { PluginMemory } from './plugin-memory.ts';
 import { Readiness } from './readiness.ts';
+import { ServiceMemory } from './service-memory.ts';
 import { HealthRegistry } from './server/health.ts';
 import { createProbes } from './server/http-probes.ts';
 import { Listeners } from './server/listeners.ts';
@@ -48,6 +51,8 @@ export class RunningKernel {
   readonly #storage: LmdbStorage;
   readonly #journal: EventJournal;
   readonly #memory: PluginMemory;
+  readonly #service: ServiceMemory;
+  #isLoaded = false;
   readonly #installations: Installations;
   readonly #listeners: Listeners;
   readonly #starter: Starter;
@@ -59,12 +64,14 @@ export class RunningKernel {
 
   constructor(parts: RunningParts) {
     this.#parts = parts;
-    const { home, config, runDirectory, options, router, log } = parts;
+    const { home, runDirectory, options, router, log } = parts;
     this.#kernelSocket = path.join(runDirectory, 'kernel.sock');
     this.#host = options.host ?? '127.0.0.1';
     this.#storage = new LmdbStorage(path.join(home, 'kernel'));
     this.#installations = new Installations(home);
     this.#memory = new PluginMemory(this.#storage, this.#installations.root);
+    const code = new CodeStore(path.join(home, 'objects'));
+    this.#service = new ServiceMemory({ storage: this.#storage, code, log });
     this.#journal = new EventJournal(path.join(home, 'events'));
     this.#readiness = this.#openReadiness();
     this.#listeners = this.#openListeners();
@@ -80,21 +87,10 @@ export class RunningKernel {
       ...parts,
       kernelSocket: this.#kernelSocket,
       storage: this.#storage,
+      code,
       environment: options.environment ?? ownEnvironment(),
     });
-    this.loader = new Loader({
-      log,
-      lifecycle,
-      routes,
-      kernelVersion: KERNEL_VERSION,
-      rollbackWindowMs: config.rollbackWindowMs,
-      hasMemoryFor,
-      onSwap: () => undefined,
-      admit: this.#admission(home),
-      start: (version) => this.#starter.start(version),
-      events: parts.events.held,
-      prepare: (version) => this.#starter.prepare(version),
-    });
+    this.loader = this.#createLoader({ lifecycle, routes });
     this.#serveBuiltins(lifecycle, routes);
     this.#watcher = options.watch === true ? new Watcher(this.loader, log) : undefined;
   }
@@ -109,6 +105,7 @@ export class RunningKernel {
       health: this.#health,
       memory: this.#memory,
       propagatedHeaders: this.#parts.config.propagatedHeaders,
+      service: this.#service,
       secretsFor: (process) => this.#starter.secrets(process.manifest),
     });
   }
@@ -129,6 +126,22 @@ export class RunningKernel {
       router,
       required: config.requiredPlugins,
       find: (id) => this.loader.records.find((record) => record.id === id),
+    });
+  }
+
+  #createLoader(own: Pick<LoaderParts, 'lifecycle' | 'routes'>): Loader {
+    const { log, home, config } = this.#parts;
+    return new Loader({
+      ...own,
+      log,
+      kernelVersion: KERNEL_VERSION,
+      rollbackWindowMs: config.rollbackWindowMs,
+      hasMemoryFor,
+      onSwap: (record) => this.#service.note(record),
+      admit: this.#admission(home),
+      start: (version) => this.#starter.start(version),
+      events: this.#parts.events.held,
+      prepare: (version) => this.#starter.prepare(version),
     });
   }
 
@@ -156,7 +169,11 @@ export class RunningKernel {
       installations: this.#installations,
       remembered: await this.#memory.folders(),
     });
-    await this.loader.loadAll(folders);
+    const memories = await this.#service.open();
+    // Whoever edits files wants to see them run.
+    const found = options.watch === true ? folders : await recall(folders, memories);
+    await this.loader.loadAll(found);
+    this.#isLoaded = true;
     await this.#watcher?.start();
     this.#readiness.begin(this.loader.records.map(({ id }) => id));
     return addresses;
@@ -180,6 +197,7 @@ export class RunningKernel {
     events.publish(PLUGINS_TOPIC, { id, version: manifest.version, state, previous, reason });
     if (state === 'REMOVED') events.topics.withdraw(id);
     this.#readiness.onChange(record);
+    this.#service.note(record);
   }
 
   #admission(home: string): LoaderParts['admit'] {
@@ -206,11 +224,14 @@ export class RunningKernel {
     if (wasStarted) await setTimeout(prestopMs(config, this.#host));
     this.#health.close();
     await this.#listeners.close(config.drainMs);
+    await this.#service.close();
     await this.loader.stopAll();
     await this.#starter.close();
     await this.#access?.owner.remove();
     await this.#access?.close();
     await observers.close();
+    // A kernel that never loaded anything has not taken over from the one before.
+    if (this.#isLoaded) await this.#service.stopped();
     await this.#journal.close();
     await this.#storage.close();
     await rm(runDirectory, { recursive: true, force: true });

@@ -17,6 +17,14 @@ export const NothingToPromote: ErrorType<'plugin'> = defineKernelError({
     `Plugin '${plugin}' has no canary; 'lamella plugin reload ${plugin} --canary 10' starts one.`,
 });
 
+/** The folder of a plugin no longer holds what was in service. */
+export const PluginCodeChanged: ErrorType<'plugin' | 'version' | 'directory'> = defineKernelError({
+  reason: 'PLUGIN_CODE_CHANGED',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ plugin, version, directory }) =>
+    `${directory} no longer holds the files of version ${version} of plugin '${plugin}' that was in service; 'lamella plugin reload ${plugin}' takes what is there now. A program that writes into its folder names its own files under "files" in plugin.json.`,
+});
+
 /** A version on trial would miss calls that the one in service takes. */
 export const CanaryIncompatible: ErrorType<'plugin' | 'services'> = defineKernelError({
   reason: 'CANARY_INCOMPATIBLE',

@@ -3,7 +3,7 @@ import type { FetchHandler, Logger } from '../../sdk/index.ts';
 import { createHost, type HostParts, Served } from '../host.ts';
 import { LocalTarget } from '../target.ts';
 import type { Watchdog } from '../watchdog.ts';
-import { type Bundle, bundleSource, evaluateBundle, readBundle } from './bundle.ts';
+import { type Bundle, evaluateBundle } from './bundle.ts';
 import { Disposer } from './disposer.ts';
 import type { Instance, InstanceLoad } from './instance.ts';
 
@@ -18,9 +18,7 @@ export type OwnParts = 'disposer' | 'signal' | 'events';
 
 /** Input of {@link startInline}. */
 export interface InlineStart {
-  readonly directory: string;
-  /** Its code, where that was read before. */
-  readonly bundle: Bundle | undefined;
+  readonly bundle: Bundle;
   readonly load: InstanceLoad;
   readonly watchdog: Watchdog;
   readonly parts: Omit<HostParts, OwnParts>;
@@ -35,8 +33,8 @@ export interface InlineStart {
  * @throws PLUGIN_START_FAILED, SERVICE_NOT_SERVED, or what the plugin's start() throws.
  */
 export async function startInline(start: InlineStart): Promise<Started> {
+  const { bundle } = start;
   const { manifest, log } = start.parts;
-  const bundle = start.bundle ?? (await readBundle(bundleSource(manifest, start.directory)));
   const plugin = await evaluateBundle(bundle, manifest.id);
   const controller = new AbortController();
   const disposer = new Disposer();

@@ -1,5 +1,6 @@
 import type { Clock, Logger, Storage } from '../../sdk/index.ts';
 import { type PluginEvent, type PluginState, transition } from '../registry/state.ts';
+import type { Version } from './generation.ts';
 import type { PluginRecord } from './record.ts';
 
 /** One change of state. */
@@ -20,7 +21,7 @@ const MAY_BECOME_READY: ReadonlySet<PluginState> = new Set([
 ]);
 
 /** A plugin whose manifest was read. */
-export type DiscoveredPlugin = Pick<PluginRecord, 'manifest' | 'directory' | 'level' | 'slot'>;
+export type DiscoveredPlugin = Version & Pick<PluginRecord, 'slot'>;
 
 /** Input of {@link Lifecycle}. */
 export interface LifecycleParts {
@@ -62,9 +63,17 @@ export class Lifecycle {
   }
 
   #record(plugin: DiscoveredPlugin): PluginRecord {
+    const { manifest, directory, level, digest, slot } = plugin;
     return {
-      ...plugin,
-      id: plugin.manifest.id,
+      manifest,
+      directory,
+      level,
+      digest,
+      slot,
+      asked: directory,
+      setAside: undefined,
+      givenUp: undefined,
+      id: manifest.id,
       state: 'DISCOVERED',
       reason: '',
       restarts: 0,

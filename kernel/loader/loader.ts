@@ -10,6 +10,7 @@ import type { PluginFolder } from './generation.ts';
 import { Launcher, type LauncherParts } from './launcher.ts';
 import { PluginRecords, type PluginRecordsParts } from './plugin-records.ts';
 import { readVersions } from './read-versions.ts';
+import type { Recalled } from './recall.ts';
 import type { PluginRecord } from './record.ts';
 import { LazyStart, type LazyStartParts } from './lazy-start.ts';
 import { isCanary, type LoadOptions } from './load-options.ts';
@@ -79,8 +80,11 @@ export class Loader {
     const versions = known.filter((_, index) => admitted[index]?.status === 'fulfilled');
     const failures = this.#dependencies.failures(versions.map(({ manifest }) => manifest));
     refuse([...problems, ...describeFailures(failures)]);
-    const records = versions.map((version) => this.#records.add(version));
-    await Promise.allSettled(records.map((record) => this.#beginOrRetry(record)));
+    const begun = versions.map(async (version) => {
+      const record = this.#records.add(version);
+      await this.#beginOrRetry(record, version.recalled);
+    });
+    await Promise.allSettled(begun);
   }
 
   /**
@@ -171,9 +175,9 @@ export class Loader {
   }
 
   /** A plugin elsewhere may well be started after the kernel; anything else that does not start will not do so later. */
-  async #beginOrRetry(record: PluginRecord): Promise<void> {
+  async #beginOrRetry(record: PluginRecord, recalled?: Recalled): Promise<void> {
     try {
-      await this.#exclusively(record, () => this.#beginOrRest(record));
+      await this.#exclusively(record, () => this.#beginOrResume(record, recalled));
     } catch (error) {
       if (error instanceof RemoteUnreachable) this.#supervisor.retry(record, error);
       else throw error;
@@ -182,6 +186,31 @@ export class Loader {
 
   async #beginOrRest(record: PluginRecord): Promise<void> {
     await (isLazy(record.manifest) ? this.#lazyStart.rest(record) : this.#begin(record));
+  }
+
+  /** Goes on where an earlier run was killed. */
+  async #beginOrResume(record: PluginRecord, recalled: Recalled | undefined): Promise<void> {
+    if (recalled === undefined) return this.#beginOrRest(record);
+    const { asked, setAside, crashesMs, restarts, failure, canary } = recalled;
+    Object.assign(record, { asked, setAside, restarts, crashesMs: [...crashesMs], givenUp: failure });
+    if (failure !== undefined) return this.#parts.lifecycle.move(record, 'fail', failure);
+    await (canary === undefined ? this.#beginOrRest(record) : this.#begin(record));
+    // A rollback that was decided holds; putting the version into service forgets it.
+    record.setAside = setAside;
+    if (canary !== undefined) await this.#resumeCanary(record, canary);
+  }
+
+  async #resumeCanary(record: PluginRecord, canary: NonNullable<Recalled['canary']>): Promise<void> {
+    const { lifecycle, log } = this.#parts;
+    try {
+      const generation = await this.#launcher.launch(record, canary.version);
+      this.#swapper.tryOut(record, generation, canary.percent);
+      this.#supervisor.watch(record, generation);
+    } catch (error) {
+      const { version } = canary.version.manifest;
+      lifecycle.note(record, `the trial of version ${version} has ended: ${(error as Error).message}`);
+      log.warn('a canary could not be started again', { plugin: record.id, version, error });
+    }
   }
 
   async #begin(record: PluginRecord): Promise<void> {
@@ -207,6 +236,7 @@ export class Loader {
       const generation = await launchSuccessor(record, version, this.#successorParts);
       // People have seen what was wrong and tried again.
       record.crashesMs = [];
+      record.asked = directory;
       if (isCanary(options)) this.#swapper.tryOut(record, generation, options.canaryPercent);
       else this.#swapper.upgrade(record, generation);
       this.#supervisor.watch(record, generation);

@@ -9,7 +9,7 @@ import { programFile } from '../../sdk/package-directory.ts';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { PluginExited, PluginStartFailed } from '../errors.ts';
 import type { LinkClient } from '../link/link-client.ts';
-import { type Bundle, bundleSource, readBundle } from './bundle.ts';
+import type { Code } from './code-store.ts';
 import type { Instance, InstanceLoad } from './instance.ts';
 import type { Started } from './inline.ts';
 import { forwardHttp } from './http-forward.ts';
@@ -26,8 +26,8 @@ const KILL_AFTER_MS = 5_000;
 export interface ProcessStart {
   readonly manifest: Manifest;
   readonly directory: string;
-  /** Its code, where that was read before. */
-  readonly bundle: Bundle | undefined;
+  /** Its bundle is built in the kernel: to start a compiler in each process would cost more than all the rest. */
+  readonly code: Code;
   /** Socket on which the kernel serves plugin processes. */
   readonly kernelSocket: string;
   readonly environment: NodeJS.ProcessEnv;
@@ -58,7 +58,7 @@ export interface Registration {
  * @throws PLUGIN_START_FAILED with the exit status or the time-out; nothing of the process is left then.
  */
 export async function startProcess(start: ProcessStart): Promise<Started> {
-  const bundle = start.bundle ?? (await ownBundle(start));
+  const { bundle, digest } = start.code;
   const socketDirectory = await mkdtemp(path.join(tmpdir(), 'lamella-'));
   const socketPath = path.join(socketDirectory, 'plugin.sock');
   const token = randomBytes(32).toString('hex');
@@ -74,7 +74,7 @@ export async function startProcess(start: ProcessStart): Promise<Started> {
     await cleanUp();
     throw error;
   });
-  const instance = new ProcessInstance(start, child, { digest: bundle?.digest ?? '', cleanUp });
+  const instance = new ProcessInstance(start, child, { digest, cleanUp });
   try {
     const limitMs = startLimitMs(start.manifest);
     const client = await waitUntilHealthy({
@@ -101,11 +101,6 @@ interface Endpoint {
   readonly permissions: readonly string[];
 }
 
-/** Built in the kernel, which has a compiler running: to start one in each process would cost more than all the rest. */
-async function ownBundle({ manifest, directory }: ProcessStart): Promise<Bundle | undefined> {
-  return hasCommand(manifest) ? undefined : readBundle(bundleSource(manifest, directory));
-}
-
 function hasCommand({ entry }: Manifest): boolean {
   return entry !== undefined && entry.command.length > 0;
 }
@@ -116,7 +111,7 @@ function commandOf(manifest: Manifest, permissions: readonly string[]): readonly
 
 async function launch(
   start: ProcessStart,
-  bundle: Bundle | undefined,
+  bundle: Code['bundle'],
   endpoint: Endpoint,
 ): Promise<ChildProcess> {
   if (bundle !== undefined) await writeFile(endpoint.bundlePath, bundle.code, { mode: 0o600 });

@@ -14,9 +14,17 @@ export interface PluginRecord {
   directory: string;
   /** Level of isolation that was asked for with that version; `undefined` means what configuration and manifest say. */
   level: IsolationName | undefined;
+  /** SHA-256 of the code of that version, once it has run: a restart runs the same. */
+  digest: string | undefined;
+  /** Folder that was loaded last; a rollback does not change it. */
+  asked: string;
+  /** SHA-256 of code that a rollback took out of service. */
+  setAside: string | undefined;
   state: PluginState;
   /** Why it is in this state; empty when there is nothing to say. */
   reason: string;
+  /** Why it is not started again by itself; `undefined` while it may be. */
+  givenUp: string | undefined;
   restarts: number;
   updatedMs: number;
   /** Started so far; each gets the next number. */

@@ -6,16 +6,17 @@ import type { Secrets, Storage } from '../../sdk/index.ts';
 import type { PluginGuard } from '../capabilities/guard.ts';
 import type { KernelConfig } from '../config.ts';
 import type { KernelParts } from '../container.ts';
-import { IsolationUnsupported, SecretMissing } from '../errors.ts';
+import { IsolationUnsupported, PluginStartFailed, SecretMissing } from '../errors.ts';
 import { LocalTransport } from '../local-transport.ts';
 import { Propagation } from '../propagation.ts';
 import { LmdbStorage } from '../storage.ts';
 import { Watchdog } from '../watchdog.ts';
-import { type Bundle, bundleSource, readBundle } from './bundle.ts';
+import type { Bundle } from './bundle.ts';
 import { Confinement } from './confinement.ts';
 import { type Started, startInline } from './inline.ts';
 import type { IsolationName } from './instance.ts';
-import type { Version } from './generation.ts';
+import type { Code, CodeStore } from './code-store.ts';
+import type { ReadVersion, Version } from './generation.ts';
 import { Loads } from './loads.ts';
 import { PluginConfigs } from './plugin-configs.ts';
 import { permissionFlags } from './node-permissions.ts';
@@ -32,6 +33,7 @@ export interface StarterParts extends KernelParts {
   /** The kernel's own. */
   readonly storage: Storage;
   readonly environment: NodeJS.ProcessEnv;
+  readonly code: CodeStore;
 }
 
 /** The levels there are. */
@@ -67,7 +69,7 @@ export class Starter {
   }
 
   /** @throws ISOLATION_UNSUPPORTED, PLUGIN_CONFIG_INVALID, CONFIG_MIGRATION_FAILED, TOPIC_CONFLICT, PLUGIN_START_FAILED and what start() throws. */
-  async start({ manifest: read, directory, level: asked, bundle }: Version): Promise<Started> {
+  async start({ manifest: read, directory, level: asked, code }: ReadVersion): Promise<Started> {
     const manifest = this.#parts.guard.admit(read);
     const resolved = await this.#configs.resolve(manifest);
     const { config } = resolved;
@@ -76,7 +78,7 @@ export class Starter {
     const level = this.#level(manifest, asked);
     const undeclare = this.#parts.events.topics.declare(manifest.id, manifest.topics);
     try {
-      const started = await this.#at(level, manifest, { directory, bundle, config, storageDirectory });
+      const started = await this.#at(level, manifest, { directory, config, storageDirectory, code });
       await this.#configs.accept(manifest, resolved);
       return started;
     } catch (error) {
@@ -90,13 +92,12 @@ export class Starter {
    *
    * @throws ISOLATION_UNSUPPORTED, PLUGIN_CONFIG_INVALID, CONFIG_MIGRATION_FAILED, PLUGIN_START_FAILED
    */
-  async prepare(version: Version): Promise<Version> {
-    const { manifest, directory, level: asked } = version;
+  async prepare(version: Version): Promise<ReadVersion> {
+    const { manifest, level: asked } = version;
     await this.#configs.resolve(manifest);
-    const level = this.#level(manifest, asked);
-    const hasCode = level !== 'REMOTE' && (manifest.entry?.module ?? '') !== '';
-    if (!hasCode || version.bundle !== undefined) return version;
-    return { ...version, bundle: await readBundle(bundleSource(manifest, directory)) };
+    const isElsewhere = this.#level(manifest, asked) === 'REMOTE';
+    const code = isElsewhere ? { digest: '', bundle: undefined } : await this.#parts.code.read(version);
+    return { ...version, code };
   }
 
   async #at(level: IsolationName, manifest: Manifest, placement: Placement): Promise<Started> {
@@ -112,17 +113,13 @@ export class Starter {
     }
   }
 
-  async #inline(
-    manifest: Manifest,
-    { directory, bundle, config, storageDirectory }: Placement,
-  ): Promise<Started> {
+  async #inline(manifest: Manifest, { config, storageDirectory, code }: Placement): Promise<Started> {
     const { log, clock, metrics, events, dispatcher } = this.#parts;
     const scope = metrics.scope(manifest.id);
     const started = await startInline({
       watchdog: this.#watchdog,
       load: this.#loads.for(manifest),
-      directory,
-      bundle,
+      bundle: bundleOf(manifest, code),
       eventsFor: (signal) => events.forPlugin(manifest.id, signal, this.#guardOf(manifest)),
       parts: {
         manifest,
@@ -141,7 +138,7 @@ export class Starter {
     return started;
   }
 
-  #worker(manifest: Manifest, { directory, bundle, config, storageDirectory }: Placement): Promise<Started> {
+  #worker(manifest: Manifest, { directory, config, storageDirectory, code }: Placement): Promise<Started> {
     const { metrics, registrations, environment, dispatcher } = this.#parts;
     const log = this.#parts.log.child({ plugin: manifest.id });
     const storage = this.#storage(manifest.id, storageDirectory);
@@ -150,7 +147,7 @@ export class Starter {
       load: this.#loads.for(manifest),
       manifest,
       directory,
-      bundle,
+      bundle: bundleOf(manifest, code),
       environment,
       log,
       kernel: dispatcher,
@@ -160,7 +157,7 @@ export class Starter {
     });
   }
 
-  #process(manifest: Manifest, { directory, bundle, config, storageDirectory }: Placement): Promise<Started> {
+  #process(manifest: Manifest, { directory, config, storageDirectory, code }: Placement): Promise<Started> {
     const { log, registrations, kernelSocket, environment } = this.#parts;
     return startProcess({
       confine: (command) => this.#confinement.confine(command, manifest),
@@ -169,7 +166,7 @@ export class Starter {
       load: this.#loads.for(manifest),
       manifest,
       directory,
-      bundle,
+      code,
       kernelSocket,
       environment,
       log: log.child({ plugin: manifest.id }),
@@ -243,6 +240,15 @@ export class Starter {
   }
 }
 
+/** @throws PLUGIN_START_FAILED for a program, which runs in a process of its own only. */
+function bundleOf({ id }: Manifest, { bundle }: Code): Bundle {
+  if (bundle !== undefined) return bundle;
+  throw new PluginStartFailed({
+    plugin: id,
+    cause: 'it has no "module" that could run here; let it run at isolation PROCESS.',
+  });
+}
+
 function levelsOf({ isolation }: Manifest): {
   preferred: IsolationLevel;
   allowed: ReadonlySet<IsolationLevel>;
@@ -253,9 +259,9 @@ function levelsOf({ isolation }: Manifest): {
 
 interface Placement {
   readonly directory: string;
-  readonly bundle: Bundle | undefined;
   readonly config: unknown;
   readonly storageDirectory: string;
+  readonly code: Code;
 }
 
 function nameOf(level: IsolationLevel): string {

@@ -59,8 +59,11 @@ async function startAgain(
   { log, launcher, swapper, supervisor }: SuccessorParts,
 ): Promise<void> {
   try {
-    const { manifest, directory, level, bundle } = before;
-    const generation = await launcher.launch(record, { manifest, directory, level, bundle });
+    const { digest } = before.instance;
+    const generation = await launcher.launch(record, {
+      ...before,
+      digest: digest === '' ? undefined : digest,
+    });
     swapper.upgrade(record, generation);
     supervisor.watch(record, generation);
   } catch (error) {

@@ -1,5 +1,6 @@
 import { RemoteUnreachable } from '../errors.ts';
 import { backoffMs, isGivenUp, recentCrashes } from '../registry/backoff.ts';
+import { PluginCodeChanged } from './errors.ts';
 import type { Generation } from './generation.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { PluginRecord } from './record.ts';
@@ -52,7 +53,8 @@ export class Supervisor {
     const nowMs = performance.now();
     record.crashesMs = recentCrashes([...record.crashesMs, nowMs], nowMs);
     if (!isPatient && isGivenUp(record.crashesMs, nowMs)) {
-      lifecycle.move(record, 'give-up', `${reason}; it crashed too often and is not restarted`);
+      record.givenUp = `${reason}; it crashed too often and is not restarted before 'lamella plugin reload ${record.id}'`;
+      lifecycle.move(record, 'give-up', record.givenUp);
       return;
     }
     const pauseMs = backoffMs(record.crashesMs, nowMs);
@@ -71,6 +73,8 @@ export class Supervisor {
     } catch (error) {
       // Somebody may have loaded another version meanwhile, or unloaded it.
       if (this.#isStopped || record.active !== undefined || record.state === 'REMOVED') return;
+      // However often it is tried, its folder will not hold again what ran.
+      if (error instanceof PluginCodeChanged) return;
       this.retry(record, error as Error);
     }
   }

@@ -37,6 +37,7 @@ export class Swapper {
   /** Gives all calls to a version; the one before it drains and waits to be called back. */
   upgrade(record: PluginRecord, next: Generation): void {
     const previous = record.active;
+    record.setAside = undefined;
     this.#dropCanary(record, next);
     this.#swap(record, next, '');
     if (previous === undefined) return;
@@ -72,14 +73,20 @@ export class Swapper {
     const { canary, active, standby } = record;
     const reason = why === '' ? '' : `${why}; rolled back`;
     if (canary !== undefined) {
-      this.#dropCanary(record);
-      this.#parts.lifecycle.note(record, reason);
-      this.#parts.onSwap(record);
+      this.#endTrial(record, canary, reason);
       return;
     }
     if (standby?.retirement?.recall() !== true) throw new NothingToRollBack({ plugin: record.id });
     this.#swap(record, standby, reason);
+    record.setAside = active?.instance.digest;
     if (active !== undefined) this.#retire(record, active, why === '' ? this.#standbyMs(active) : 0);
+  }
+
+  #endTrial(record: PluginRecord, canary: Generation, reason: string): void {
+    this.#dropCanary(record);
+    record.setAside = canary.instance.digest;
+    this.#parts.lifecycle.note(record, reason);
+    this.#parts.onSwap(record);
   }
 
   /** A version ended by itself. @returns false when nothing else serves and it has to be started again. */
@@ -101,6 +108,7 @@ export class Swapper {
     if (record.canary !== undefined || record.standby === undefined) return false;
     this.#parts.log.warn('rolled back', { plugin: record.id, why });
     this.rollBack(record, why);
+    record.setAside = generation.instance.digest;
     return true;
   }
 
@@ -127,6 +135,8 @@ export class Swapper {
     record.directory = next.directory;
     record.level = next.level;
     record.slot.limits = slotLimits(next.manifest);
+    record.digest = next.instance.digest === '' ? undefined : next.instance.digest;
+    record.givenUp = undefined;
     routes.open(record, next.services);
     record.slot.swap(next.instance);
     lifecycle.move(record, 'activate', reason);

@@ -12,7 +12,7 @@ import { fromStatus } from '../server/status.ts';
 import { StatusError } from '../status-error.ts';
 import type { Target } from '../target.ts';
 import type { Watchdog } from '../watchdog.ts';
-import { type Bundle, bundleSource, readBundle } from './bundle.ts';
+import type { Bundle } from './bundle.ts';
 import { forwardHttp } from './http-forward.ts';
 import { ForwardTarget } from './forward-target.ts';
 import { STOP_LIMIT_MS, type Started } from './inline.ts';
@@ -27,8 +27,7 @@ import { WorkerHost, type WorkerHostParts } from './worker-host.ts';
 export interface WorkerStart {
   readonly manifest: Manifest;
   readonly directory: string;
-  /** Its code, where that was read before. */
-  readonly bundle: Bundle | undefined;
+  readonly bundle: Bundle;
   readonly environment: NodeJS.ProcessEnv;
   readonly load: InstanceLoad;
   readonly watchdog: Watchdog;
@@ -47,10 +46,9 @@ export interface WorkerStart {
  * @throws PLUGIN_START_FAILED, or the error that the plugin declared; nothing of the worker is left then.
  */
 export async function startWorker(start: WorkerStart): Promise<Started> {
-  const bundle = start.bundle ?? (await readBundle(bundleSource(start.manifest, start.directory)));
   const token = randomBytes(32).toString('hex');
   const registration = start.register(token);
-  const instance = new WorkerInstance(start, { token, bundle }, () => {
+  const instance = new WorkerInstance(start, token, () => {
     registration.revoke();
     start.host.metrics.close();
   });
@@ -89,17 +87,17 @@ class WorkerInstance implements Instance {
   #endedFor: string | undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor(start: WorkerStart, input: Pick<WorkerInput, 'token' | 'bundle'>, cleanUp: () => void) {
+  constructor(start: WorkerStart, token: string, cleanUp: () => void) {
     const { manifest, log, kernel } = start;
     this.pluginId = manifest.id;
     this.version = manifest.version;
-    this.digest = input.bundle.digest;
+    this.digest = start.bundle.digest;
     this.load = start.load;
     this.#log = log;
     this.#cleanUp = cleanUp;
     this.#host = new WorkerHost(start.host);
     const { port1, port2: port } = new MessageChannel();
-    this.#worker = createWorker(start, { ...input, directory: start.directory, port });
+    this.#worker = createWorker(start, { token, bundle: start.bundle, port });
     const release = forwardLines([this.#worker.stderr, this.#worker.stdout], start);
     const unwatch = start.output.watchLevel((level) => this.#peer.tell('level', level));
     this.#peer = new PortPeer(port1, {

@@ -34,7 +34,7 @@ export async function foldersToLoad({
 }
 
 /** Id of the plugin in a folder; undefined when its manifest is wrong, which the loader will say. */
-async function idOf(directory: string): Promise<string | undefined> {
+export async function idOf(directory: string): Promise<string | undefined> {
   return readManifest(directory).then(
     ({ id }) => id,
     () => undefined,

@@ -16,7 +16,6 @@ import { startPlugin } from './start-plugin.ts';
 
 /** What the kernel tells a worker when it makes it. */
 export interface WorkerInput {
-  readonly directory: string;
   readonly token: string;
   /** Built in the kernel's thread, which has a compiler at hand; one for each worker would cost half a second. */
   readonly bundle: Bundle;

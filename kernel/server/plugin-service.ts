@@ -31,37 +31,46 @@ export interface PluginServiceParts {
   readonly forget: (id: string) => Promise<void>;
   /** Every service with its methods, by full name. */
   readonly descriptors: ReadonlyMap<string, DescService>;
+  /** Resolves when a restart would find all that has changed so far. */
+  readonly saved: () => Promise<void>;
 }
 
 /** PluginService: list, load, reload, unload and watch plugins. */
 export function createPluginService(parts: PluginServiceParts): ServiceImplementation<typeof PluginService> {
   const { loader, lifecycle } = parts;
   return {
-    listPlugins: (request) => {
+    // What somebody has seen is still so after a kill.
+    listPlugins: async (request) => {
+      await parts.saved();
       const { items, nextPageToken } = pageOf(loader.records, ({ id }) => id, request);
       return { plugins: items.map(pluginToProto), nextPageToken };
     },
-    getPlugin: ({ id }) => {
+    getPlugin: async ({ id }) => {
+      await parts.saved();
       const record = loader.record(id);
       return { plugin: pluginToProto(record), manifest: record.manifest };
     },
     loadPlugin: (request) => load(parts, request),
     reloadPlugin: async ({ id, canaryPercent, config }) => {
       refuseConfig(config);
-      return { plugin: pluginToProto(await loader.reload(id, { canaryPercent })) };
-    },
-    rollbackPlugin: async ({ id }) => {
-      const record = loader.rollBack(id);
-      // The next start loads what serves now.
-      await parts.remember(record);
+      const record = await loader.reload(id, { canaryPercent });
+      await parts.saved();
       return { plugin: pluginToProto(record) };
     },
-    promotePlugin: ({ id }) => ({ plugin: pluginToProto(loader.promote(id)) }),
+    rollbackPlugin: async ({ id }) => {
+      const { directory } = loader.record(id);
+      return settled(parts, loader.rollBack(id), directory);
+    },
+    promotePlugin: async ({ id }) => {
+      const { directory } = loader.record(id);
+      return settled(parts, loader.promote(id), directory);
+    },
     unloadPlugin: async ({ id, force }) => {
       if (force)
         throw new RequestFieldUnsupported({ field: 'force', instead: 'unload the dependants first' });
       await loader.unload(id);
       await parts.forget(id);
+      await parts.saved();
       parts.logs.forget(id);
       return {};
     },
@@ -86,13 +95,24 @@ function servicesOf({ descriptors }: PluginServiceParts, name: string): Iterable
   return [found];
 }
 
+/** The next start loads what serves now, also when that lies in another folder than what served before. */
+async function settled(
+  { remember, saved }: PluginServiceParts,
+  record: PluginRecord,
+  before: string,
+): Promise<{ plugin: ReturnType<typeof pluginToProto> }> {
+  if (record.directory !== before) await remember(record);
+  await saved();
+  return { plugin: pluginToProto(record) };
+}
+
 function refuseConfig(config: JsonObject | undefined): void {
   if (config === undefined) return;
   throw new RequestFieldUnsupported({ field: 'config', instead: 'set plugins.<id>.config in config.json' });
 }
 
 async function load(
-  { loader, remember }: PluginServiceParts,
+  { loader, remember, saved }: PluginServiceParts,
   { directory, canaryPercent, isolation, config, validateOnly }: LoadPluginRequest,
 ): Promise<MessageInitShape<typeof LoadPluginResponseSchema>> {
   refuseConfig(config);
@@ -103,5 +123,6 @@ async function load(
   }
   const record = await loader.load(directory, options);
   await remember(record);
+  await saved();
   return { plugin: pluginToProto(record) };
 }

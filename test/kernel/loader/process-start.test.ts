@@ -17,7 +17,7 @@ describe('the start of a plugin process', () => {
       const start = startProcess({
         manifest: manifest('example.none', { entry: { command: ['true'] } }),
         directory: folder,
-        bundle: undefined,
+        code: { digest: '', bundle: undefined },
         kernelSocket: '',
         environment: {},
         load: new InstanceLoad(),
