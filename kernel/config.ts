@@ -2,7 +2,13 @@ import path from 'node:path';
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { Code, defineConfig, type ErrorType, type TSchema, Type } from '../sdk/index.ts';
 import { defineKernelError } from './kernel-error.ts';
-import { type ConnectionsConfig, ConnectionsSchema, PropagatedHeadersSchema } from './mesh-config.ts';
+import {
+  type ConnectionsConfig,
+  ConnectionsSchema,
+  type LoadReportsConfig,
+  LoadReportsSchema,
+  PropagatedHeadersSchema,
+} from './mesh-config.ts';
 import { type PluginSettings, PluginSettingsSchema } from './plugin-settings.ts';
 import { readLimitedFile } from './registry/limited-file.ts';
 import { nearestName } from './registry/nearest-name.ts';
@@ -44,6 +50,7 @@ const TopicSettingsSchema: TSchema = Type.Object(
 /** Schema of `config.json` in the home folder. */
 export const KernelConfigSchema: TSchema = defineConfig({
   connections: ConnectionsSchema,
+  loadReports: LoadReportsSchema,
   propagatedHeaders: PropagatedHeadersSchema,
   drainMs: Type.Integer({
     default: 5_000,
@@ -118,6 +125,7 @@ export const KernelConfigSchema: TSchema = defineConfig({
 /** Checked content of `config.json`. */
 export interface KernelConfig {
   readonly connections: ConnectionsConfig;
+  readonly loadReports: LoadReportsConfig;
   readonly propagatedHeaders: readonly string[];
   readonly drainMs: number;
   readonly prestopMs?: number;

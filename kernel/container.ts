@@ -7,6 +7,7 @@ import { CapabilityGuard } from './capabilities/guard.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { EventBus } from './events.ts';
 import { interceptors } from './server/interceptors.ts';
+import { LoadReports } from './load-reports.ts';
 import { createLogger, type KernelLogger, type LogLevel } from './logger.ts';
 import { Registrations } from './loader/registrations.ts';
 import { LogBook } from './log-book.ts';
@@ -24,6 +25,7 @@ export interface KernelParts {
   readonly calls: CallMetrics;
   readonly reported: ReportedMetrics;
   readonly observers: CallObservers;
+  readonly loadReports: LoadReports;
   readonly events: EventBus;
   readonly router: Router;
   readonly guard: CapabilityGuard;
@@ -51,17 +53,12 @@ export function createContainer(level: LogLevel): KernelParts {
   factory('log', () => createLogger({ level, book: get('logs') }));
   factory('logs', () => new LogBook());
   factory('metrics', () => new MetricsRegistry());
-  factory('calls', () => {
-    const calls = new CallMetrics(get('router'));
-    get('metrics').addSource(() => calls.text());
-    return calls;
-  });
-  factory('reported', () => {
-    const reported = new ReportedMetrics((name) => get('metrics').isDeclared(name));
-    get('metrics').addSource(() => reported.text());
-    return reported;
-  });
+  factory('calls', () => shown(get('metrics'), new CallMetrics(get('router'))));
+  factory('reported', () =>
+    shown(get('metrics'), new ReportedMetrics((name) => get('metrics').isDeclared(name))),
+  );
   factory('observers', () => new CallObservers());
+  factory('loadReports', () => new LoadReports());
   factory('events', () => new EventBus(get('clock')));
   factory('router', () => new Router());
   factory('registrations', () => new Registrations((instance) => get('reported').remove(instance)));
@@ -69,7 +66,8 @@ export function createContainer(level: LogLevel): KernelParts {
   factory('gate', () => new AccessGate(get('guard')));
   factory('dispatcher', () => {
     const [gate, calls, observers, log] = [get('gate'), get('calls'), get('observers'), get('log')];
-    return new Dispatcher(get('router'), interceptors({ gate, calls, observers, log }));
+    const loadReports = get('loadReports');
+    return new Dispatcher(get('router'), interceptors({ gate, calls, observers, loadReports, log }));
   });
   return {
     clock: get('clock'),
@@ -79,6 +77,7 @@ export function createContainer(level: LogLevel): KernelParts {
     calls: get('calls'),
     reported: get('reported'),
     observers: get('observers'),
+    loadReports: get('loadReports'),
     events: get('events'),
     router: get('router'),
     guard: get('guard'),
@@ -86,6 +85,15 @@ export function createContainer(level: LogLevel): KernelParts {
     registrations: get('registrations'),
     dispatcher: get('dispatcher'),
   };
+}
+
+/** Adds what writes its own text to the exposition. */
+function shown<Source extends { text(): string | Promise<string> }>(
+  metrics: MetricsRegistry,
+  source: Source,
+): Source {
+  metrics.addSource(() => source.text());
+  return source;
 }
 
 function token<Name extends keyof KernelParts>(name: Name): InjectionToken<KernelParts[Name]> {

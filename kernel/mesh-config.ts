@@ -45,6 +45,31 @@ export const PropagatedHeadersSchema: TSchema = Type.Array(Type.String({ pattern
     'Metadata that calls between plugins take over beside trace contexts, `baggage`, `x-request-id` and the tenant, in lower case; never credentials.',
 });
 
+/** Schema of `loadReports` in `config.json`. */
+export const LoadReportsSchema: TSchema = Type.Object(
+  {
+    minIntervalMs: Type.Integer({
+      default: 30_000,
+      minimum: 1_000,
+      maximum: 2 ** 31 - 1,
+      description:
+        'Shortest time between two reports of a stream, in milliseconds; shorter ones that clients ask for become this one.',
+    }),
+    perCall: Type.Boolean({
+      default: false,
+      description:
+        'Sends the trailer `endpoint-load-metrics-bin` with every answer, not only to callers that ask for it.',
+    }),
+  },
+  { default: {}, additionalProperties: false, description: 'ORCA load reports; see docs/mesh.md.' },
+);
+
+/** Checked content of `loadReports`. */
+export interface LoadReportsConfig {
+  readonly minIntervalMs: number;
+  readonly perCall: boolean;
+}
+
 /** Checked content of `connections`. */
 export interface ConnectionsConfig {
   readonly maxAgeMs?: number;

@@ -217,12 +217,13 @@ export class RunningKernel {
   }
 
   async stop(): Promise<void> {
-    const { config, lock, runDirectory, log, observers } = this.#parts;
+    const { config, lock, runDirectory, log, observers, loadReports } = this.#parts;
     const wasStarted = this.#readiness.isStarted;
     this.#readiness.drain();
     await this.#watcher?.close();
     if (wasStarted) await setTimeout(prestopMs(config, this.#host));
     this.#health.close();
+    loadReports.close();
     await this.#listeners.close(config.drainMs);
     await this.#service.close();
     await this.loader.stopAll();

@@ -40,6 +40,7 @@ export const BUILT_IN_ROLES: Readonly<Record<string, readonly string[]>> = {
   viewer: [
     ...PROBES,
     'grpc.reflection.*/*',
+    'xds.service.orca.v3.OpenRcaService/*',
     ...CONTROL,
     '*/Get*',
     '*/List*',

@@ -39,6 +39,12 @@ export class Admission {
     return this.#waiting.size;
   }
 
+  /** Calls by the number that may run at once, above 1 when some wait; `undefined` without a limit. */
+  get utilization(): number | undefined {
+    const { concurrency } = this.#limits;
+    return concurrency === 0 ? undefined : (this.#admitted + this.#waiting.size) / concurrency;
+  }
+
   /**
    * Lets a call in, now or when another one ends. Every call that was let in must {@link leave}.
    *

@@ -65,6 +65,11 @@ export class InstanceLoad {
     return this.#admission?.waitingCount ?? 0;
   }
 
+  /** Calls by the number that may run at once, above 1 when some wait; `undefined` without a limit. */
+  get utilization(): number | undefined {
+    return this.#admission?.utilization;
+  }
+
   get tally(): Tally {
     return { calls: this.#calls, faults: this.#faults };
   }

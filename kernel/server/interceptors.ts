@@ -3,6 +3,7 @@ import type { AccessGate } from '../access/gate.ts';
 import type { CallMetrics } from '../call-metrics.ts';
 import { deadlineExceeded } from '../deadline.ts';
 import type { Interceptor } from '../dispatcher.ts';
+import type { LoadReports } from '../load-reports.ts';
 import type { CallObservers } from '../observe/call-observers.ts';
 import { secondsOf, statusName } from '../observe/outcome.ts';
 
@@ -11,18 +12,20 @@ interface ChainParts {
   readonly gate: AccessGate;
   readonly calls: CallMetrics;
   readonly observers: CallObservers;
+  readonly loadReports: LoadReports;
   readonly log: Logger;
 }
 
 /** The whole chain, in the order in which calls pass it. */
 export function interceptors(parts: ChainParts): readonly Interceptor[] {
-  const { gate, calls, observers, log } = parts;
+  const { gate, calls, observers, loadReports, log } = parts;
   return [
     observers.interceptor(),
     // Before all that acts on what a call says: its caller must be known.
     gate.interceptor(),
     deadlineInterceptor(),
     metricsInterceptor(calls),
+    loadReports.interceptor(),
     logInterceptor(log),
   ];
 }

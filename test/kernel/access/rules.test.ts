@@ -81,6 +81,7 @@ describe('roles', () => {
       'a.v1.S/ListX',
       'http:GET /',
       'grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
+      'xds.service.orca.v3.OpenRcaService/StreamCoreMetrics',
     ]) {
       assert.ok(may('viewer', operation), operation);
       assert.ok(!may('none', operation), operation);
