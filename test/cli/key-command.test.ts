@@ -86,7 +86,7 @@ describe('lamella key and access', () => {
   it('says what is wrong with a request', async () => {
     const scope = await run('key', 'create', 'ci', '--scope', 'root');
     assert.deepEqual([scope.code, /API_KEY_INVALID/.test(scope.err)], [1, true]);
-    assert.match(scope.err, /admin, none, user,\s+viewer/);
+    assert.match(scope.err, /admin, local, none,\s+page, user, viewer/);
     const missing = await run('key', 'revoke', 'ci');
     assert.deepEqual([missing.code, /API_KEY_NOT_FOUND/.test(missing.err)], [1, true]);
     assert.equal((await run('key', 'create', 'ci', '--expires', 'soon')).code, 2);

@@ -208,8 +208,9 @@ describe('the console page in a browser', function () {
   it('retrains with the feedback, and says which model is in service', async () => {
     await page.click('#retrain');
     await waitFor(
-      "document.querySelector('#outcome dd') !== null || document.querySelector('.problem') !== null",
+      "document.querySelector('#outcome dd') !== null || document.querySelector('#outcome .problem') !== null",
     );
+    assert.equal(await page.evaluate("document.querySelector('#outcome .problem')?.textContent ?? ''"), '');
     const outcome = await textOf('#outcome');
     assert.match(outcome, /Version 2 (is now in service|stays out of service)/);
     assert.match(outcome, /feedback used: 1/);
