@@ -58,7 +58,7 @@ export function createBuiltins(parts: BuiltinParts): void {
     ),
     builtin(HostService, createHostService({ ...parts, exposition: () => parts.metrics.exposition() })),
     builtin(AccessService, createAccessService(parts.access)),
-    builtin(EventService, createEventService(parts.events, parts.guard)),
+    builtin(EventService, createEventService(parts.events, parts.guard, parts.registrations)),
     builtin(health.service, health.implementation),
     builtin(OpenRcaService, loadReportService(parts)),
     builtin(ServerReflection, reflection.v1),

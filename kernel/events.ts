@@ -8,6 +8,7 @@ import {
   TopicNotDurable,
   TopicReserved,
 } from './topics/errors.ts';
+import type { EventGate } from './topics/event-gate.ts';
 import { HeldEvents } from './topics/held-events.ts';
 import type { EventJournal } from './topics/journal.ts';
 import { type FindMessage, takePayload } from './topics/payload.ts';
@@ -43,6 +44,15 @@ export interface SubscribeOptions {
   readonly fromSequence?: number;
   /** Plugin that subscribes; it takes over what was held for it. */
   readonly pluginId?: string | undefined;
+  /** Closed while whoever subscribed is to get no events; new ones pass it by then, stored ones wait. */
+  readonly gate?: EventGate | undefined;
+}
+
+/** Who uses the bus. */
+export interface BusUser {
+  readonly signal: AbortSignal;
+  readonly guard: PluginGuard;
+  readonly gate: EventGate;
 }
 
 /** Topics between the plugins of one kernel and its clients: bounded for those who only listen, stored where declared. */
@@ -88,7 +98,7 @@ export class EventBus {
   }
 
   /** The bus as one plugin sees it; its subscriptions end with the signal. */
-  forPlugin(pluginId: string, signal: AbortSignal, guard: PluginGuard): Events {
+  forPlugin(pluginId: string, { signal, guard, gate }: BusUser): Events {
     return {
       publish: async (topic, payload) => {
         guard.require('topics', topic);
@@ -96,7 +106,7 @@ export class EventBus {
       },
       subscribe: (topic, { fromSequence = 0 } = {}) => {
         guard.require('topics', topic);
-        return this.subscribe([topic], { signal, fromSequence, pluginId });
+        return this.subscribe([topic], { signal, fromSequence, pluginId, gate });
       },
     };
   }
@@ -155,25 +165,26 @@ export class EventBus {
     if (topic === undefined || topics.length > MAX_SUBSCRIBED) {
       throw new SubscriptionInvalid({ problem: `name 1 to ${MAX_SUBSCRIBED} topics` });
     }
-    const { fromSequence = 0, signal, pluginId = '' } = options;
+    const { fromSequence = 0, pluginId = '' } = options;
     if (fromSequence > 0) {
-      const events = this.#follow(topics, fromSequence, signal);
+      const events = this.#follow(topics, fromSequence, options);
       this.held.handOver(pluginId, topics);
       return events;
     }
     if (this.#subscribers >= MAX_SUBSCRIBERS) {
       throw new TooManySubscribers({ limit: String(MAX_SUBSCRIBERS) });
     }
-    const subscription = this.#listen(topics, signal);
+    const subscription = this.#listen(topics, options);
     this.held.handOver(pluginId, topics, subscription);
     return subscription;
   }
 
-  #listen(topics: readonly string[], signal: AbortSignal): Subscription {
+  #listen(topics: readonly string[], { signal, gate }: SubscribeOptions): Subscription {
     const patterns = topics.filter((topic) => topic.endsWith('*'));
     const names = topics.filter((name) => !patterns.some((pattern) => coversTopic(pattern, name)));
     const subscription = new Subscription({
       signal,
+      gate,
       onDrop: (topic) => this.#countDrop(topic),
       onEnd: () => {
         this.#subscribers -= 1;
@@ -203,7 +214,11 @@ export class EventBus {
     this.#droppedCounter?.add(1, { topic: topic.label });
   }
 
-  #follow(topics: readonly string[], from: number, signal: AbortSignal): AsyncIterable<EventMessage> {
+  #follow(
+    topics: readonly string[],
+    from: number,
+    { signal, gate }: SubscribeOptions,
+  ): AsyncIterable<EventMessage> {
     const [name = ''] = topics;
     if (topics.length > 1 || !isTopicName(name)) {
       throw new SubscriptionInvalid({
@@ -215,16 +230,18 @@ export class EventBus {
     const topic = this.topics.find(name);
     const journal = this.#parts?.journal;
     if (journal === undefined || topic?.isDurable !== true) throw new TopicNotDurable({ topic: name });
-    return this.#replay(topic, from, { journal, signal });
+    return this.#replay(topic, from, { journal, signal, gate });
   }
 
   async *#replay(
     topic: TopicState,
     from: number,
-    { journal, signal }: { journal: EventJournal; signal: AbortSignal },
+    { journal, signal, gate }: SubscribeOptions & { readonly journal: EventJournal },
   ): AsyncGenerator<EventMessage> {
     await topic.load(journal);
     for await (const event of topic.follow(from, { journal, clock: this.#clock, signal })) {
+      await gate?.whenOpen(signal);
+      if (signal.aborted) return;
       yield { ...event, topic: topic.name };
     }
   }

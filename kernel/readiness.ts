@@ -1,4 +1,5 @@
 import type { PluginRecord } from './loader/record.ts';
+import type { Slot } from './loader/slot.ts';
 import type { Router } from './router.ts';
 import { type HealthRegistry, LIVENESS_SERVICE } from './server/health.ts';
 
@@ -59,7 +60,7 @@ export class Readiness {
     const { health, router } = this.#parts;
     for (const { service } of record.manifest.provides) {
       const providers = router.providers(service);
-      const isServing = providers.some((slot) => slot.isServing);
+      const isServing = providers.some((slot) => slot.isServing && !isUnhealthy(slot));
       if (record.state === 'REMOVED' && providers.length === 0) health.remove(service);
       else health.set(service, isServing ? 'SERVING' : 'NOT_SERVING');
     }
@@ -87,6 +88,11 @@ export class Readiness {
   #isNamed(id: string): boolean {
     return this.#parts.required?.includes(id) === true;
   }
+}
+
+/** Whether the instance in service says that it does not serve. */
+function isUnhealthy({ instance }: Slot): boolean {
+  return instance?.load.vitals.isUnhealthy === true;
 }
 
 function takesCalls({ slot, generations }: PluginRecord): boolean {

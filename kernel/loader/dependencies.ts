@@ -36,6 +36,26 @@ export class Dependencies {
     return failuresWith(next).filter((failure) => !before.has(describeFailures([failure]).join()));
   }
 
+  /** Services that a plugin requires and that none of their providers serves, each with why; empty when all is well. */
+  unserved(record: PluginRecord, isServing: (provider: PluginRecord) => boolean): string[] {
+    const others = this.#records().filter((other) => other !== record);
+    return record.manifest.requires
+      .filter(({ optional }) => !optional)
+      .flatMap(({ service, extension }) => {
+        const providers = others.filter(({ manifest }) =>
+          manifest.provides.some(
+            (provided) =>
+              provided.service === service && (extension === '' || provided.extension === extension),
+          ),
+        );
+        if (providers.some(isServing)) return [];
+        const [first] = providers;
+        if (first === undefined) return [`it requires ${service}, which no plugin provides`];
+        const why = first.reason === '' ? '' : `: ${first.reason}`;
+        return [`it requires ${service} of plugin '${first.id}', which is ${first.state}${why}`];
+      });
+  }
+
   /** Ids of the plugins that require a service which this one provides. */
   dependants(record: PluginRecord): string[] {
     const provided = new Set(record.manifest.provides.map(({ service }) => service));

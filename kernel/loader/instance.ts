@@ -3,6 +3,8 @@ import type { Call } from '../call.ts';
 import { isFault } from '../fault.ts';
 import type { Target } from '../target.ts';
 import type { Admission } from './admission.ts';
+import { EventGate } from '../topics/event-gate.ts';
+import { Vitals } from './vitals.ts';
 
 /** Isolation levels that this kernel can give. */
 export type IsolationName = 'INLINE' | 'WORKER' | 'PROCESS' | 'REMOTE';
@@ -48,12 +50,17 @@ export class InstanceLoad {
   #calls = 0;
   #faults = 0;
   readonly #admission: Admission | undefined;
+  /** How the instance is doing. */
+  readonly vitals: Vitals;
+  /** Lets events in while the instance is in service. */
+  readonly events: EventGate = new EventGate();
   /** Told after each call that failed by the plugin's fault. */
   onFault: (() => void) | undefined;
 
   /** @param admission - Bounds the calls; the kernel's own services have no bounds. */
-  constructor(admission?: Admission) {
+  constructor(admission?: Admission, vitals: Vitals = new Vitals()) {
     this.#admission = admission;
+    this.vitals = vitals;
   }
 
   get inFlight(): number {

@@ -17,8 +17,12 @@ const MAY_BECOME_READY: ReadonlySet<PluginState> = new Set([
   'STARTING',
   'STANDBY',
   'ACTIVE',
+  'DEGRADED',
   'BACKOFF',
 ]);
+
+/** States that an operator should hear of. */
+const BAD: ReadonlySet<PluginState> = new Set(['FAILED', 'DEGRADED', 'BACKOFF', 'QUARANTINED']);
 
 /** A plugin whose manifest was read. */
 export type DiscoveredPlugin = Version & Pick<PluginRecord, 'slot'>;
@@ -38,6 +42,7 @@ export class Lifecycle {
   readonly #watchers: Set<(change: StateChange) => void> = new Set();
   /** Plugins whose state has changed since it was stored. */
   readonly #unsaved: Set<PluginRecord> = new Set();
+  readonly #followers: ((change: StateChange) => void)[] = [];
 
   constructor(parts: LifecycleParts) {
     this.#parts = parts;
@@ -112,13 +117,20 @@ export class Lifecycle {
     const { id, state, reason } = record;
     record.updatedMs = this.nowMs();
     record.slot.setCondition({ state, reason, mayBecomeReady: MAY_BECOME_READY.has(state) });
-    const isBad = state === 'FAILED' || state === 'BACKOFF' || state === 'QUARANTINED';
+    const isBad = BAD.has(state);
     log[isBad ? 'warn' : 'debug']('plugin state', { plugin: id, state, previous, reason });
     if (this.#unsaved.size === 0) queueMicrotask(() => this.#save());
     this.#unsaved.add(record);
     const change = { record, previous };
     onChange(change);
     for (const watcher of this.#watchers) watcher(change);
+    // Last, since what follows from a change is a change itself.
+    for (const follower of this.#followers) follower(change);
+  }
+
+  /** Calls a part of the kernel after each change, for good. */
+  follow(follower: (change: StateChange) => void): void {
+    this.#followers.push(follower);
   }
 
   /** Keeps the last of the states that a plugin went through at once; a write for each took a tenth of its start. */

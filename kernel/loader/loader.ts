@@ -6,7 +6,8 @@ import { readManifest } from '../registry/manifest.ts';
 import { isLazy } from '../registry/activation.ts';
 import { Dependencies, describeFailures, refuse } from './dependencies.ts';
 import { CanaryImpossible } from './errors.ts';
-import type { PluginFolder } from './generation.ts';
+import { Degradation } from './degradation.ts';
+import type { Generation, PluginFolder } from './generation.ts';
 import { Launcher, type LauncherParts } from './launcher.ts';
 import { PluginRecords, type PluginRecordsParts } from './plugin-records.ts';
 import { readVersions } from './read-versions.ts';
@@ -34,6 +35,7 @@ export class Loader {
   readonly #dependencies: Dependencies;
   readonly #swapper: Swapper;
   readonly #supervisor: Supervisor;
+  readonly #degradation: Degradation;
   readonly #successorParts: SuccessorParts;
   readonly #lazyStart: LazyStart;
 
@@ -45,10 +47,12 @@ export class Loader {
     const usable = (): PluginRecord[] => this.records.filter(({ state }) => state !== 'QUARANTINED');
     this.#dependencies = new Dependencies(usable, parts.kernelVersion);
     this.#swapper = new Swapper(parts);
+    this.#degradation = new Degradation(parts.lifecycle, this.#dependencies, () => this.records);
     this.#supervisor = new Supervisor({
       lifecycle: parts.lifecycle,
       lost: (record, generation, how) => this.#swapper.lost(record, generation, how),
       restart: (record) => this.#restart(record),
+      ailing: (record, generation) => this.#onAiling(record, generation),
     });
     this.#lazyStart = new LazyStart({ ...parts, start: (record) => this.#restart(record) });
     this.#successorParts = {
@@ -169,6 +173,7 @@ export class Loader {
   async stopAll(): Promise<void> {
     this.#supervisor.stop();
     this.#lazyStart.stop();
+    this.#degradation.stop();
     for (const record of this.records.toReversed()) {
       await this.#exclusively(record, () => this.#end(record));
     }
@@ -268,6 +273,11 @@ export class Loader {
       }
       await this.#begin(record);
     });
+  }
+
+  #onAiling(record: PluginRecord, generation: Generation): void {
+    if (generation.instance.load.vitals.isUnhealthy && this.#swapper.replaceIll(record, generation)) return;
+    if (record.active === generation) this.#degradation.examine(record);
   }
 
   async #exclusively<Result>(record: PluginRecord, work: () => Promise<Result>): Promise<Result> {

@@ -7,6 +7,7 @@ import type { KernelParts } from '../container.ts';
 import { Admission } from './admission.ts';
 import { type BreakerLimits, CircuitBreaker } from './circuit-breaker.ts';
 import { InstanceLoad } from './instance.ts';
+import { Vitals } from './vitals.ts';
 
 /** Calls that may wait for a plugin when its manifest does not say, enough for one burst of clients. */
 const QUEUED_CALLS = 1_024;
@@ -43,17 +44,20 @@ export class Loads {
   for(manifest: Manifest): InstanceLoad {
     const { id, resources } = manifest;
     const limits = { ...BREAKER, ...this.#plugins[id]?.circuitBreaker };
+    const vitals = new Vitals();
+    const onCircuit = (isOpen: boolean): void => {
+      vitals.set('circuit', isOpen ? 'most of its last calls failed and it gets none for a while' : '');
+      this.#onCircuit(id, isOpen);
+    };
     return new InstanceLoad(
       new Admission({
         pluginId: id,
         concurrency: resources?.concurrency ?? 0,
         queue: queueOf(manifest),
         rate: this.#rate(id),
-        breaker:
-          limits.minimumCalls === 0
-            ? undefined
-            : new CircuitBreaker(limits, (isOpen) => this.#onCircuit(id, isOpen)),
+        breaker: limits.minimumCalls === 0 ? undefined : new CircuitBreaker(limits, onCircuit),
       }),
+      vitals,
     );
   }
 

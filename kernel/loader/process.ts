@@ -14,6 +14,7 @@ import type { Instance, InstanceLoad } from './instance.ts';
 import type { Started } from './inline.ts';
 import { forwardHttp } from './http-forward.ts';
 import { ForwardTarget } from './forward-target.ts';
+import { watchHealth } from './health-watch.ts';
 import { processBytes, watchMemory } from './memory-watch.ts';
 import { forwardLines, inheritedEnvironment, type OutputWatcher } from './plugin-output.ts';
 import { waitUntilHealthy } from './readiness.ts';
@@ -169,6 +170,7 @@ class ProcessInstance implements Instance {
   readonly load: InstanceLoad;
   readonly target: ForwardTarget;
   readonly crashed: Promise<string>;
+  readonly #manifest: Manifest;
   readonly #child: ChildProcess;
   readonly #exited: Promise<string>;
   readonly #cleanUp: () => Promise<void>;
@@ -180,6 +182,7 @@ class ProcessInstance implements Instance {
 
   constructor(start: ProcessStart, child: ChildProcess, { digest, cleanUp }: OwnParts) {
     this.digest = digest;
+    this.#manifest = start.manifest;
     this.pluginId = start.manifest.id;
     this.version = start.manifest.version;
     this.#child = child;
@@ -225,6 +228,7 @@ class ProcessInstance implements Instance {
   attach(client: LinkClient): void {
     this.#client = client;
     this.target.attach(client);
+    watchHealth(client, this.#manifest, this.load.vitals);
     // A process that can no longer be called is as good as gone; its exit then takes the ordinary way.
     void client.closed.then(() => {
       if (this.#stopping === undefined) signalGroup(this.#child, 'SIGKILL');

@@ -1,5 +1,6 @@
 import type { DescService } from '@bufbuild/protobuf';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
+import type { EventGate } from '../topics/event-gate.ts';
 import type { Registration } from './process.ts';
 
 /** What the kernel knows of a plugin process that may call back. */
@@ -8,6 +9,8 @@ export interface RegisteredProcess {
   readonly manifest: Manifest;
   readonly config: unknown;
   readonly storageDirectory: string;
+  /** Closed while the instance is to get no events. */
+  readonly events: EventGate;
   announced: readonly DescService[];
   /** Whether it serves HttpService. */
   servesHttp: boolean;
@@ -24,7 +27,7 @@ export class Registrations {
 
   add(
     token: string,
-    process: Pick<RegisteredProcess, 'manifest' | 'config' | 'storageDirectory'>,
+    process: Pick<RegisteredProcess, 'manifest' | 'config' | 'storageDirectory' | 'events'>,
   ): Registration {
     const record: RegisteredProcess = { ...process, announced: [], servesHttp: false };
     this.#byToken.set(token, record);

@@ -32,6 +32,7 @@ export class Retirement {
     this.#instance = instance;
     this.#options = options;
     this.#isExpired = options.standbyMs === 0;
+    instance.load.events.close();
     this.done = this.#run();
   }
 
@@ -43,6 +44,7 @@ export class Retirement {
   recall(): boolean {
     if (this.#state === 'STOPPED') return false;
     this.#recalled.abort();
+    this.#instance.load.events.open();
     this.#endStandby?.();
     return true;
   }

@@ -116,11 +116,13 @@ export class Starter {
   async #inline(manifest: Manifest, { config, storageDirectory, code }: Placement): Promise<Started> {
     const { log, clock, metrics, events, dispatcher } = this.#parts;
     const scope = metrics.scope(manifest.id);
+    const load = this.#loads.for(manifest);
     const started = await startInline({
       watchdog: this.#watchdog,
-      load: this.#loads.for(manifest),
+      load,
       bundle: bundleOf(manifest, code),
-      eventsFor: (signal) => events.forPlugin(manifest.id, signal, this.#guardOf(manifest)),
+      eventsFor: (signal) =>
+        events.forPlugin(manifest.id, { signal, guard: this.#guardOf(manifest), gate: load.events }),
       parts: {
         manifest,
         config,
@@ -142,9 +144,10 @@ export class Starter {
     const { metrics, registrations, environment, dispatcher } = this.#parts;
     const log = this.#parts.log.child({ plugin: manifest.id });
     const storage = this.#storage(manifest.id, storageDirectory);
+    const load = this.#loads.for(manifest);
     return startWorker({
       watchdog: this.#watchdog,
-      load: this.#loads.for(manifest),
+      load,
       manifest,
       directory,
       bundle: bundleOf(manifest, code),
@@ -153,17 +156,19 @@ export class Starter {
       kernel: dispatcher,
       output: this.#output(manifest.id),
       host: { storage, metrics: metrics.scope(manifest.id), log },
-      register: (token) => registrations.add(token, { manifest, config, storageDirectory }),
+      register: (token) =>
+        registrations.add(token, { manifest, config, storageDirectory, events: load.events }),
     });
   }
 
   #process(manifest: Manifest, { directory, config, storageDirectory, code }: Placement): Promise<Started> {
     const { log, registrations, kernelSocket, environment } = this.#parts;
+    const load = this.#loads.for(manifest);
     return startProcess({
       confine: (command) => this.#confinement.confine(command, manifest),
       permissions: (socketDirectory) =>
         permissionFlags({ manifest, directory, own: [storageDirectory, socketDirectory] }),
-      load: this.#loads.for(manifest),
+      load,
       manifest,
       directory,
       code,
@@ -171,7 +176,8 @@ export class Starter {
       environment,
       log: log.child({ plugin: manifest.id }),
       output: this.#output(manifest.id),
-      register: (token) => registrations.add(token, { manifest, config, storageDirectory }),
+      register: (token) =>
+        registrations.add(token, { manifest, config, storageDirectory, events: load.events }),
     });
   }
 

@@ -11,6 +11,8 @@ export interface SupervisorParts {
   /** Takes a generation that ended out of service. @returns whether something else serves in its place. */
   readonly lost: (record: PluginRecord, generation: Generation, how: string) => boolean;
   readonly restart: (record: PluginRecord) => Promise<void>;
+  /** How a generation is doing has changed. */
+  readonly ailing: (record: PluginRecord, generation: Generation) => void;
 }
 
 /** Restarts instances that end by themselves: after a growing pause, and not for ever. */
@@ -26,6 +28,7 @@ export class Supervisor {
 
   /** Watches an instance until it crashes or is stopped. */
   watch(record: PluginRecord, generation: Generation): void {
+    generation.instance.load.vitals.onChange = () => this.#parts.ailing(record, generation);
     void generation.instance.crashed.then((how) => {
       if (this.#isStopped || this.#parts.lost(record, generation, how)) return;
       const level = generation.instance.isolation.toLowerCase();

@@ -112,6 +112,19 @@ export class Swapper {
     return true;
   }
 
+  /** A version says that it does not serve: it is taken out if there is another. @returns whether there was. */
+  replaceIll(record: PluginRecord, generation: Generation): boolean {
+    const { ailment } = generation.instance.load.vitals;
+    const isTrial = record.canary === generation;
+    const hasOther =
+      record.active === generation && record.canary === undefined && record.standby !== undefined;
+    if (!isTrial && !hasOther) return false;
+    const why = `version ${generation.manifest.version} does not serve (${ailment})`;
+    this.#parts.log.warn('rolled back', { plugin: record.id, why });
+    this.rollBack(record, why);
+    return true;
+  }
+
   /** Takes everything out of service and waits until it has stopped. */
   async end(record: PluginRecord): Promise<void> {
     this.#dropCanary(record);

@@ -9,15 +9,24 @@ import { type CallContext, type EventMessage, pageOf, type ServiceImplementation
 import { Call } from '../call.ts';
 import type { CapabilityGuard } from '../capabilities/guard.ts';
 import type { EventBus, TopicReport } from '../events.ts';
+import { TOKEN_HEADER } from '../kernel-link.ts';
+import type { Registrations } from '../loader/registrations.ts';
+import type { EventGate } from '../topics/event-gate.ts';
 
 /** EventService over the kernel's bus, for plugins outside its thread and for clients. */
 export function createEventService(
   bus: EventBus,
   guard: CapabilityGuard,
+  registrations: Registrations,
 ): ServiceImplementation<typeof EventService> {
   const check = (context: CallContext, topics: readonly string[]): void => {
     if (!(context instanceof Call) || !context.isForeign) return;
     for (const topic of topics) guard.require(context.caller ?? '', 'topics', topic);
+  };
+  /** Of the instance that calls; clients have none. */
+  const gateOf = ({ headers }: CallContext): EventGate | undefined => {
+    const token = headers.get(TOKEN_HEADER);
+    return typeof token === 'string' ? registrations.find(token)?.events : undefined;
   };
   return {
     publish: async ({ topic, payload }, context) => {
@@ -27,8 +36,12 @@ export function createEventService(
     },
     async *subscribe({ topics, fromSequence }, context) {
       check(context, topics);
-      const pluginId = context instanceof Call ? context.caller : undefined;
-      const options = { signal: context.signal, fromSequence: Number(fromSequence), pluginId };
+      const options = {
+        signal: context.signal,
+        fromSequence: Number(fromSequence),
+        pluginId: context instanceof Call ? context.caller : undefined,
+        gate: gateOf(context),
+      };
       const events = bus.subscribe(topics, options);
       yield {};
       for await (const event of events) yield eventToProto(event);

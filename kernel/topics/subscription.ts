@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { EventMessage } from '../../sdk/index.ts';
+import type { EventGate } from './event-gate.ts';
 
 /** Events kept for a subscriber that does not read; then the oldest are dropped. */
 export const MAX_EVENTS: number = 1_000;
@@ -16,6 +17,8 @@ export interface Delivery {
 /** Input of {@link Subscription}. */
 export interface SubscriptionOptions {
   readonly signal: AbortSignal;
+  /** Events that come while it is closed pass by. */
+  readonly gate?: EventGate | undefined;
   /** Told of each event that is dropped. */
   readonly onDrop: (topic: string) => void;
   /** Called once when nobody will read any more. */
@@ -42,7 +45,7 @@ export class Subscription implements AsyncIterable<EventMessage> {
   }
 
   offer(delivery: Delivery): void {
-    if (this.#isEnded) return;
+    if (this.#isEnded || this.#options.gate?.isClosed === true) return;
     this.#queue.push(delivery);
     this.#bytes += delivery.sizeBytes;
     while (this.#queue.length > MAX_EVENTS || (this.#bytes > MAX_BYTES && this.#queue.length > 1))

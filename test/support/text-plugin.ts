@@ -25,7 +25,9 @@ message ShoutResponse { string text = 1; }
 
 /** The messages have one string in field 1, so that the program needs no generated code. */
 const PROGRAM = `
+const fs = require('node:fs');
 const grpc = require('@grpc/grpc-js');
+const { version } = JSON.parse(fs.readFileSync('plugin.json', 'utf8'));
 const raw = (bytes) => bytes;
 const method = (path, responseStream) => ({
   path, requestStream: false, responseStream,
@@ -36,8 +38,9 @@ const shout = (request) => {
   return Buffer.concat([Buffer.from([10, text.length]), text]);
 };
 const server = new grpc.Server();
+// The file 'sick-VERSION' makes that version say that it does not serve.
 server.addService({ check: method('/grpc.health.v1.Health/Check', false) }, {
-  check: (_call, done) => done(null, Buffer.from([8, 1])),
+  check: (_call, done) => done(null, Buffer.from([8, fs.existsSync('sick-' + version) ? 2 : 1])),
 });
 server.addService(
   { shout: method('/text.v1.ShoutService/Shout', false), repeat: method('/text.v1.ShoutService/Repeat', true) },
@@ -46,7 +49,6 @@ server.addService(
     repeat: (call) => { for (let index = 0; index < 3; index += 1) call.write(shout(call.request)); call.end(); },
   },
 );
-const fs = require('node:fs');
 const listen = () => server.bindAsync('unix:' + process.env.LAMELLA_PLUGIN_SOCKET,
   grpc.ServerCredentials.createInsecure(), (error) => { if (error) throw error; });
 process.stdin.resume().once('end', () => process.exit(0));

@@ -577,7 +577,7 @@ export type Probes = Message<"lamella.kernel.v1.Probes"> & {
   healthInterval?: Duration | undefined;
 
   /**
-   * Failed checks in a row after which a process counts as unhealthy; 0 means 3.
+   * Answers other than SERVING in a row after which a process counts as unhealthy; 0 means 3.
    *
    * @generated from field: uint32 health_failures = 4;
    */
