@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type Bundle, bundleSource, readBundle, takeBundle } from './bundle.ts';
@@ -69,7 +70,8 @@ export class CodeStore {
     const known = await readFile(file, 'utf8').catch(() => undefined);
     if (known === code) return;
     await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-    const partial = `${file}.${process.pid}.partial`;
+    // The same code may be kept twice at once, by a check and a start.
+    const partial = `${file}.${randomUUID()}.partial`;
     await writeFile(partial, code, { mode: 0o600 });
     await rename(partial, file);
   }

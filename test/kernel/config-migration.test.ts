@@ -90,6 +90,12 @@ for (const isolation of ['INLINE', 'WORKER', 'PROCESS'] as const) {
       assert.equal(await readFile(path.join(home, 'config.json'), 'utf8'), before);
       await kernel.call(PluginService).rollbackPlugin({ id: ID });
       assert.deepEqual(await configOf(), written);
+      // What was rolled back stays out over a restart, until somebody asks for it.
+      await kernel.stop();
+      kernel = await start();
+      assert.deepEqual(await configOf(), written);
+      await kernel.reload(ID);
+      assert.deepEqual(await configOf(), { timeout: { seconds: 5 }, retries: 3 });
       await kernel.stop();
       kernel = await start();
       assert.deepEqual(await configOf(), { timeout: { seconds: 5 }, retries: 3 });
