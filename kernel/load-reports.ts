@@ -107,7 +107,7 @@ export class LoadReports {
 
   /** A report that is not older than a second, over the time since the one before it. */
   latest(): LoadReport {
-    if (this.#latest === undefined || this.#window.ageMs >= FRESH_MS) {
+    if (this.#latest === undefined || this.#nowMs() - this.#window.sinceMs >= FRESH_MS) {
       this.#latest = this.#window.report();
       this.#trailer = undefined;
     }
@@ -145,8 +145,9 @@ export class LoadWindow {
     this.#from = read();
   }
 
-  get ageMs(): number {
-    return this.#read().ms - this.#from.ms;
+  /** Time of the last report, or of the beginning. */
+  get sinceMs(): number {
+    return this.#from.ms;
   }
 
   report(): LoadReport {

@@ -32,11 +32,12 @@ export function createLoadReportService(
   return {
     async *streamCoreMetrics({ reportInterval }, { signal }) {
       const intervalMs = Math.min(LONGEST_MS, Math.max(minIntervalMs, toMs(reportInterval)));
+      const end = AbortSignal.any([signal, reports.closing]);
       const window = reports.window();
       yield reports.latest();
       for (;;) {
         try {
-          await wait(intervalMs, AbortSignal.any([signal, reports.closing]));
+          await wait(intervalMs, end);
         } catch (cause) {
           if (signal.aborted) return;
           if (reports.closing.aborted) throw new LoadReportsEnded({}, { cause });
