@@ -95,8 +95,12 @@ export class ServiceMemory {
     const { storage, code, log } = this.#parts;
     const key = PREFIX + record.id;
     try {
-      if (record.state === 'REMOVED') await storage.delete(key);
-      else await storage.put(key, stored(record));
+      if (record.state === 'REMOVED') {
+        await storage.delete(key);
+        await code.forget(record.id);
+        return;
+      }
+      await storage.put(key, stored(record));
       await code.prune(record.id, neededBy(record));
     } catch (error) {
       // The plugin itself is fine; what is lost is the memory of this change.
@@ -106,8 +110,7 @@ export class ServiceMemory {
 }
 
 /** Code that a plugin may have to be started from again. */
-function neededBy({ state, digest, active, canary, standby }: PluginRecord): ReadonlySet<string> {
-  if (state === 'REMOVED') return new Set();
+function neededBy({ digest, active, canary, standby }: PluginRecord): ReadonlySet<string> {
   const running = [active, canary, standby].map((generation) => generation?.instance.digest);
   return new Set([digest, ...running].filter((each) => each !== undefined));
 }

@@ -23,6 +23,8 @@ export interface Code {
  */
 export class CodeStore {
   readonly #root: string;
+  /** What was kept last of each plugin: it is about to start, and nobody names it yet. */
+  readonly #newest: Map<string, string> = new Map();
 
   /** @param root - Folder for the copies; made when it is needed. */
   constructor(root: string) {
@@ -49,12 +51,22 @@ export class CodeStore {
     return code;
   }
 
-  /** Removes the copies of a plugin but those named. */
+  /** Removes the copies of a plugin but those named and the one that was kept last. */
   async prune(pluginId: string, digests: ReadonlySet<string>): Promise<void> {
     const folder = path.join(this.#root, pluginId);
     const names = await readdir(folder).catch(() => []);
-    const old = names.filter((name) => !digests.has(path.basename(name, ENDING)));
+    const newest = this.#newest.get(pluginId);
+    const old = names.filter((name) => {
+      const [digest = ''] = name.split('.');
+      return digest !== newest && !digests.has(digest);
+    });
     await Promise.all(old.map((name) => rm(path.join(folder, name), { force: true })));
+  }
+
+  /** Removes all copies of a plugin. */
+  async forget(pluginId: string): Promise<void> {
+    this.#newest.delete(pluginId);
+    await this.prune(pluginId, new Set());
   }
 
   async #kept({ manifest, directory }: Version, digest: string): Promise<Code | undefined> {
@@ -66,6 +78,7 @@ export class CodeStore {
   }
 
   async #keep(pluginId: string, { code, digest }: Bundle): Promise<void> {
+    this.#newest.set(pluginId, digest);
     const file = this.#file(pluginId, digest);
     const known = await readFile(file, 'utf8').catch(() => undefined);
     if (known === code) return;
