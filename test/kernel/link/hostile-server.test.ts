@@ -269,7 +269,7 @@ describe('LinkClient against a server that breaks the rules', () => {
   it('keeps a quiet connection that answers its probes', async () => {
     server = new RawServer(answer([frame('ok')], { 'grpc-status': '0' }));
     await server.listen(folder.socketPath);
-    client = await LinkClient.connect({ socketPath: folder.socketPath }, { probeIntervalMs: 5 });
+    client = await LinkClient.connect({ socketPath: folder.socketPath }, { probeIntervalMs: 200 });
     const [session] = server.sessions;
     assert.ok(session !== undefined);
     for (let probes = 0; probes < 4; probes += 1) await once(session, 'remoteSettings');
