@@ -96,9 +96,9 @@ export class ConnectionGuard {
   readonly #parts: ConnectionGuardParts;
   readonly #guarded: WeakSet<object> = new WeakSet();
   readonly #sessions: Map<ServerHttp2Session, Watched> = new Map();
-  readonly #open: Set<ServerHttp2Stream> = new Set();
-  readonly #startedMs: WeakMap<ServerHttp2Stream, number> = new WeakMap();
-  readonly #progress: WeakMap<ServerHttp2Stream, Still> = new WeakMap();
+  /** Calls, with the time since when their one request is waited for; `Infinity` where there may be more. */
+  readonly #open: Map<ServerHttp2Stream, number> = new Map();
+  readonly #progress: Map<ServerHttp2Stream, Still> = new Map();
   readonly #timer: NodeJS.Timeout;
   /** Goes on with each look only: time in which this process was kept from working is not held against clients. */
   #nowMs = 0;
@@ -139,7 +139,6 @@ export class ConnectionGuard {
   #watch(server: Http2Server): void {
     const { limits, hasOneRequest } = this.#parts;
     const open = this.#open;
-    const startedMs = this.#startedMs;
     const progress = this.#progress;
     server.maxConnections = limits.maxConnections;
     server.on('session', (session: ServerHttp2Session) => {
@@ -151,16 +150,16 @@ export class ConnectionGuard {
     // One function each for all: this runs for every call.
     function forget(this: ServerHttp2Stream): void {
       open.delete(this);
+      progress.delete(this);
     }
     // A steady answer has the same length waiting at each look, one message, but not the same message.
     function progressed(this: ServerHttp2Stream): void {
       progress.delete(this);
     }
     server.prependListener('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
-      open.add(stream);
+      open.set(stream, hasOneRequest(String(headers[':path'])) ? this.#nowMs : Infinity);
       stream.once('close', forget);
       stream.on('drain', progressed);
-      if (hasOneRequest(String(headers[':path']))) startedMs.set(stream, this.#nowMs);
     });
   }
 
@@ -173,12 +172,11 @@ export class ConnectionGuard {
 
   #sweep(): void {
     this.#nowMs += this.#parts.limits.checkIntervalMs;
-    const nowMs = this.#nowMs;
     const busy = new Set<unknown>();
     let totalBytes = 0;
-    for (const stream of this.#open) {
+    for (const [stream, startedMs] of this.#open) {
       busy.add(stream.session);
-      const problem = this.#problemOf(stream, nowMs);
+      const problem = this.#problemOf(stream, this.#nowMs - startedMs);
       if (problem === undefined) totalBytes += stream.writableLength;
       else this.#end(stream, problem);
     }
@@ -201,10 +199,10 @@ export class ConnectionGuard {
     session.ping((error: Error | null) => (watched.hasAnswered = error === null));
   }
 
-  #problemOf(stream: ServerHttp2Stream, nowMs: number): string | undefined {
+  #problemOf(stream: ServerHttp2Stream, waitedMs: number): string | undefined {
     const { requestTimeoutMs, stallTimeoutMs } = this.#parts.limits;
-    const startedMs = this.#startedMs.get(stream) ?? nowMs;
-    if (!stream.readableEnded && nowMs - startedMs > requestTimeoutMs) return 'its request did not arrive';
+    const nowMs = this.#nowMs;
+    if (!stream.readableEnded && waitedMs > requestTimeoutMs) return 'its request did not arrive';
     const pendingBytes = stream.writableLength;
     const last = this.#progress.get(stream);
     if (pendingBytes === 0 || last?.value !== pendingBytes) {
@@ -217,7 +215,7 @@ export class ConnectionGuard {
 
   #freeRoom(overBytes: number): void {
     if (overBytes <= 0) return;
-    const largestFirst = [...this.#open].toSorted((a, b) => b.writableLength - a.writableLength);
+    const largestFirst = [...this.#open.keys()].toSorted((a, b) => b.writableLength - a.writableLength);
     let freedBytes = 0;
     for (const stream of largestFirst) {
       if (freedBytes >= overBytes) return;
