@@ -21,13 +21,13 @@ const FLOODS: Readonly<Record<string, string>> = {
 
 const flooding = (program: string, what: string): string =>
   program.replace(
-    'const fs =',
+    'const listen =',
     `const flood = (out, bytes) => { const next = () => { while (out.write(bytes)); }; out.on('drain', next); next(); };
      let isFlooding = false;
      const begin2 = () => { if (!isFlooding) { isFlooding = true; flood(${what}); } };
      server.addService({ flood: method('/text.v1.ShoutService/Flood', false) }, {
        flood: (call, done) => { begin2(); done(null, call.request); } });
-     const fs =`,
+     const listen =`,
   );
 
 describe('drill: a plugin that floods its outputs', function () {
@@ -101,8 +101,8 @@ describe('drill: a plugin process that does not stop', function () {
       )
       .replace("process.stdin.resume().once('end', () => process.exit(0))", 'process.stdin.resume()')
       .replace(
-        'const fs =',
-        "require('node:child_process').spawn(process.execPath, ['-e', 'process.on(\"SIGTERM\", () => {}); setInterval(() => 1, 1000)', __dirname], { stdio: 'ignore' });\nconst fs =",
+        'const listen =',
+        "require('node:child_process').spawn(process.execPath, ['-e', 'process.on(\"SIGTERM\", () => {}); setInterval(() => 1, 1000)', __dirname], { stdio: 'ignore' });\nconst listen =",
       );
     await plugin.put('program.cjs', stubborn);
     const neighbour = await copyEcho();
