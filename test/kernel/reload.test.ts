@@ -7,12 +7,12 @@ import type { Client } from '../../sdk/index.ts';
 import { copyEcho, type EchoPlugin } from '../support/echo-plugin.ts';
 import { KernelInProcess } from '../support/kernel-in-process.ts';
 
-/** A worker or process takes up to half a second to start: all 200 take minutes, which only CI has, and there only once. */
+/** A process takes up to half a second to start: all 200 take minutes, which only CI has, and there only once. */
 const HAS_MINUTES = process.env['CI'] === 'true' && process.env['NODE_V8_COVERAGE'] === undefined;
 const IS_SOAK = process.env['LAMELLA_SOAK'] === '1';
 const RELOADS = {
   INLINE: IS_SOAK ? 1_000 : 200,
-  WORKER: IS_SOAK ? 1_000 : HAS_MINUTES ? 200 : 40,
+  WORKER: IS_SOAK ? 1_000 : 40,
   PROCESS: IS_SOAK ? 1_000 : HAS_MINUTES ? 200 : 40,
 } as const;
 /**
