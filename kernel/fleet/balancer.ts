@@ -9,6 +9,7 @@ import type {
   LinkTarget,
   LinkUnaryResult,
 } from '../link/link-client.ts';
+import { steadyMs } from '../steady-clock.ts';
 import type { AddressSource } from './addresses.ts';
 import { Discovery } from './discovery.ts';
 import { Endpoint, type EndpointRules } from './endpoint.ts';
@@ -134,7 +135,7 @@ export class Balancer implements Link {
    * @throws REMOTE_UNREACHABLE
    */
   #next(retry: CallRetry | undefined): Endpoint {
-    const nowMs = Date.now();
+    const nowMs = steadyMs();
     const isNew = (endpoint: Endpoint): boolean => retry?.hasTried(endpoint) !== true;
     const isRested = (endpoint: Endpoint): boolean => !endpoint.isResting(nowMs);
     const found =

@@ -1,6 +1,7 @@
 import type { Logger } from '../../sdk/index.ts';
 import { addressOf } from '../link/connection.ts';
 import type { LinkTarget } from '../link/link-client.ts';
+import { steadyMs } from '../steady-clock.ts';
 import type { AddressSource } from './addresses.ts';
 import { Pause } from './pause.ts';
 
@@ -60,10 +61,10 @@ export class Discovery {
       await this.#look();
       if (isFixed) return;
       const shortestMs = Math.min(MIN_INTERVAL_MS, intervalMs);
-      const nextMs = Date.now() + shortestMs;
+      const nextMs = steadyMs() + shortestMs;
       if (!this.#isClosed && !this.#isHurried) await this.#pause.wait(intervalMs);
       this.#isHurried = false;
-      if (!this.#isClosed && Date.now() < nextMs) await this.#pause.wait(nextMs - Date.now());
+      if (!this.#isClosed && steadyMs() < nextMs) await this.#pause.wait(nextMs - steadyMs());
     }
   }
 

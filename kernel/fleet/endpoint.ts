@@ -10,6 +10,7 @@ import {
 } from '../link/link-client.ts';
 import { LinkClosed } from '../link/errors.ts';
 import { StatusError } from '../status-error.ts';
+import { steadyMs } from '../steady-clock.ts';
 import { EndpointHealth, NotServing } from './endpoint-health.ts';
 import { Pause } from './pause.ts';
 import { pushbackOf } from './pushback.ts';
@@ -146,7 +147,7 @@ export class Endpoint implements Link {
   }
 
   #rest(ms: number): void {
-    this.#restUntilMs = Math.max(this.#restUntilMs, Date.now() + ms);
+    this.#restUntilMs = Math.max(this.#restUntilMs, steadyMs() + ms);
   }
 
   /** Stops checking. With `graceful`, running calls may end; otherwise they are broken off. */
