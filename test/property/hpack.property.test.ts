@@ -9,7 +9,8 @@ import { decodeHuffman } from '../../kernel/link/http2/huffman.ts';
 import { Http2Fault } from '../../kernel/link/http2/protocol.ts';
 import { LinkClient } from '../../kernel/link/link-client.ts';
 import { FUZZ_TIMEOUT_MS, fuzzRuns } from '../support/fuzz-runs.ts';
-import { frame } from '../kernel/link/raw-frames.ts';
+import { frameOf } from '../support/raw-http2.ts';
+import {} from '../kernel/link/raw-frames.ts';
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(/\s/g, ''), 'hex');
 
@@ -137,8 +138,8 @@ describe('FrameParser, for any bytes', function () {
     fc.assert(
       fc.property(frames, fc.integer({ min: 1, max: 50 }), (parts, pieceBytes) => {
         const wire = Buffer.concat([
-          frame([4, 0, 0]),
-          ...parts.map(([type, flags, streamId, payload]) => frame([type, flags, streamId], payload)),
+          frameOf(4, [0, 0]),
+          ...parts.map(([type, flags, streamId, payload]) => frameOf(type, [flags, streamId], payload)),
         ]);
         assert.deepEqual(heard(wire, pieceBytes), heard(wire, wire.length));
       }),

@@ -5,13 +5,11 @@ import { Http2Fault } from '../../kernel/link/http2/protocol.ts';
 import { isDeclaredError } from '../../sdk/index.ts';
 import { StatusError } from '../../kernel/status-error.ts';
 import { FUZZ_TIMEOUT_MS, fuzzRuns } from '../support/fuzz-runs.ts';
+import { END_STREAM, Frame, frameOf } from '../support/raw-http2.ts';
 import {
   ANSWER_BLOCK,
   answer,
-  DATA,
-  END_STREAM,
   FrameServer,
-  frame,
   isEndOfRequest,
   MESSAGE,
   OK_BLOCK,
@@ -41,7 +39,7 @@ describe('the link to a plugin, for any frames that it answers', function () {
       fc.nat(4),
       payload,
     )
-    .map(([type, flags, stream, bytes]) => frame([type, flags, stream], Buffer.from(bytes)));
+    .map(([type, flags, stream, bytes]) => frameOf(type, [flags, stream], Buffer.from(bytes)));
   const pieces = fc.array(
     fc.oneof({ weight: 6, arbitrary: any }, { weight: 1, arbitrary: fc.uint8Array() }),
     {
@@ -78,7 +76,7 @@ describe('the link to a plugin, for any frames that it answers', function () {
   it('takes no message after the trailers, and serves on', async () => {
     const server = new FrameServer();
     const late = (id: number): Buffer =>
-      Buffer.concat([answer(id), frame([DATA, END_STREAM, id], MESSAGE), answer(id)]);
+      Buffer.concat([answer(id), frameOf(Frame.DATA, [END_STREAM, id], MESSAGE), answer(id)]);
     const link = await server.connect((received, peer) => {
       if (isEndOfRequest(received)) peer.send(late(received.streamId));
     });

@@ -16,6 +16,7 @@ export const Frame = {
 /** Flags of frames. */
 export const END_STREAM = 1;
 export const END_HEADERS = 4;
+export const PADDED = 8;
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 

@@ -1,24 +1,14 @@
 import assert from 'node:assert/strict';
 import { Code, DeclaredError } from '../../../sdk/index.ts';
+import { END_HEADERS, END_STREAM, Frame, frameOf } from '../../support/raw-http2.ts';
 import {
   answer,
   answering,
   ANSWER_BLOCK,
   call,
-  CONTINUATION,
-  DATA,
-  END_HEADERS,
-  END_STREAM,
-  frame,
   FrameServer,
-  GO_AWAY,
-  HEADERS,
   isEndOfRequest,
-  PING,
-  RESET,
   setting,
-  SETTINGS,
-  WINDOW,
   word,
 } from './raw-frames.ts';
 
@@ -41,10 +31,10 @@ describe('HTTP/2 of the link: windows, turns and signs of life', () => {
       onGoodbye = resolve;
     });
     const link = await server.connect((each, peer) => {
-      if (each.type === GO_AWAY) onGoodbye(each.payload.readUInt32BE(4));
+      if (each.type === Frame.GOAWAY) onGoodbye(each.payload.readUInt32BE(4));
       if (!isEndOfRequest(each)) return;
-      peer.send(frame([HEADERS, END_HEADERS, each.streamId], ANSWER_BLOCK));
-      const block = frame([DATA, 0, each.streamId], message);
+      peer.send(frameOf(Frame.HEADERS, [END_HEADERS, each.streamId], ANSWER_BLOCK));
+      const block = frameOf(Frame.DATA, [0, each.streamId], message);
       for (let sent = 0; sent < 5_000_000; sent += block.length) peer.send(block);
     });
     const messages = link.stream('/t.T/M', one('x'))[Symbol.asyncIterator]();
@@ -60,13 +50,13 @@ describe('HTTP/2 of the link: windows, turns and signs of life', () => {
 
   it('answers pings and settings', async () => {
     const link = await server.connect((each, peer) => {
-      if (each.type === PING) peer.send(answer(1));
-      if (isEndOfRequest(each)) peer.send(frame([PING, 0, 0], Buffer.from('12345678')));
+      if (each.type === Frame.PING) peer.send(answer(1));
+      if (isEndOfRequest(each)) peer.send(frameOf(Frame.PING, [0, 0], Buffer.from('12345678')));
     });
     assert.equal(await call(link), 'A');
-    const pong = server.received.find(({ type }) => type === PING);
+    const pong = server.received.find(({ type }) => type === Frame.PING);
     assert.deepEqual([pong?.flags, pong?.payload.toString()], [1, '12345678']);
-    assert.ok(server.received.some(({ type, flags }) => type === SETTINGS && flags === 1));
+    assert.ok(server.received.some(({ type, flags }) => type === Frame.SETTINGS && flags === 1));
   });
 
   it('has no more calls under way than the server takes, and loses none of those that wait', async () => {
@@ -74,7 +64,7 @@ describe('HTTP/2 of the link: windows, turns and signs of life', () => {
     let most = 0;
     const link = await server.connect(
       (each, peer) => {
-        if (each.type === HEADERS) most = Math.max(most, (running += 1));
+        if (each.type === Frame.HEADERS) most = Math.max(most, (running += 1));
         if (!isEndOfRequest(each)) return;
         setImmediate(() => {
           running -= 1;
@@ -91,7 +81,7 @@ describe('HTTP/2 of the link: windows, turns and signs of life', () => {
   it('lets a call that waits for its turn be cancelled without a word to the server', async () => {
     const link = await server.connect(
       (each, peer) => {
-        if (each.type === DATA && each.payload.toString().endsWith('go'))
+        if (each.type === Frame.DATA && each.payload.toString().endsWith('go'))
           peer.send(answer(1), answer(each.streamId));
       },
       [setting(3, 1)],
@@ -105,8 +95,8 @@ describe('HTTP/2 of the link: windows, turns and signs of life', () => {
     assert.equal(await first, 'A');
     const third = call(link, 'go');
     assert.equal(await third, 'A');
-    assert.equal(server.received.filter(({ type }) => type === HEADERS).length, 2);
-    assert.ok(!server.received.some(({ type }) => type === RESET));
+    assert.equal(server.received.filter(({ type }) => type === Frame.HEADERS).length, 2);
+    assert.ok(!server.received.some(({ type }) => type === Frame.RST_STREAM));
   });
 
   it('sends no more than the windows take, in frames that the server takes', async () => {
@@ -114,14 +104,14 @@ describe('HTTP/2 of the link: windows, turns and signs of life', () => {
     let got = 0;
     const link = await server.connect(
       (each, peer) => {
-        if (each.type !== DATA) return;
+        if (each.type !== Frame.DATA) return;
         got += each.payload.length;
         assert.ok(each.payload.length <= 1_000);
         if ((each.flags & END_STREAM) !== 0) peer.send(answer(each.streamId));
         else
           peer.send(
-            frame([WINDOW, 0, each.streamId], word(each.payload.length)),
-            frame([WINDOW, 0, 0], word(each.payload.length)),
+            frameOf(Frame.WINDOW_UPDATE, [0, each.streamId], word(each.payload.length)),
+            frameOf(Frame.WINDOW_UPDATE, [0, 0], word(each.payload.length)),
           );
       },
       [setting(4, 1_000)],
@@ -135,8 +125,8 @@ describe('HTTP/2 of the link: windows, turns and signs of life', () => {
     let isWaiting = true;
     const link = await server.connect(
       (each, peer) => {
-        if (each.type === HEADERS) peer.send(frame([SETTINGS, 0, 0], setting(4, 50_000)));
-        if (each.type !== DATA) return;
+        if (each.type === Frame.HEADERS) peer.send(frameOf(Frame.SETTINGS, [0, 0], setting(4, 50_000)));
+        if (each.type !== Frame.DATA) return;
         isWaiting = false;
         if ((each.flags & END_STREAM) !== 0) peer.send(answer(each.streamId));
       },
@@ -152,11 +142,12 @@ describe('HTTP/2 of the link: windows, turns and signs of life', () => {
     piece.writeUInt32BE(piece.length - 5, 1);
     const link = await server.connect((each, peer) => {
       if (!isEndOfRequest(each)) return;
-      peer.send(frame([HEADERS, END_HEADERS, each.streamId], ANSWER_BLOCK));
+      peer.send(frameOf(Frame.HEADERS, [END_HEADERS, each.streamId], ANSWER_BLOCK));
       let credit = 4_000_000;
       const stream = each.streamId;
       const sendAll = (): void => {
-        for (; credit >= piece.length; credit -= piece.length) peer.send(frame([DATA, 0, stream], piece));
+        for (; credit >= piece.length; credit -= piece.length)
+          peer.send(frameOf(Frame.DATA, [0, stream], piece));
       };
       sendAll();
       credits = (bytes) => {
@@ -171,7 +162,7 @@ describe('HTTP/2 of the link: windows, turns and signs of life', () => {
       assert.equal(message.byteLength, piece.length - 5);
       count += 1;
       for (const { type, streamId, payload } of server.received.splice(0)) {
-        if (type !== WINDOW) continue;
+        if (type !== Frame.WINDOW_UPDATE) continue;
         seen.add(streamId);
         if (streamId !== 0) credits(payload.readUInt32BE());
       }
@@ -188,7 +179,7 @@ describe('HTTP/2 of the link: windows, turns and signs of life', () => {
       if (!isEndOfRequest(each)) return;
       if (server.peers.length > 1) peer.send(answer(each.streamId));
       else if (each.streamId === 3) {
-        peer.send(frame([GO_AWAY, 0, 0], Buffer.concat([word(1), word(0)])), answer(1));
+        peer.send(frameOf(Frame.GOAWAY, [0, 0], Buffer.concat([word(1), word(0)])), answer(1));
       }
     });
     assert.deepEqual(await Promise.all([call(link), call(link)]), ['A', 'A']);
@@ -199,13 +190,15 @@ describe('HTTP/2 of the link: windows, turns and signs of life', () => {
     const link = await server.connect(answering(answer));
     const headers = new Map([['x-long', 'v'.repeat(40_000)]]);
     await link.unary('/t.T/M', Buffer.from('x'), { headers });
-    const pieces = server.received.filter(({ type }) => type === HEADERS || type === CONTINUATION);
+    const pieces = server.received.filter(
+      ({ type }) => type === Frame.HEADERS || type === Frame.CONTINUATION,
+    );
     assert.deepEqual(
       pieces.map(({ type, flags }) => [type, flags]),
       [
-        [HEADERS, 0],
-        [CONTINUATION, 0],
-        [CONTINUATION, END_HEADERS],
+        [Frame.HEADERS, 0],
+        [Frame.CONTINUATION, 0],
+        [Frame.CONTINUATION, END_HEADERS],
       ],
     );
     assert.ok(

@@ -1,31 +1,7 @@
 import type net from 'node:net';
 import { LinkClient } from '../../../kernel/link/link-client.ts';
+import { END_HEADERS, END_STREAM, Frame, frameOf } from '../../support/raw-http2.ts';
 import { plainServer, socketFolder } from './server-fixture.ts';
-
-export const DATA = 0;
-export const HEADERS = 1;
-export const RESET = 3;
-export const SETTINGS = 4;
-export const PING = 6;
-export const GO_AWAY = 7;
-export const WINDOW = 8;
-export const CONTINUATION = 9;
-export const END_STREAM = 1;
-export const END_HEADERS = 4;
-export const PADDED = 8;
-
-/** A frame as it is on the wire. */
-export function frame(
-  [type, flags, streamId]: readonly [type: number, flags: number, streamId: number],
-  payload: Uint8Array = Buffer.alloc(0),
-): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.byteLength, 0, 3);
-  head[3] = type;
-  head[4] = flags;
-  head.writeUInt32BE(streamId, 5);
-  return Buffer.concat([head, payload]);
-}
 
 /** A frame that came in. */
 export interface ReceivedFrame {
@@ -119,15 +95,15 @@ export function answering(make: (streamId: number) => Buffer): OnFrame {
 }
 
 export function isEndOfRequest({ type, flags }: ReceivedFrame): boolean {
-  return type === DATA && (flags & END_STREAM) !== 0;
+  return type === Frame.DATA && (flags & END_STREAM) !== 0;
 }
 
 /** A whole answer to a call, in three frames. */
 export function answer(streamId: number): Buffer {
   return Buffer.concat([
-    frame([HEADERS, END_HEADERS, streamId], ANSWER_BLOCK),
-    frame([DATA, 0, streamId], MESSAGE),
-    frame([HEADERS, END_HEADERS | END_STREAM, streamId], OK_BLOCK),
+    frameOf(Frame.HEADERS, [END_HEADERS, streamId], ANSWER_BLOCK),
+    frameOf(Frame.DATA, [0, streamId], MESSAGE),
+    frameOf(Frame.HEADERS, [END_HEADERS | END_STREAM, streamId], OK_BLOCK),
   ]);
 }
 
@@ -151,7 +127,7 @@ export class FrameServer {
         onFrame(each, peer);
       });
       this.peers.push(peer);
-      peer.send(frame([SETTINGS, 0, 0], Buffer.concat(settings)));
+      peer.send(frameOf(Frame.SETTINGS, [0, 0], Buffer.concat(settings)));
     });
     this.#client = await LinkClient.connect({ socketPath });
     return this.#client;
