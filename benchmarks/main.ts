@@ -8,7 +8,6 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
   rpc: async () => (await import('./rpc.bench.ts')).rpcBenchmark(),
-  isolation: async () => (await import('./isolation.bench.ts')).isolationBenchmark(),
   kernel: async () => (await import('./kernel.bench.ts')).kernelBenchmark(),
   infer: async () => (await import('./infer.bench.ts')).inferBenchmark(),
   train: async () => (await import('./train.bench.ts')).trainBenchmark(),

@@ -1,6 +1,7 @@
 import { cpus } from 'node:os';
 import { load, type LoadResult } from './load.ts';
 import { cpuUs, pin, processTree } from './process-cpu.ts';
+import { median } from './statistics.ts';
 
 /** Measured stretches of each server; odd, so that one is the median. */
 const PAIRS = 15;
@@ -111,8 +112,4 @@ function middle(samples: readonly Sample[]): Sample {
   const sample = sorted[Math.floor(sorted.length / 2)];
   if (sample === undefined) throw new Error('Nothing was measured.');
   return sample;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
