@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type CallContext, type CallHeaders, Code } from '../sdk/index.ts';
 import { type Evidence, FORWARDED_HEADERS, type Principal } from './access/principal.ts';
 import { deadlineExceeded } from './deadline.ts';
+import { type Indexed, NOWHERE } from './indexed-set.ts';
 import type { CallObservation } from './observe/call-observation.ts';
 import { StatusError } from './status-error.ts';
 
@@ -27,7 +28,8 @@ export interface CallInit {
  *
  * @remarks Signal, headers and ids are made when first read: on the echo path they would cost more than the dispatch.
  */
-export class Call implements CallContext {
+export class Call implements CallContext, Indexed {
+  index: number = NOWHERE;
   readonly deadlineMs: number | undefined;
   readonly caller: string | undefined;
   readonly isForeign: boolean;

@@ -33,7 +33,7 @@ export class Dispatcher implements Target {
     return found instanceof Promise ? (call.observation?.waited('parked', found) ?? found) : found;
   }
 
-  async unary(path: string, request: Uint8Array, call: Call): Promise<Uint8Array> {
+  unary(path: string, request: Uint8Array, call: Call): Promise<Uint8Array> {
     return this.around(path, call, (instance) => {
       call.observation?.request.only(request);
       return instance.target.unary(path, request, call);
@@ -46,44 +46,35 @@ export class Dispatcher implements Target {
     call: Call,
     run: (instance: Instance) => Promise<Result>,
   ): Promise<Result> {
+    let instance: Instance | undefined;
     let failure: unknown;
     try {
       const waiting = this.#before(call, path);
       if (waiting !== undefined) await waiting;
-      const answer = await this.#attempt(path, call, run);
-      call.observation?.response.only(answer);
-      return answer;
+      for (;;) {
+        const found = this.instance(path, call);
+        instance = found instanceof Promise ? await found : found;
+        const entering = enter(instance, call);
+        if (entering !== undefined) await entering;
+        try {
+          const answer = await run(instance);
+          call.observation?.response.only(answer);
+          return answer;
+        } catch (error) {
+          if (!wasNeverSent(error)) throw error;
+          instance.load.leave(call, error);
+          // The process is going down and the slot does not know yet; this call has touched nothing of it.
+          await instance.crashed;
+        }
+      }
     } catch (error) {
       failure = call.explain(error);
       throw failure;
     } finally {
+      instance?.load.leave(call, failure);
       // What the call started for itself ends with it.
       call.end();
       this.#after(call, path, failure);
-    }
-  }
-
-  async #attempt<Result>(
-    path: string,
-    call: Call,
-    run: (instance: Instance) => Promise<Result>,
-  ): Promise<Result> {
-    const found = this.instance(path, call);
-    const instance = found instanceof Promise ? await found : found;
-    const waiting = enter(instance, call);
-    if (waiting !== undefined) await waiting;
-    let failure: unknown;
-    try {
-      return await run(instance);
-    } catch (error) {
-      failure = call.explain(error);
-      if (!wasNeverSent(error)) throw error;
-      instance.load.leave(call, failure);
-      // The process is going down and the slot does not know yet; this call has touched nothing of it.
-      await instance.crashed;
-      return await this.#attempt(path, call, run);
-    } finally {
-      instance.load.leave(call, failure);
     }
   }
 

@@ -1,7 +1,11 @@
+import { type Indexed, IndexedSet } from '../indexed-set.ts';
+
 /** Something that ends by itself at a moment. */
-export interface Expiring {
+export interface Expiring extends Indexed {
   /** Moment, in milliseconds since the epoch. */
   readonly deadlineMs: number;
+  /** The same by `performance.now()`, reckoned when it begins. */
+  expiresAtMs: number;
   /** Called once when the moment has passed. */
   expire(): void;
 }
@@ -18,15 +22,14 @@ const TIMER_LIMIT_MS = 2 ** 31 - 1;
  * begins is counted by a clock that never jumps: one that is set back must not leave calls without an end.
  */
 export class Deadlines {
-  /** Moments by `performance.now()`. */
-  readonly #waiting: Map<Expiring, number> = new Map();
+  readonly #waiting: IndexedSet<Expiring> = new IndexedSet();
   #timer: NodeJS.Timeout | undefined;
   #timerMs = Infinity;
 
   add(item: Expiring): void {
-    const atMs = performance.now() + (item.deadlineMs - Date.now());
-    this.#waiting.set(item, atMs);
-    if (atMs < this.#timerMs) this.#arm(atMs);
+    item.expiresAtMs = performance.now() + (item.deadlineMs - Date.now());
+    this.#waiting.add(item);
+    if (item.expiresAtMs < this.#timerMs) this.#arm(item.expiresAtMs);
   }
 
   remove(item: Expiring): void {
@@ -38,7 +41,7 @@ export class Deadlines {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#timerMs = Infinity;
-    this.#waiting.clear();
+    for (const item of this.#waiting.values()) this.#waiting.delete(item);
   }
 
   #arm(atMs: number): void {
@@ -53,9 +56,9 @@ export class Deadlines {
     const nowMs = performance.now();
     let earliestMs = Infinity;
     const passed: Expiring[] = [];
-    for (const [item, atMs] of this.#waiting) {
-      if (atMs <= nowMs) passed.push(item);
-      else if (atMs < earliestMs) earliestMs = atMs;
+    for (const item of this.#waiting.values()) {
+      if (item.expiresAtMs <= nowMs) passed.push(item);
+      else if (item.expiresAtMs < earliestMs) earliestMs = item.expiresAtMs;
     }
     this.#timer = undefined;
     this.#timerMs = Infinity;

@@ -1,4 +1,5 @@
 import { DeclaredError, isDeclaredError } from '../../sdk/index.ts';
+import { NOWHERE } from '../indexed-set.ts';
 import { StatusError } from '../status-error.ts';
 import { lostError, readHeadersFault, readStatus, resetError } from './answer-status.ts';
 import type { Connection } from './connection.ts';
@@ -38,6 +39,8 @@ const NO_TRAILERS: HeaderBlock = Object.freeze({});
 /** The receiving half of one call: cuts the answer into messages and decides how the call ended. */
 export class LinkCall implements Expiring, StreamListener {
   readonly deadlineMs: number;
+  expiresAtMs: number = Infinity;
+  index: number = NOWHERE;
   readonly #stream: Http2Stream;
   readonly #surroundings: CallSurroundings;
   readonly #sink: AnswerSink;

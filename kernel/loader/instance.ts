@@ -1,6 +1,7 @@
 import type { FetchHandler } from '../../sdk/index.ts';
 import type { Call } from '../call.ts';
 import { isFault } from '../fault.ts';
+import { IndexedSet } from '../indexed-set.ts';
 import type { Target } from '../target.ts';
 import type { Admission } from './admission.ts';
 import { EventGate } from '../topics/event-gate.ts';
@@ -45,7 +46,7 @@ export interface Drain {
 
 /** Counts the calls of one instance, so that it can be drained and compared with another. */
 export class InstanceLoad {
-  readonly #running: Set<Call> = new Set();
+  readonly #running: IndexedSet<Call> = new IndexedSet();
   #idle: (() => void) | undefined;
   #calls = 0;
   #faults = 0;
@@ -123,7 +124,7 @@ export class InstanceLoad {
     clearTimeout(timer);
     this.#idle = undefined;
     if (outcome !== 'late') return 0;
-    const left = [...this.#running];
+    const left = this.#running.values();
     for (const call of left) call.abort(reason);
     return left.length;
   }

@@ -1,5 +1,6 @@
 import { StatusError } from '../status-error.ts';
 import type { CallHeaders } from '../../sdk/index.ts';
+import { NOWHERE } from '../indexed-set.ts';
 import type { Deadlines, Expiring } from '../link/deadlines.ts';
 import { LinkDeadlineExceeded } from '../link/errors.ts';
 import { abortError } from '../link/link-call.ts';
@@ -25,6 +26,8 @@ const NO_HEADERS: CallHeaders = new Map();
 /** The caller's half of a call: ends it once, by answer, failure, deadline or cancellation. */
 export abstract class PortCaller implements Expiring {
   readonly deadlineMs: number;
+  expiresAtMs: number = Infinity;
+  index: number = NOWHERE;
   protected readonly parts: CallerParts;
   readonly #options: LinkCallOptions;
   readonly #onAbort: (() => void) | undefined;

@@ -7,6 +7,7 @@ import {
 } from 'node:http2';
 import type { Server as GrpcJsServer } from '@grpc/grpc-js';
 import type { Logger } from '../../sdk/index.ts';
+import { type Indexed, IndexedSet, NOWHERE } from '../indexed-set.ts';
 
 /** Limits of the gRPC listener. Times in milliseconds. */
 export interface GrpcLimits {
@@ -62,11 +63,33 @@ export function withDefaultGrpcLimits(limits: Partial<GrpcLimits> = {}): GrpcLim
   return { ...DEFAULTS, ...limits };
 }
 
-/** A figure that has not changed since. */
-interface Still {
-  readonly value: number;
-  readonly sinceMs: number;
+/** A call on a connection. */
+class OpenCall implements Indexed {
+  index: number = NOWHERE;
+  readonly stream: ServerHttp2Stream;
+  /** Time since when its one request is waited for; `Infinity` where there may be more. */
+  readonly startedMs: number;
+  /** Bytes of its answer that have not moved since; `undefined` before the first look at it. */
+  still: { readonly pendingBytes: number; readonly sinceMs: number } | undefined;
+  #isWatched = false;
+
+  constructor(stream: ServerHttp2Stream, startedMs: number) {
+    this.stream = stream;
+    this.startedMs = startedMs;
+  }
+
+  /** A steady answer has the same length waiting at each look, one message, but not the same message. */
+  watchProgress(): void {
+    if (this.#isWatched) return;
+    this.#isWatched = true;
+    this.stream.on('drain', () => (this.still = undefined));
+  }
 }
+
+/** Where a stream keeps what is known of it: a map would cost more, with every call, see {@link IndexedSet}. */
+const OPEN_CALL = Symbol('open call');
+
+type GuardedStream = ServerHttp2Stream & { [OPEN_CALL]?: OpenCall };
 
 /** What is known of a connection. */
 interface Watched {
@@ -96,9 +119,7 @@ export class ConnectionGuard {
   readonly #parts: ConnectionGuardParts;
   readonly #guarded: WeakSet<object> = new WeakSet();
   readonly #sessions: Map<ServerHttp2Session, Watched> = new Map();
-  /** Calls, with the time since when their one request is waited for; `Infinity` where there may be more. */
-  readonly #open: Map<ServerHttp2Stream, number> = new Map();
-  readonly #progress: Map<ServerHttp2Stream, Still> = new Map();
+  readonly #open: IndexedSet<OpenCall> = new IndexedSet();
   readonly #timer: NodeJS.Timeout;
   /** Goes on with each look only: time in which this process was kept from working is not held against clients. */
   #nowMs = 0;
@@ -139,7 +160,6 @@ export class ConnectionGuard {
   #watch(server: Http2Server): void {
     const { limits, hasOneRequest } = this.#parts;
     const open = this.#open;
-    const progress = this.#progress;
     server.maxConnections = limits.maxConnections;
     server.on('session', (session: ServerHttp2Session) => {
       this.#awaitGreeting(session);
@@ -147,19 +167,15 @@ export class ConnectionGuard {
       this.#sessions.set(session, { lastCall: 0, busyMs: nowMs, askedMs: nowMs, hasAnswered: true });
       session.once('close', () => this.#sessions.delete(session));
     });
-    // One function each for all: this runs for every call.
-    function forget(this: ServerHttp2Stream): void {
-      open.delete(this);
-      progress.delete(this);
+    // One function for all: this runs for every call.
+    function forget(this: GuardedStream): void {
+      if (this[OPEN_CALL] !== undefined) open.delete(this[OPEN_CALL]);
     }
-    // A steady answer has the same length waiting at each look, one message, but not the same message.
-    function progressed(this: ServerHttp2Stream): void {
-      progress.delete(this);
-    }
-    server.prependListener('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
-      open.set(stream, hasOneRequest(String(headers[':path'])) ? this.#nowMs : Infinity);
-      stream.once('close', forget);
-      stream.on('drain', progressed);
+    server.prependListener('stream', (stream: GuardedStream, headers: IncomingHttpHeaders) => {
+      const call = new OpenCall(stream, hasOneRequest(String(headers[':path'])) ? this.#nowMs : Infinity);
+      stream[OPEN_CALL] = call;
+      open.add(call);
+      stream.on('close', forget);
     });
   }
 
@@ -174,11 +190,11 @@ export class ConnectionGuard {
     this.#nowMs += this.#parts.limits.checkIntervalMs;
     const busy = new Set<unknown>();
     let totalBytes = 0;
-    for (const [stream, startedMs] of this.#open) {
-      busy.add(stream.session);
-      const problem = this.#problemOf(stream, this.#nowMs - startedMs);
-      if (problem === undefined) totalBytes += stream.writableLength;
-      else this.#end(stream, problem);
+    for (const call of this.#open.values()) {
+      busy.add(call.stream.session);
+      const problem = this.#problemOf(call);
+      if (problem === undefined) totalBytes += call.stream.writableLength;
+      else this.#end(call, problem);
     }
     this.#freeRoom(totalBytes - this.#parts.limits.maxTotalUnsentMib * MIB);
     for (const [session, watched] of this.#sessions) this.#look(session, watched, busy.has(session));
@@ -199,35 +215,39 @@ export class ConnectionGuard {
     session.ping((error: Error | null) => (watched.hasAnswered = error === null));
   }
 
-  #problemOf(stream: ServerHttp2Stream, waitedMs: number): string | undefined {
+  #problemOf(call: OpenCall): string | undefined {
     const { requestTimeoutMs, stallTimeoutMs } = this.#parts.limits;
+    const { stream, startedMs, still } = call;
     const nowMs = this.#nowMs;
-    if (!stream.readableEnded && waitedMs > requestTimeoutMs) return 'its request did not arrive';
+    if (!stream.readableEnded && nowMs - startedMs > requestTimeoutMs) return 'its request did not arrive';
     const pendingBytes = stream.writableLength;
-    const last = this.#progress.get(stream);
-    if (pendingBytes === 0 || last?.value !== pendingBytes) {
-      this.#progress.set(stream, { value: pendingBytes, sinceMs: nowMs });
+    if (pendingBytes === 0 || still?.pendingBytes !== pendingBytes) {
+      call.still = { pendingBytes, sinceMs: nowMs };
+      if (pendingBytes > 0) call.watchProgress();
       return undefined;
     }
     const limitMs = stallTimeoutMs + pendingBytes / SLOWEST_BYTES_PER_MS;
-    return nowMs - last.sinceMs > limitMs ? 'its answer is not read' : undefined;
+    return nowMs - still.sinceMs > limitMs ? 'its answer is not read' : undefined;
   }
 
   #freeRoom(overBytes: number): void {
     if (overBytes <= 0) return;
-    const largestFirst = [...this.#open.keys()].toSorted((a, b) => b.writableLength - a.writableLength);
+    const largestFirst = this.#open
+      .values()
+      .toSorted((a, b) => b.stream.writableLength - a.stream.writableLength);
     let freedBytes = 0;
-    for (const stream of largestFirst) {
+    for (const call of largestFirst) {
       if (freedBytes >= overBytes) return;
-      freedBytes += stream.writableLength;
-      this.#end(stream, 'answers that nobody reads take too much memory');
+      freedBytes += call.stream.writableLength;
+      this.#end(call, 'answers that nobody reads take too much memory');
     }
   }
 
-  #end(stream: ServerHttp2Stream, problem: string): void {
+  #end(call: OpenCall, problem: string): void {
+    const { stream } = call;
     const peer = stream.session?.socket?.remoteAddress;
     this.#parts.log.warn('a call was ended', { problem, peer, pendingBytes: stream.writableLength });
-    this.#open.delete(stream);
+    this.#open.delete(call);
     stream.close(constants.NGHTTP2_CANCEL);
   }
 }

@@ -1,22 +1,14 @@
 import * as grpc from '@grpc/grpc-js';
 import type { DescMethod } from '@bufbuild/protobuf';
-import type { CallHeaders, Code, Logger } from '../../sdk/index.ts';
-import type { Evidence } from '../access/principal.ts';
+import type { Code, Logger } from '../../sdk/index.ts';
 import { Call } from '../call.ts';
 import type { Target } from '../target.ts';
 import { only, streamOf } from '../target.ts';
+import { type GrpcCall, GrpcSource, type Identify } from './grpc-source.ts';
 import { statusMessage } from './status-details.ts';
 import { toStatus } from './status.ts';
 
 type Bytes = Buffer;
-type AnyCall =
-  | grpc.ServerUnaryCall<Bytes, Bytes>
-  | grpc.ServerWritableStream<Bytes, Bytes>
-  | grpc.ServerReadableStream<Bytes, Bytes>
-  | grpc.ServerDuplexStream<Bytes, Bytes>;
-
-/** Which plugin calls, read from the metadata; `undefined` for everybody else. */
-export type Identify = (metadata: grpc.Metadata) => string | undefined;
 
 /** Input of {@link registerMethod}. */
 export interface MethodRegistration {
@@ -58,25 +50,25 @@ const HANDLERS: Record<DescMethod['methodKind'], (method: MethodRegistration) =>
   unary:
     (method: MethodRegistration): grpc.handleUnaryCall<Bytes, Bytes> =>
     (request, callback) => {
-      const answer = new Answer(request, toCall(request, method.identify), method);
+      const answer = new Answer(request, method);
       answer.settle(method.target.unary(method.path, request.request, answer.call), callback);
     },
   client_streaming:
     (method: MethodRegistration): grpc.handleClientStreamingCall<Bytes, Bytes> =>
     (requests, callback) => {
-      const answer = new Answer(requests, toCall(requests, method.identify), method);
+      const answer = new Answer(requests, method);
       answer.settle(only(method.target.stream(method.path, messagesOf(requests), answer.call)), callback);
     },
   server_streaming:
     (method: MethodRegistration): grpc.handleServerStreamingCall<Bytes, Bytes> =>
     (request) => {
-      const answer = new Answer(request, toCall(request, method.identify), method);
+      const answer = new Answer(request, method);
       void answer.stream(request, method.target.stream(method.path, streamOf(request.request), answer.call));
     },
   bidi_streaming:
     (method: MethodRegistration): grpc.handleBidiStreamingCall<Bytes, Bytes> =>
     (duplex) => {
-      const answer = new Answer(duplex, toCall(duplex, method.identify), method);
+      const answer = new Answer(duplex, method);
       void answer.stream(duplex, method.target.stream(method.path, messagesOf(duplex), answer.call));
     },
 };
@@ -88,82 +80,18 @@ function messagesOf(
   return source.iterator({ destroyOnReturn: false }) as AsyncIterable<Bytes>;
 }
 
-/** Longest deadline that is kept, in milliseconds; anything longer is as good as none and would overflow timers. */
-const DEADLINE_LIMIT_MS = 2 ** 31 - 1;
-
-function toCall(source: AnyCall, identify: Identify): Call {
-  const caller = identify(source.metadata);
-  const deadlineMs = deadlineOf(source);
-  return new Call({
-    readHeaders: () => toHeaders(source.metadata),
-    deadlineMs,
-    readPeer: () => source.getPeer(),
-    caller,
-    isForeign: caller !== undefined,
-    evidence: caller === undefined ? new GrpcEvidence(source) : undefined,
-    onCancelled: (listener) => {
-      if (source.cancelled) listener();
-      else (source as grpc.ServerUnaryCall<Bytes, Bytes>).once('cancelled', listener);
-    },
-  });
-}
-
-/** Time after which Envoy gives up on the call, whatever its client said, in milliseconds. */
-const PROXY_TIMEOUT = 'x-envoy-expected-rq-timeout-ms';
-
-/** The earlier of what the client and a proxy on the way say. Anybody may say it: it only ever shortens one's own call. */
-function deadlineOf(source: AnyCall): number | undefined {
-  const deadline = source.getDeadline();
-  const clientMs = deadline instanceof Date ? deadline.getTime() : deadline;
-  const [timeout] = source.metadata.get(PROXY_TIMEOUT);
-  const isTimeout = typeof timeout === 'string' && /^[1-9]\d{0,8}$/.test(timeout);
-  const nowMs = Date.now();
-  const deadlineMs = isTimeout ? Math.min(clientMs, nowMs + Number(timeout)) : clientMs;
-  return deadlineMs < nowMs + DEADLINE_LIMIT_MS ? deadlineMs : undefined;
-}
-
-class GrpcEvidence implements Evidence {
-  readonly #source: AnyCall;
-
-  constructor(source: AnyCall) {
-    this.#source = source;
-  }
-
-  header(name: string): string | undefined {
-    const values = this.#source.metadata.get(name);
-    return values.length === 0 ? undefined : values.join(', ');
-  }
-
-  certificateNames(): string | undefined {
-    return this.#source.getAuthContext().sslPeerCertificate?.subjectaltname;
-  }
-
-  peer(): string {
-    return this.#source.getPeer();
-  }
-}
-
-function toHeaders(metadata: grpc.Metadata): CallHeaders {
-  const headers: CallHeaders = new Map();
-  for (const key of Object.keys(metadata.getMap())) {
-    const [first] = metadata.get(key);
-    if (first !== undefined) headers.set(key, first);
-  }
-  return headers;
-}
-
 type WritableCall = grpc.ServerWritableStream<Bytes, Bytes> | grpc.ServerDuplexStream<Bytes, Bytes>;
 
 /** What goes back to a client: headers once, answers, and the end with trailers. */
 class Answer {
   readonly call: Call;
-  readonly #source: AnyCall;
+  readonly #source: GrpcCall;
   readonly #method: MethodRegistration;
   #hasStarted = false;
 
-  constructor(source: AnyCall, call: Call, method: MethodRegistration) {
+  constructor(source: GrpcCall, method: MethodRegistration) {
     this.#source = source;
-    this.call = call;
+    this.call = new Call(new GrpcSource(source, method.identify));
     this.#method = method;
   }
 

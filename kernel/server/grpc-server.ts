@@ -6,8 +6,9 @@ import { PortInUse } from '../errors.ts';
 import type { Target } from '../target.ts';
 import type { Certificates } from './certificates.ts';
 import { ConnectionGuard, type GrpcLimits } from './connection-guard.ts';
-import { clampDeadlines } from './deadline-clamp.ts';
-import { type Identify, registerMethod } from './grpc-adapter.ts';
+import { registerMethod } from './grpc-adapter.ts';
+import type { Identify } from './grpc-source.ts';
+import { tendStreams } from './http2-streams.ts';
 
 /**
  * A gRPC listener whose methods come and go while it serves. grpc-js is the first implementation; whatever takes its
@@ -92,7 +93,7 @@ export class GrpcServer implements Transport {
         error === null ? resolve(bound) : reject(error),
       );
     });
-    clampDeadlines(this.#server);
+    tendStreams(this.#server);
     this.#guard?.guard(this.#server);
     return port;
   }

@@ -1,10 +1,8 @@
-import type { Metadata } from '@grpc/grpc-js';
 import type { DescMethod } from '@bufbuild/protobuf';
 import type { KernelConfig } from '../config.ts';
 import type { KernelParts } from '../container.ts';
 import { isLoopbackAddress } from '../access/loopback.ts';
 import { KERNEL_ID } from '../builtin.ts';
-import { TOKEN_HEADER } from '../kernel-link.ts';
 import type { Exposure } from '../loader/routes.ts';
 import { withDefaultGrpcLimits } from './connection-guard.ts';
 import { type ConnectionAge, GrpcServer, type Transport } from './grpc-server.ts';
@@ -61,10 +59,8 @@ export class Listeners implements Exposure {
       target: dispatcher,
       maxMessageBytes: config.maxMessageBytes,
       log,
-      identify: (metadata: Metadata) => {
-        const [token] = metadata.get(TOKEN_HEADER);
-        return typeof token === 'string' ? registrations.find(token)?.manifest.id : undefined;
-      },
+      identify: (token: string | undefined) =>
+        token === undefined ? undefined : registrations.find(token)?.manifest.id,
     };
     const { maxStreams, maxIdleMs: idleTimeoutMs } = config.connections;
     const limits = withDefaultGrpcLimits({ maxStreams, idleTimeoutMs });

@@ -34,7 +34,8 @@ export class Http2Stream {
   id = 0;
   /** Bytes that the other side takes. */
   sendWindowBytes = 0;
-  readonly listener: StreamListener;
+  /** Nobody once the stream is over: its session keeps it for a while, see {@link IndexedSet}. */
+  listener: StreamListener;
   /** Called when the stream is over, however it came to that. */
   onOver: (() => void) | undefined;
   readonly #owner: StreamOwner;
@@ -198,8 +199,9 @@ export class Http2Stream {
   /** The stream was broken off by the other side, or its connection was lost. */
   break(code: number | undefined): void {
     if (this.#isOver) return;
+    const { listener } = this;
     this.#close();
-    this.listener.onBroken(code);
+    listener.onBroken(code);
   }
 
   #close(): void {
@@ -208,7 +210,16 @@ export class Http2Stream {
     this.#queuedBytes = 0;
     this.#wakeWriters();
     this.onOver?.();
+    this.listener = NOBODY;
+    this.onOver = undefined;
   }
 }
 
 const NOTHING: Uint8Array = new Uint8Array(0);
+
+const NOBODY: StreamListener = {
+  onHeaders: () => undefined,
+  onData: () => undefined,
+  onEnd: () => undefined,
+  onBroken: () => undefined,
+};

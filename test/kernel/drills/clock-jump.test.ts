@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { KeyStore } from '../../../kernel/access/key-store.ts';
 import { RateLimits } from '../../../kernel/access/rate-limits.ts';
+import { NOWHERE } from '../../../kernel/indexed-set.ts';
 import { Deadlines } from '../../../kernel/link/deadlines.ts';
 import { CircuitBreaker } from '../../../kernel/loader/circuit-breaker.ts';
 import { createLogger } from '../../../kernel/logger.ts';
@@ -97,6 +98,8 @@ for (const [direction, jumpMs] of [
       const expired: string[] = [];
       await new Promise<void>((resolve) => {
         const item = (name: string, afterMs: number): Parameters<Deadlines['add']>[0] => ({
+          index: NOWHERE,
+          expiresAtMs: Infinity,
           deadlineMs: Date.now() + afterMs,
           expire: () => {
             expired.push(name);

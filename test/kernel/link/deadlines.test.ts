@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { NOWHERE } from '../../../kernel/indexed-set.ts';
 import { Deadlines, type Expiring } from '../../../kernel/link/deadlines.ts';
+
+/** In no set, and not begun. */
+const NEW = { index: NOWHERE, expiresAtMs: Infinity };
 
 describe('Deadlines', () => {
   it('expires each at its moment, the earliest first, and none that was removed', async () => {
@@ -8,6 +12,7 @@ describe('Deadlines', () => {
     const expired: string[] = [];
     await new Promise<void>((resolve) => {
       const item = (name: string, afterMs: number): Expiring => ({
+        ...NEW,
         deadlineMs: startMs + afterMs,
         expire: () => {
           assert.ok(Date.now() >= startMs + afterMs);
@@ -27,7 +32,7 @@ describe('Deadlines', () => {
 
   it('takes a deadline beyond what a timer can hold', () => {
     const deadlines = new Deadlines();
-    deadlines.add({ deadlineMs: Date.now() + 1e12, expire: () => assert.fail('it expired at once') });
+    deadlines.add({ ...NEW, deadlineMs: Date.now() + 1e12, expire: () => assert.fail('it expired at once') });
     deadlines.clear();
   });
 });
