@@ -25,6 +25,14 @@ export const ServiceNotFound: ErrorType<'service'> = defineKernelError({
     `No loaded plugin provides ${service}; 'lamella plugin list' shows what is loaded, 'lamella plugin load DIR' loads more.`,
 });
 
+/** The kernel does not know yet what will be loaded. */
+export const KernelStarting: ErrorType<'service'> = defineKernelError({
+  reason: 'KERNEL_STARTING',
+  code: Code.UNAVAILABLE,
+  retryAfterMs: 250,
+  message: ({ service }) => `The kernel starts and does not know yet who provides ${service}; retry later.`,
+});
+
 /** Nobody provides this variant of an extension point. */
 export const ExtensionNotFound: ErrorType<'service' | 'extension' | 'known'> = defineKernelError({
   reason: 'EXTENSION_NOT_FOUND',

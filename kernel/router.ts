@@ -1,4 +1,4 @@
-import { ExtensionNotFound, ServiceNotFound } from './errors.ts';
+import { ExtensionNotFound, KernelStarting, ServiceNotFound } from './errors.ts';
 import type { Slot } from './loader/slot.ts';
 
 /** Call metadata that chooses one implementation of an extension point. */
@@ -60,6 +60,12 @@ class ServiceRoute {
 /** Service names to slots. Pure bookkeeping; nothing here waits or does I/O. */
 export class Router {
   readonly #services: Map<string, ServiceRoute> = new Map();
+  #isComplete = false;
+
+  /** All that is to be loaded at the start is known; until now a name that is not might still become so. */
+  complete(): void {
+    this.#isComplete = true;
+  }
 
   /** Adds a provider; `extension` names its variant of an extension point and is empty otherwise. */
   add(service: string, extension: string, slot: Slot): void {
@@ -100,10 +106,10 @@ export class Router {
     return more.length === 0 ? only.pluginId : 'several';
   }
 
-  /** @throws SERVICE_NOT_FOUND, EXTENSION_NOT_FOUND */
+  /** @throws SERVICE_NOT_FOUND, EXTENSION_NOT_FOUND, KERNEL_STARTING */
   slot(service: string, readExtension: () => string): Slot {
     const route = this.#services.get(service);
-    if (route === undefined) throw new ServiceNotFound({ service });
+    if (route === undefined) throw this.#isComplete ? new ServiceNotFound({ service }) : new KernelStarting({ service });
     return route.slot(readExtension);
   }
 }

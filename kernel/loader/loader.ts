@@ -84,11 +84,9 @@ export class Loader {
     const versions = known.filter((_, index) => admitted[index]?.status === 'fulfilled');
     const failures = this.#dependencies.failures(versions.map(({ manifest }) => manifest));
     refuse([...problems, ...describeFailures(failures)]);
-    const begun = versions.map(async (version) => {
-      const record = this.#records.add(version);
-      await this.#beginOrRetry(record, version.recalled);
-    });
-    await Promise.allSettled(begun);
+    const added = versions.map((version) => ({ record: this.#records.add(version), version }));
+    this.#parts.routes.complete();
+    await Promise.allSettled(added.map(({ record, version }) => this.#beginOrRetry(record, version.recalled)));
   }
 
   /**

@@ -56,6 +56,11 @@ export class Routes {
     if (previous !== undefined) this.#drop(record, previous, manifest);
   }
 
+  /** See {@link Router.complete}. */
+  complete(): void {
+    this.#router.complete();
+  }
+
   /** A version of a plugin is in service: exactly what it provides can be called from outside. */
   open(record: PluginRecord, services: readonly DescService[]): void {
     this.announce(record);

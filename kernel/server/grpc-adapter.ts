@@ -5,6 +5,7 @@ import { Call } from '../call.ts';
 import type { Target } from '../target.ts';
 import { only, streamOf } from '../target.ts';
 import { type GrpcCall, GrpcSource, type Identify } from './grpc-source.ts';
+import { PATH_HEADER, UNKNOWN_METHOD } from './http2-streams.ts';
 import { statusMessage } from './status-details.ts';
 import { toStatus } from './status.ts';
 
@@ -44,6 +45,22 @@ export function registerMethod(server: grpc.Server, method: MethodRegistration):
   // The kinds of handler differ only in types that grpc-js does not look at.
   const handler = HANDLERS[method.kind](method) as grpc.handleUnaryCall<Bytes, Bytes>;
   return server.register(method.path, handler, identity, identity, GRPC_KINDS[method.kind]);
+}
+
+/**
+ * Handles every method that is not registered: of a plugin that is on its way up nobody knows yet what its methods are.
+ * Whatever kind a method has, on the wire it is messages both ways.
+ *
+ * @remarks Needs {@link tendStreams}, which sends such calls here.
+ */
+export function registerUnknown(server: grpc.Server, method: Omit<MethodRegistration, 'path' | 'kind'>): void {
+  const handler: grpc.handleBidiStreamingCall<Bytes, Bytes> = (duplex) => {
+    const path = String(duplex.metadata.get(PATH_HEADER)[0] ?? '');
+    duplex.metadata.remove(PATH_HEADER);
+    const answer = new Answer(duplex, { ...method, path });
+    void answer.stream(duplex, method.target.stream(path, messagesOf(duplex), answer.call));
+  };
+  server.register(UNKNOWN_METHOD, handler, identity, identity, 'bidi');
 }
 
 const HANDLERS: Record<DescMethod['methodKind'], (method: MethodRegistration) => grpc.UntypedHandleCall> = {
@@ -86,10 +103,10 @@ type WritableCall = grpc.ServerWritableStream<Bytes, Bytes> | grpc.ServerDuplexS
 class Answer {
   readonly call: Call;
   readonly #source: GrpcCall;
-  readonly #method: MethodRegistration;
+  readonly #method: Omit<MethodRegistration, 'kind'>;
   #hasStarted = false;
 
-  constructor(source: GrpcCall, method: MethodRegistration) {
+  constructor(source: GrpcCall, method: Omit<MethodRegistration, 'kind'>) {
     this.#source = source;
     this.call = new Call(new GrpcSource(source, method.identify));
     this.#method = method;

@@ -6,7 +6,7 @@ import { PortInUse } from '../errors.ts';
 import type { Target } from '../target.ts';
 import type { Certificates } from './certificates.ts';
 import { ConnectionGuard, type GrpcLimits } from './connection-guard.ts';
-import { registerMethod } from './grpc-adapter.ts';
+import { registerMethod, registerUnknown } from './grpc-adapter.ts';
 import type { Identify } from './grpc-source.ts';
 import { tendStreams } from './http2-streams.ts';
 
@@ -65,6 +65,7 @@ export class GrpcServer implements Transport {
       ...ageOptions(options.age),
     });
     const { limits, log } = options;
+    registerUnknown(this.#server, options);
     // It writes to stderr whatever header of a client it does not like.
     grpc.setLogger(toLog(log));
     const hasOneRequest = (path: string): boolean => ONE_REQUEST.has(this.#kinds.get(path));
@@ -93,7 +94,7 @@ export class GrpcServer implements Transport {
         error === null ? resolve(bound) : reject(error),
       );
     });
-    tendStreams(this.#server);
+    tendStreams(this.#server, (path) => this.#kinds.has(path));
     this.#guard?.guard(this.#server);
     return port;
   }

@@ -11,11 +11,14 @@ import {
   Health,
   HealthCheckResponse_ServingStatus as Status,
 } from '../../proto/gen/grpc/health/v1/health_pb.ts';
+import { Code } from '../../sdk/index.ts';
 import { startTestKernel, type TestKernel } from '../../sdk/testing/index.ts';
 import { copyEcho, type EchoPlugin } from '../support/echo-plugin.ts';
 import { GrpcClient } from '../support/grpc-client.ts';
+import { rawCall } from './drills/processes.ts';
 
 const { check, watch } = Health.method;
+const { say, repeat } = EchoService.method;
 const { NOT_SERVING, SERVING } = Status;
 
 interface Probe {
@@ -91,13 +94,20 @@ describe('readiness', function () {
       await kernel.stop();
     });
     const [held] = (await once(gate, 'connection')) as [net.Socket];
-    const client = clientOf((await readOwnerFile(home))?.grpc ?? '');
+    const address = (await readOwnerFile(home))?.grpc ?? '';
+    const client = clientOf(address);
     assert.equal(await statusOf(client, 'kernel.live'), SERVING);
     const seen = client.stream(watch, { service: '' });
     assert.equal((await seen.next()).value?.status, NOT_SERVING);
+    // Nobody knows the plugin's methods before it runs; its calls wait all the same.
+    const waiting = client.unary(say, { payload: Buffer.from('early') });
+    const streaming = client.stream(repeat, { payload: Buffer.from('early'), count: 2 }).next();
+    assert.equal((await rawCall(address, '/echo.v1.NoService/Say', Buffer.alloc(0))).code, Code.UNIMPLEMENTED);
     held.destroy();
     assert.equal((await seen.next()).value?.status, SERVING);
     await seen.return(undefined);
+    assert.equal(Buffer.from((await waiting).answer.payload).toString(), 'early');
+    assert.equal(Buffer.from((await streaming).value?.payload ?? []).toString(), 'early');
   });
 
   it('is missing while a plugin is FAILED, says which over HTTP, and comes back with it', async () => {
