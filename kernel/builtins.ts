@@ -10,6 +10,7 @@ import type { Secrets } from '../sdk/index.ts';
 import type { OpenedAccess } from './access/open-access.ts';
 import { builtin, builtinSlot } from './builtin.ts';
 import type { KernelParts } from './container.ts';
+import type { PluginHistory } from './loader/history.ts';
 import type { Lifecycle } from './loader/lifecycle.ts';
 import type { Loader } from './loader/loader.ts';
 import type { RegisteredProcess } from './loader/registrations.ts';
@@ -31,6 +32,7 @@ export interface BuiltinParts extends KernelParts {
   readonly access: () => OpenedAccess;
   readonly loader: Loader;
   readonly lifecycle: Lifecycle;
+  readonly history: PluginHistory;
   readonly routes: Routes;
   readonly health: HealthRegistry;
   readonly memory: PluginMemory;

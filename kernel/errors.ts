@@ -89,7 +89,8 @@ export const PluginNotFound: ErrorType<'plugin' | 'near'> = defineKernelError({
 export const PluginInUse: ErrorType<'plugin' | 'dependants'> = defineKernelError({
   reason: 'PLUGIN_IN_USE',
   code: Code.FAILED_PRECONDITION,
-  message: ({ plugin, dependants }) => `Plugin '${plugin}' is required by ${dependants}; unload them first.`,
+  message: ({ plugin, dependants }) =>
+    `Plugin '${plugin}' is required by ${dependants}; unload them first, or use --force (field 'force') and let them turn DEGRADED.`,
 });
 
 /** A plugin's code could not be built, loaded or started. */

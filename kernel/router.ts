@@ -109,7 +109,8 @@ export class Router {
   /** @throws SERVICE_NOT_FOUND, EXTENSION_NOT_FOUND, KERNEL_STARTING */
   slot(service: string, readExtension: () => string): Slot {
     const route = this.#services.get(service);
-    if (route === undefined) throw this.#isComplete ? new ServiceNotFound({ service }) : new KernelStarting({ service });
+    if (route === undefined)
+      throw this.#isComplete ? new ServiceNotFound({ service }) : new KernelStarting({ service });
     return route.slot(readExtension);
   }
 }

@@ -12,6 +12,7 @@ import type { KernelAddresses, KernelOptions } from './kernel.ts';
 import { CodeStore } from './loader/code-store.ts';
 import { recall } from './loader/recall.ts';
 import { hasMemoryFor } from './loader/standby-memory.ts';
+import { PluginHistory } from './loader/history.ts';
 import { Lifecycle, type StateChange } from './loader/lifecycle.ts';
 import { Loader, type LoaderParts } from './loader/loader.ts';
 import { Routes } from './loader/routes.ts';
@@ -50,6 +51,7 @@ export class RunningKernel {
   readonly #readiness: Readiness;
   readonly #storage: LmdbStorage;
   readonly #journal: EventJournal;
+  readonly #history: PluginHistory;
   readonly #memory: PluginMemory;
   readonly #service: ServiceMemory;
   #isLoaded = false;
@@ -73,6 +75,7 @@ export class RunningKernel {
     const code = new CodeStore(path.join(home, 'objects'));
     this.#service = new ServiceMemory({ storage: this.#storage, code, log });
     this.#journal = new EventJournal(path.join(home, 'events'));
+    this.#history = new PluginHistory(this.#storage, log);
     this.#readiness = this.#openReadiness();
     this.#listeners = this.#openListeners();
     const routes = new Routes(router, this.#listeners, parts.guard);
@@ -80,7 +83,7 @@ export class RunningKernel {
     const lifecycle = new Lifecycle({
       clock: parts.clock,
       log,
-      storage: this.#storage,
+      history: this.#history,
       onChange: (change) => this.#onChange(change),
     });
     this.#starter = new Starter({
@@ -100,6 +103,7 @@ export class RunningKernel {
       ...this.#parts,
       access: () => this.#openedAccess(),
       lifecycle,
+      history: this.#history,
       routes,
       loader: this.loader,
       health: this.#health,
@@ -142,6 +146,7 @@ export class RunningKernel {
       start: (version) => this.#starter.start(version),
       events: this.#parts.events.held,
       prepare: (version) => this.#starter.prepare(version),
+      preview: (version) => this.#starter.preview(version),
     });
   }
 
@@ -234,6 +239,7 @@ export class RunningKernel {
     // A kernel that never loaded anything has not taken over from the one before.
     if (this.#isLoaded) await this.#service.stopped();
     await this.#journal.close();
+    await this.#history.saved();
     await this.#storage.close();
     await rm(runDirectory, { recursive: true, force: true });
     await lock.close();

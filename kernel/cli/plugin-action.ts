@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { type Plugin, PluginService } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
 import type { Client } from '../../sdk/index.ts';
 import { connectOptions, findKernel, withService } from './connect.ts';
-import { pluginRow, pluginTable } from './plugin-table.ts';
+import { pluginLine, pluginRow, pluginTable } from './plugin-table.ts';
 import type { Terminal } from './terminal.ts';
 
 interface PluginOptions {
@@ -60,8 +60,7 @@ function show(answer: Plugin | readonly Plugin[] | undefined, { terminal, id, js
   } else if (isList(answer)) {
     terminal.out(pluginTable(answer));
   } else {
-    const { version, state, isolation, reason } = pluginRow(answer);
-    terminal.out(`${answer.id} ${version} is ${state} (${isolation})${reason === '' ? '' : `: ${reason}`}`);
+    terminal.out(pluginLine(answer));
   }
 }
 

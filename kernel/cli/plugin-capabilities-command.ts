@@ -1,12 +1,11 @@
-import { create } from '@bufbuild/protobuf';
 import { timestampDate } from '@bufbuild/protobuf/wkt';
 import type { Command } from 'commander';
 import Table from 'cli-table3';
-import { type Capabilities, CapabilitiesSchema } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import {
   type GetCapabilitiesResponse,
   PluginService,
 } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
+import { listRights } from '../capabilities/rights.ts';
 import { connectOptions, findKernel, withService } from './connect.ts';
 import { PLAIN, tableText } from './plugin-table.ts';
 import type { Terminal } from './terminal.ts';
@@ -53,27 +52,13 @@ interface Right {
 }
 
 function rightsOf({ asked, granted, heldBy }: GetCapabilitiesResponse): Right[] {
-  const [before, after] = [listed(asked), listed(granted)];
+  const [before, after] = [listRights(asked), listRights(granted)];
   return Object.keys(after).map((capability) => ({
     capability,
     asked: before[capability] ?? [],
     granted: after[capability] ?? [],
     heldBy: heldBy[capability] ?? '-',
   }));
-}
-
-function listed(capabilities: Capabilities = create(CapabilitiesSchema)): Record<string, readonly string[]> {
-  const { network, files, secrets, topics, services, gpu, httpPrefix, processes } = capabilities;
-  return {
-    network,
-    files: files.map((file) => (file.write ? `${file.path} (write)` : file.path)),
-    secrets,
-    topics,
-    services,
-    gpu: gpu ? ['yes'] : [],
-    httpPrefix: httpPrefix === '' ? [] : [httpPrefix],
-    processes: processes ? ['yes'] : [],
-  };
 }
 
 interface Use {

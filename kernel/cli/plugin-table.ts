@@ -64,6 +64,12 @@ function instanceRow({ number, version, state, weight, inFlight, pid }: Instance
   };
 }
 
+/** One plugin in one line. */
+export function pluginLine(plugin: Plugin): string {
+  const { id, version, state, isolation, reason } = pluginRow(plugin);
+  return `${id} ${version} is ${state} (${isolation})${reason === '' ? '' : `: ${reason}`}`;
+}
+
 /** The version in service, or all that share the calls. */
 function versionText({ version, instances }: PluginRow): string {
   const serving = instances.filter(({ weight }) => weight > 0).toReversed();
@@ -117,7 +123,12 @@ export const PLAIN: Record<string, string> = {
   middle: '',
 };
 
-function nameOf(names: Readonly<Record<string, string | number>>, value: number, prefix: string): string {
+/** Name of an enum value without what all names of the enum begin with. */
+export function nameOf(
+  names: Readonly<Record<string, string | number>>,
+  value: number,
+  prefix: string,
+): string {
   const name = Object.keys(names).find((key) => names[key] === value) ?? String(value);
   return name.startsWith(prefix) ? name.slice(prefix.length) : name;
 }

@@ -1,6 +1,7 @@
-import type { Clock, Logger, Storage } from '../../sdk/index.ts';
+import type { Clock, Logger } from '../../sdk/index.ts';
 import { type PluginEvent, type PluginState, transition } from '../registry/state.ts';
 import type { Version } from './generation.ts';
+import type { PluginHistory } from './history.ts';
 import type { PluginRecord } from './record.ts';
 
 /** One change of state. */
@@ -31,8 +32,7 @@ export type DiscoveredPlugin = Version & Pick<PluginRecord, 'slot'>;
 export interface LifecycleParts {
   readonly clock: Clock;
   readonly log: Logger;
-  /** Where the last state of each plugin is kept. */
-  readonly storage: Storage;
+  readonly history: PluginHistory;
   readonly onChange: (change: StateChange) => void;
 }
 
@@ -40,8 +40,6 @@ export interface LifecycleParts {
 export class Lifecycle {
   readonly #parts: LifecycleParts;
   readonly #watchers: Set<(change: StateChange) => void> = new Set();
-  /** Plugins whose state has changed since it was stored. */
-  readonly #unsaved: Set<PluginRecord> = new Set();
   readonly #followers: ((change: StateChange) => void)[] = [];
 
   constructor(parts: LifecycleParts) {
@@ -113,14 +111,13 @@ export class Lifecycle {
   }
 
   #publish(record: PluginRecord, previous: PluginState): void {
-    const { log, onChange } = this.#parts;
-    const { id, state, reason } = record;
+    const { log, history, onChange } = this.#parts;
+    const { id, state, reason, manifest } = record;
     record.updatedMs = this.nowMs();
     record.slot.setCondition({ state, reason, mayBecomeReady: MAY_BECOME_READY.has(state) });
     const isBad = BAD.has(state);
     log[isBad ? 'warn' : 'debug']('plugin state', { plugin: id, state, previous, reason });
-    if (this.#unsaved.size === 0) queueMicrotask(() => this.#save());
-    this.#unsaved.add(record);
+    history.add(id, { state, reason, version: manifest.version, atMs: record.updatedMs });
     const change = { record, previous };
     onChange(change);
     for (const watcher of this.#watchers) watcher(change);
@@ -133,24 +130,21 @@ export class Lifecycle {
     this.#followers.push(follower);
   }
 
-  /** Keeps the last of the states that a plugin went through at once; a write for each took a tenth of its start. */
-  #save(): void {
-    const { log, storage } = this.#parts;
-    for (const { id, state, reason, updatedMs } of this.#unsaved) {
-      storage.put(`state/${id}`, { state, reason, atMs: updatedMs }).catch((error: unknown) => {
-        // The plugin itself is fine; what is lost is the memory of this change.
-        log.warn('a plugin state could not be stored', { plugin: id, error });
-      });
-    }
-    this.#unsaved.clear();
-  }
-
-  /** Changes from now on, until the signal. */
-  async *watch(signal: AbortSignal): AsyncGenerator<StateChange> {
-    const queue: StateChange[] = [];
+  /**
+   * What is told of each change from now on, until the signal.
+   *
+   * @param tell - Asked when the change happens, for a record goes on changing while its reader is slow.
+   * @param first - Told before all changes.
+   */
+  async *watch<Told>(
+    signal: AbortSignal,
+    tell: (change: StateChange) => Told,
+    first: () => readonly Told[] = () => [],
+  ): AsyncGenerator<Told> {
+    const queue: Told[] = [...first()];
     let wake: () => void = () => undefined;
     const watcher = (change: StateChange): void => {
-      queue.push(change);
+      queue.push(tell(change));
       wake();
     };
     const onAbort = (): void => wake();

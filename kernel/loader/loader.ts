@@ -1,5 +1,4 @@
 import path from 'node:path';
-import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import type { Logger } from '../../sdk/index.ts';
 import { PluginInUse, RemoteUnreachable } from '../errors.ts';
 import { readManifest } from '../registry/manifest.ts';
@@ -7,7 +6,7 @@ import { isLazy } from '../registry/activation.ts';
 import { Dependencies, describeFailures, refuse } from './dependencies.ts';
 import { CanaryImpossible } from './errors.ts';
 import { Degradation } from './degradation.ts';
-import type { Generation, PluginFolder } from './generation.ts';
+import type { Generation, PluginFolder, Version } from './generation.ts';
 import { Launcher, type LauncherParts } from './launcher.ts';
 import { PluginRecords, type PluginRecordsParts } from './plugin-records.ts';
 import { readVersions } from './read-versions.ts';
@@ -15,6 +14,7 @@ import type { Recalled } from './recall.ts';
 import type { PluginRecord } from './record.ts';
 import { LazyStart, type LazyStartParts } from './lazy-start.ts';
 import { isCanary, type LoadOptions } from './load-options.ts';
+import { type LoadPlan, planLoad, type Preview } from './load-plan.ts';
 import { launchSuccessor, type SuccessorParts } from './successor.ts';
 import { Supervisor } from './supervisor.ts';
 import { Swapper, type SwapperParts } from './swapper.ts';
@@ -25,6 +25,8 @@ export interface LoaderParts extends SwapperParts, LauncherParts, PluginRecordsP
   readonly log: Logger;
   readonly events: LazyStartParts['events'];
   readonly kernelVersion: string;
+  /** What is known of a version before it starts. @throws as `prepare` */
+  readonly preview: (version: Version) => Promise<Preview>;
 }
 
 /** Loads, replaces, restarts and unloads plugins. */
@@ -86,7 +88,9 @@ export class Loader {
     refuse([...problems, ...describeFailures(failures)]);
     const added = versions.map((version) => ({ record: this.#records.add(version), version }));
     this.#parts.routes.complete();
-    await Promise.allSettled(added.map(({ record, version }) => this.#beginOrRetry(record, version.recalled)));
+    await Promise.allSettled(
+      added.map(({ record, version }) => this.#beginOrRetry(record, version.recalled)),
+    );
   }
 
   /**
@@ -120,15 +124,17 @@ export class Loader {
     return record;
   }
 
-  /** Checks what `load` would check before any code runs, and changes nothing. */
-  async check(directory: string, options: LoadOptions = {}): Promise<Manifest> {
+  /** Checks what `load` would check before any code runs, changes nothing, and tells what it would do. */
+  async check(directory: string, options: LoadOptions = {}): Promise<LoadPlan> {
     const absolute = path.resolve(directory);
     const manifest = await readManifest(absolute);
     const known = this.#records.find(manifest.id);
     if (known === undefined) refuse(describeFailures(this.#dependencies.failures([manifest])));
     else checkUpgrade(known, manifest, { dependencies: this.#dependencies, isCanary: isCanary(options) });
     await this.#parts.admit(manifest, absolute);
-    return manifest;
+    const level = options.isolation ?? known?.level;
+    const preview = await this.#parts.preview({ manifest, directory: absolute, level });
+    return planLoad({ ...this.#parts, manifest, preview, record: known, options });
   }
 
   /** Replaces a plugin by what its folder holds now. When that does not start, the old instance stays in service. */
@@ -153,11 +159,16 @@ export class Loader {
     return record;
   }
 
-  /** @throws PLUGIN_IN_USE names the plugins that require what this one provides. */
-  async unload(id: string): Promise<void> {
+  /**
+   * Drains, stops and forgets a plugin.
+   *
+   * @param isForced - Also when others require it; they turn DEGRADED.
+   * @throws PLUGIN_IN_USE names the plugins that require what this one provides.
+   */
+  async unload(id: string, isForced = false): Promise<void> {
     const record = this.record(id);
     const dependants = this.#dependencies.dependants(record);
-    if (dependants.length > 0 && record.state !== 'QUARANTINED') {
+    if (dependants.length > 0 && record.state !== 'QUARANTINED' && !isForced) {
       throw new PluginInUse({ plugin: id, dependants: dependants.join(', ') });
     }
     await this.#exclusively(record, async () => {

@@ -17,6 +17,7 @@ import { type Started, startInline } from './inline.ts';
 import type { IsolationName } from './instance.ts';
 import type { Code, CodeStore } from './code-store.ts';
 import type { ReadVersion, Version } from './generation.ts';
+import type { Preview } from './load-plan.ts';
 import { Loads } from './loads.ts';
 import { PluginConfigs } from './plugin-configs.ts';
 import { permissionFlags } from './node-permissions.ts';
@@ -98,6 +99,17 @@ export class Starter {
     const isElsewhere = this.#level(manifest, asked) === 'REMOTE';
     const code = isElsewhere ? { digest: '', bundle: undefined } : await this.#parts.code.read(version);
     return { ...version, code };
+  }
+
+  /** Looks at what {@link prepare} looks at, and tells what it found. @throws as {@link prepare} */
+  async preview(version: Version): Promise<Preview> {
+    const { manifest } = await this.prepare(version);
+    const { writtenFor, migrated } = await this.#configs.resolve(manifest);
+    return {
+      level: this.#level(manifest, version.level),
+      migratesFrom: migrated === undefined ? undefined : writtenFor,
+      granted: this.#parts.guard.granted(manifest),
+    };
   }
 
   async #at(level: IsolationName, manifest: Manifest, placement: Placement): Promise<Started> {

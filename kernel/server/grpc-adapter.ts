@@ -53,7 +53,10 @@ export function registerMethod(server: grpc.Server, method: MethodRegistration):
  *
  * @remarks Needs {@link tendStreams}, which sends such calls here.
  */
-export function registerUnknown(server: grpc.Server, method: Omit<MethodRegistration, 'path' | 'kind'>): void {
+export function registerUnknown(
+  server: grpc.Server,
+  method: Omit<MethodRegistration, 'path' | 'kind'>,
+): void {
   const handler: grpc.handleBidiStreamingCall<Bytes, Bytes> = (duplex) => {
     const path = String(duplex.metadata.get(PATH_HEADER)[0] ?? '');
     duplex.metadata.remove(PATH_HEADER);

@@ -1,4 +1,5 @@
 import type { DescService, JsonObject, MessageInitShape } from '@bufbuild/protobuf';
+import { IsolationLevel } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import {
   type LoadPluginRequest,
   type LoadPluginResponseSchema,
@@ -10,19 +11,22 @@ import { RequestFieldUnsupported } from '../errors.ts';
 import type { CallMetrics } from '../call-metrics.ts';
 import type { CapabilityGuard } from '../capabilities/guard.ts';
 import { capabilitiesToProto } from '../capabilities/report.ts';
+import type { PluginHistory } from '../loader/history.ts';
 import type { Lifecycle } from '../loader/lifecycle.ts';
 import type { Loader } from '../loader/loader.ts';
 import type { LogBook } from '../log-book.ts';
 import type { PluginRecord } from '../loader/record.ts';
 import { callStatistics } from './call-statistics.ts';
 import { createLogMethods } from './log-methods.ts';
+import { createChangeMethods } from './plugin-changes.ts';
 import { serviceConfigOf, ServiceUnknown } from './service-config.ts';
-import { levelName, pluginToProto, stateToProto } from './plugin-message.ts';
+import { levelName, pluginToProto } from './plugin-message.ts';
 
 /** What PluginService works on. */
 export interface PluginServiceParts {
   readonly loader: Loader;
   readonly lifecycle: Lifecycle;
+  readonly history: PluginHistory;
   readonly logs: LogBook;
   readonly calls: CallMetrics;
   readonly guard: CapabilityGuard;
@@ -37,7 +41,7 @@ export interface PluginServiceParts {
 
 /** PluginService: list, load, reload, unload and watch plugins. */
 export function createPluginService(parts: PluginServiceParts): ServiceImplementation<typeof PluginService> {
-  const { loader, lifecycle } = parts;
+  const { loader } = parts;
   return {
     // What somebody has seen is still so after a kill.
     listPlugins: async (request) => {
@@ -66,20 +70,13 @@ export function createPluginService(parts: PluginServiceParts): ServiceImplement
       return settled(parts, loader.promote(id), directory);
     },
     unloadPlugin: async ({ id, force }) => {
-      if (force)
-        throw new RequestFieldUnsupported({ field: 'force', instead: 'unload the dependants first' });
-      await loader.unload(id);
+      await loader.unload(id, force);
       await parts.forget(id);
       await parts.saved();
       parts.logs.forget(id);
       return {};
     },
-    async *watchPlugins({ ids }, { signal }) {
-      for await (const { record, previous } of lifecycle.watch(signal)) {
-        if (ids.length > 0 && !ids.includes(record.id)) continue;
-        yield { plugin: pluginToProto(record), previousState: stateToProto(previous) };
-      }
-    },
+    ...createChangeMethods(parts),
     ...createLogMethods(parts.logs, (id) => void loader.record(id)),
     getCallStatistics: () => callStatistics(parts.calls, loader.records),
     getServiceConfig: ({ service }) => ({ config: serviceConfigOf(servicesOf(parts, service)) }),
@@ -118,8 +115,11 @@ async function load(
   refuseConfig(config);
   const options = { canaryPercent, isolation: levelName(isolation) };
   if (validateOnly) {
-    const { id, version, provides } = await loader.check(directory, options);
-    return { plugin: { id, version, provides, state: PluginState.RESOLVED, sourceDirectory: directory } };
+    const { manifest, level, steps } = await loader.check(directory, options);
+    const { id, version, provides } = manifest;
+    const state = PluginState.RESOLVED;
+    const plugin = { id, version, provides, state, sourceDirectory: directory };
+    return { plugin: { ...plugin, isolation: IsolationLevel[level] }, steps: [...steps] };
   }
   const record = await loader.load(directory, options);
   await remember(record);

@@ -8,7 +8,7 @@ import { EchoService } from '../../examples/echo/gen/echo/v1/echo_service_pb.ts'
 import { createKernel, type Kernel } from '../../kernel/kernel.ts';
 import { pack } from '../../kernel/packaging/pack.ts';
 import { copyEcho, type EchoPlugin } from '../support/echo-plugin.ts';
-import { type CommandResult, runLamella } from './run-lamella.ts';
+import { type Captured, runLamella } from '../support/run-lamella.ts';
 
 describe('lamella plugin install, installed, rollback, remove and lamella trust', () => {
   let echo: EchoPlugin;
@@ -26,8 +26,10 @@ describe('lamella plugin install, installed, rollback, remove and lamella trust'
     await echo.remove();
   });
 
-  const lamella = (...words: string[]): Promise<CommandResult> =>
-    runLamella([...words, '--home', home], { PATH: process.env['PATH'], HOME: beside('user') });
+  const lamella = (...words: string[]): Promise<Captured> =>
+    runLamella([...words, '--home', home], {
+      environment: { PATH: process.env['PATH'] ?? '', HOME: beside('user') },
+    });
   async function json(...words: string[]): Promise<Record<string, unknown>> {
     const { code, out, err } = await lamella(...words, '--json');
     assert.equal(code, 0, err);

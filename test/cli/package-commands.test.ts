@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { copyEcho, type EchoPlugin } from '../support/echo-plugin.ts';
-import { runLamella } from './run-lamella.ts';
+import { runLamella } from '../support/run-lamella.ts';
 
 describe('lamella plugin pack, sign, verify, keygen', () => {
   let echo: EchoPlugin;

@@ -102,7 +102,10 @@ describe('readiness', function () {
     // Nobody knows the plugin's methods before it runs; its calls wait all the same.
     const waiting = client.unary(say, { payload: Buffer.from('early') });
     const streaming = client.stream(repeat, { payload: Buffer.from('early'), count: 2 }).next();
-    assert.equal((await rawCall(address, '/echo.v1.NoService/Say', Buffer.alloc(0))).code, Code.UNIMPLEMENTED);
+    assert.equal(
+      (await rawCall(address, '/echo.v1.NoService/Say', Buffer.alloc(0))).code,
+      Code.UNIMPLEMENTED,
+    );
     held.destroy();
     assert.equal((await seen.next()).value?.status, SERVING);
     await seen.return(undefined);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { Lamella } from '../cli/lamella-process.ts';
-import { runLamella } from '../cli/run-lamella.ts';
+import { runLamella } from './run-lamella.ts';
 
 /** A plugin as `lamella plugin … --json` shows it. */
 export interface ShownPlugin {

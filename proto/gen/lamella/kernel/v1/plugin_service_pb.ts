@@ -14,7 +14,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file lamella/kernel/v1/plugin_service.proto.
  */
 export const file_lamella_kernel_v1_plugin_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZsYW1lbGxhL2tlcm5lbC92MS9wbHVnaW5fc2VydmljZS5wcm90bxIRbGFtZWxsYS5rZXJuZWwudjEiKgoXR2V0U2VydmljZUNvbmZpZ1JlcXVlc3QSDwoHc2VydmljZRgBIAEoCSJDChhHZXRTZXJ2aWNlQ29uZmlnUmVzcG9uc2USJwoGY29uZmlnGAEgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCKXAwoGUGx1Z2luEgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSLQoFc3RhdGUYAyABKA4yHi5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW5TdGF0ZRIOCgZyZWFzb24YBCABKAkSNAoJaXNvbGF0aW9uGAUgASgOMiEubGFtZWxsYS5rZXJuZWwudjEuSXNvbGF0aW9uTGV2ZWwSLgoIcHJvdmlkZXMYBiADKAsyHC5sYW1lbGxhLmtlcm5lbC52MS5Qcm92aXNpb24SGAoQc291cmNlX2RpcmVjdG9yeRgHIAEoCRIQCghyZXN0YXJ0cxgIIAEoDRILCgNwaWQYCSABKA0SEQoJaW5fZmxpZ2h0GAogASgNEi8KC3VwZGF0ZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCglpbnN0YW5jZXMYDCADKAsyGy5sYW1lbGxhLmtlcm5lbC52MS5JbnN0YW5jZRIOCgZkaWdlc3QYDSABKAkSDgoGcGFya2VkGA4gASgNIoACCghJbnN0YW5jZRIOCgZudW1iZXIYASABKAQSDwoHdmVyc2lvbhgCIAEoCRItCgVzdGF0ZRgDIAEoDjIeLmxhbWVsbGEua2VybmVsLnYxLlBsdWdpblN0YXRlEg4KBnJlYXNvbhgEIAEoCRI0Cglpc29sYXRpb24YBSABKA4yIS5sYW1lbGxhLmtlcm5lbC52MS5Jc29sYXRpb25MZXZlbBILCgNwaWQYBiABKA0SEQoJaW5fZmxpZ2h0GAcgASgNEg4KBndlaWdodBgIIAEoDRIuCgpzdGFydF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI7ChJMaXN0UGx1Z2luc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiWgoTTGlzdFBsdWdpbnNSZXNwb25zZRIqCgdwbHVnaW5zGAEgAygLMhkubGFtZWxsYS5rZXJuZWwudjEuUGx1Z2luEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIeChBHZXRQbHVnaW5SZXF1ZXN0EgoKAmlkGAEgASgJIpYBChFHZXRQbHVnaW5SZXNwb25zZRIpCgZwbHVnaW4YASABKAsyGS5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW4SLQoIbWFuaWZlc3QYAiABKAsyGy5sYW1lbGxhLmtlcm5lbC52MS5NYW5pZmVzdBInCgZjb25maWcYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IrQBChFMb2FkUGx1Z2luUmVxdWVzdBIRCglkaXJlY3RvcnkYASABKAkSJwoGY29uZmlnGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBI0Cglpc29sYXRpb24YAyABKA4yIS5sYW1lbGxhLmtlcm5lbC52MS5Jc29sYXRpb25MZXZlbBIVCg12YWxpZGF0ZV9vbmx5GAQgASgIEhYKDmNhbmFyeV9wZXJjZW50GAUgASgNIj8KEkxvYWRQbHVnaW5SZXNwb25zZRIpCgZwbHVnaW4YASABKAsyGS5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW4iYgoTUmVsb2FkUGx1Z2luUmVxdWVzdBIKCgJpZBgBIAEoCRInCgZjb25maWcYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhYKDmNhbmFyeV9wZXJjZW50GAMgASgNIkEKFFJlbG9hZFBsdWdpblJlc3BvbnNlEikKBnBsdWdpbhgBIAEoCzIZLmxhbWVsbGEua2VybmVsLnYxLlBsdWdpbiIjChVSb2xsYmFja1BsdWdpblJlcXVlc3QSCgoCaWQYASABKAkiQwoWUm9sbGJhY2tQbHVnaW5SZXNwb25zZRIpCgZwbHVnaW4YASABKAsyGS5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW4iIgoUUHJvbW90ZVBsdWdpblJlcXVlc3QSCgoCaWQYASABKAkiQgoVUHJvbW90ZVBsdWdpblJlc3BvbnNlEikKBnBsdWdpbhgBIAEoCzIZLmxhbWVsbGEua2VybmVsLnYxLlBsdWdpbiIwChNVbmxvYWRQbHVnaW5SZXF1ZXN0EgoKAmlkGAEgASgJEg0KBWZvcmNlGAIgASgIIhYKFFVubG9hZFBsdWdpblJlc3BvbnNlIiIKE1dhdGNoUGx1Z2luc1JlcXVlc3QSCwoDaWRzGAEgAygJInkKFFdhdGNoUGx1Z2luc1Jlc3BvbnNlEikKBnBsdWdpbhgBIAEoCzIZLmxhbWVsbGEua2VybmVsLnYxLlBsdWdpbhI2Cg5wcmV2aW91c19zdGF0ZRgCIAEoDjIeLmxhbWVsbGEua2VybmVsLnYxLlBsdWdpblN0YXRlIj0KD1RhaWxMb2dzUmVxdWVzdBILCgNpZHMYASADKAkSDQoFbGluZXMYAiABKA0SDgoGZm9sbG93GAMgASgIIkwKElNldExvZ0xldmVsUmVxdWVzdBIKCgJpZBgBIAEoCRIqCgVsZXZlbBgCIAEoDjIbLmxhbWVsbGEua2VybmVsLnYxLkxvZ0xldmVsIkEKE1NldExvZ0xldmVsUmVzcG9uc2USKgoFbGV2ZWwYASABKA4yGy5sYW1lbGxhLmtlcm5lbC52MS5Mb2dMZXZlbCI+ChBUYWlsTG9nc1Jlc3BvbnNlEioKBWVudHJ5GAEgASgLMhsubGFtZWxsYS5rZXJuZWwudjEuTG9nRW50cnkivgEKCExvZ0VudHJ5EhEKCXBsdWdpbl9pZBgBIAEoCRIqCgVsZXZlbBgCIAEoDjIbLmxhbWVsbGEua2VybmVsLnYxLkxvZ0xldmVsEg8KB21lc3NhZ2UYAyABKAkSJwoGZmllbGRzGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIoCgR0aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdkcm9wcGVkGAYgASgEIiQKFkdldENhcGFiaWxpdGllc1JlcXVlc3QSCgoCaWQYASABKAkiowIKF0dldENhcGFiaWxpdGllc1Jlc3BvbnNlEi4KBWFza2VkGAEgASgLMh8ubGFtZWxsYS5rZXJuZWwudjEuQ2FwYWJpbGl0aWVzEjAKB2dyYW50ZWQYAiABKAsyHy5sYW1lbGxhLmtlcm5lbC52MS5DYXBhYmlsaXRpZXMSLgoEdXNlcxgDIAMoCzIgLmxhbWVsbGEua2VybmVsLnYxLkNhcGFiaWxpdHlVc2USRwoHaGVsZF9ieRgEIAMoCzI2LmxhbWVsbGEua2VybmVsLnYxLkdldENhcGFiaWxpdGllc1Jlc3BvbnNlLkhlbGRCeUVudHJ5Gi0KC0hlbGRCeUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEigAEKDUNhcGFiaWxpdHlVc2USEgoKY2FwYWJpbGl0eRgBIAEoCRIOCgZ0YXJnZXQYAiABKAkSDAoEdXNlZBgDIAEoBBIOCgZkZW5pZWQYBCABKAQSLQoJbGFzdF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIaChhHZXRDYWxsU3RhdGlzdGljc1JlcXVlc3QimgEKGUdldENhbGxTdGF0aXN0aWNzUmVzcG9uc2USFgoOYm91bmRzX3NlY29uZHMYASADKAESNAoHbWV0aG9kcxgCIAMoCzIjLmxhbWVsbGEua2VybmVsLnYxLk1ldGhvZFN0YXRpc3RpY3MSLwoHcGx1Z2lucxgDIAMoCzIeLmxhbWVsbGEua2VybmVsLnYxLlBsdWdpblVzYWdlImsKEE1ldGhvZFN0YXRpc3RpY3MSEQoJcGx1Z2luX2lkGAEgASgJEg4KBm1ldGhvZBgCIAEoCRINCgVjYWxscxgDIAEoBBIOCgZlcnJvcnMYBCABKAQSFQoNYnVja2V0X2NvdW50cxgFIAMoBCJeCgtQbHVnaW5Vc2FnZRIpCgZwbHVnaW4YASABKAsyGS5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW4SFAoMbWVtb3J5X2J5dGVzGAIgASgEEg4KBnF1ZXVlZBgDIAEoDSqHAwoLUGx1Z2luU3RhdGUSHAoYUExVR0lOX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXUExVR0lOX1NUQVRFX0RJU0NPVkVSRUQQARIZChVQTFVHSU5fU1RBVEVfVkVSSUZJRUQQAhIZChVQTFVHSU5fU1RBVEVfUkVTT0xWRUQQAxIZChVQTFVHSU5fU1RBVEVfU1RBUlRJTkcQBBIYChRQTFVHSU5fU1RBVEVfU1RBTkRCWRAFEhcKE1BMVUdJTl9TVEFURV9BQ1RJVkUQBhIZChVQTFVHSU5fU1RBVEVfRFJBSU5JTkcQBxIYChRQTFVHSU5fU1RBVEVfU1RPUFBFRBAIEhgKFFBMVUdJTl9TVEFURV9SRU1PVkVEEAkSFwoTUExVR0lOX1NUQVRFX0ZBSUxFRBAKEhkKFVBMVUdJTl9TVEFURV9ERUdSQURFRBALEhgKFFBMVUdJTl9TVEFURV9CQUNLT0ZGEAwSHAoYUExVR0lOX1NUQVRFX1FVQVJBTlRJTkVEEA0qdwoITG9nTGV2ZWwSGQoVTE9HX0xFVkVMX1VOU1BFQ0lGSUVEEAASEwoPTE9HX0xFVkVMX0RFQlVHEAESEgoOTE9HX0xFVkVMX0lORk8QAhISCg5MT0dfTEVWRUxfV0FSThADEhMKD0xPR19MRVZFTF9FUlJPUhAEMq8KCg1QbHVnaW5TZXJ2aWNlEmEKC0xpc3RQbHVnaW5zEiUubGFtZWxsYS5rZXJuZWwudjEuTGlzdFBsdWdpbnNSZXF1ZXN0GiYubGFtZWxsYS5rZXJuZWwudjEuTGlzdFBsdWdpbnNSZXNwb25zZSIDkAIBElsKCUdldFBsdWdpbhIjLmxhbWVsbGEua2VybmVsLnYxLkdldFBsdWdpblJlcXVlc3QaJC5sYW1lbGxhLmtlcm5lbC52MS5HZXRQbHVnaW5SZXNwb25zZSIDkAIBElkKCkxvYWRQbHVnaW4SJC5sYW1lbGxhLmtlcm5lbC52MS5Mb2FkUGx1Z2luUmVxdWVzdBolLmxhbWVsbGEua2VybmVsLnYxLkxvYWRQbHVnaW5SZXNwb25zZRJfCgxSZWxvYWRQbHVnaW4SJi5sYW1lbGxhLmtlcm5lbC52MS5SZWxvYWRQbHVnaW5SZXF1ZXN0GicubGFtZWxsYS5rZXJuZWwudjEuUmVsb2FkUGx1Z2luUmVzcG9uc2USZQoOUm9sbGJhY2tQbHVnaW4SKC5sYW1lbGxhLmtlcm5lbC52MS5Sb2xsYmFja1BsdWdpblJlcXVlc3QaKS5sYW1lbGxhLmtlcm5lbC52MS5Sb2xsYmFja1BsdWdpblJlc3BvbnNlEmIKDVByb21vdGVQbHVnaW4SJy5sYW1lbGxhLmtlcm5lbC52MS5Qcm9tb3RlUGx1Z2luUmVxdWVzdBooLmxhbWVsbGEua2VybmVsLnYxLlByb21vdGVQbHVnaW5SZXNwb25zZRJfCgxVbmxvYWRQbHVnaW4SJi5sYW1lbGxhLmtlcm5lbC52MS5VbmxvYWRQbHVnaW5SZXF1ZXN0GicubGFtZWxsYS5rZXJuZWwudjEuVW5sb2FkUGx1Z2luUmVzcG9uc2USZgoMV2F0Y2hQbHVnaW5zEiYubGFtZWxsYS5rZXJuZWwudjEuV2F0Y2hQbHVnaW5zUmVxdWVzdBonLmxhbWVsbGEua2VybmVsLnYxLldhdGNoUGx1Z2luc1Jlc3BvbnNlIgOQAgEwARJcCgtTZXRMb2dMZXZlbBIlLmxhbWVsbGEua2VybmVsLnYxLlNldExvZ0xldmVsUmVxdWVzdBomLmxhbWVsbGEua2VybmVsLnYxLlNldExvZ0xldmVsUmVzcG9uc2USbQoPR2V0Q2FwYWJpbGl0aWVzEikubGFtZWxsYS5rZXJuZWwudjEuR2V0Q2FwYWJpbGl0aWVzUmVxdWVzdBoqLmxhbWVsbGEua2VybmVsLnYxLkdldENhcGFiaWxpdGllc1Jlc3BvbnNlIgOQAgEScwoRR2V0Q2FsbFN0YXRpc3RpY3MSKy5sYW1lbGxhLmtlcm5lbC52MS5HZXRDYWxsU3RhdGlzdGljc1JlcXVlc3QaLC5sYW1lbGxhLmtlcm5lbC52MS5HZXRDYWxsU3RhdGlzdGljc1Jlc3BvbnNlIgOQAgESWgoIVGFpbExvZ3MSIi5sYW1lbGxhLmtlcm5lbC52MS5UYWlsTG9nc1JlcXVlc3QaIy5sYW1lbGxhLmtlcm5lbC52MS5UYWlsTG9nc1Jlc3BvbnNlIgOQAgEwARJwChBHZXRTZXJ2aWNlQ29uZmlnEioubGFtZWxsYS5rZXJuZWwudjEuR2V0U2VydmljZUNvbmZpZ1JlcXVlc3QaKy5sYW1lbGxhLmtlcm5lbC52MS5HZXRTZXJ2aWNlQ29uZmlnUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_lamella_kernel_v1_manifest]);
+  fileDesc("CiZsYW1lbGxhL2tlcm5lbC92MS9wbHVnaW5fc2VydmljZS5wcm90bxIRbGFtZWxsYS5rZXJuZWwudjEiKgoXR2V0U2VydmljZUNvbmZpZ1JlcXVlc3QSDwoHc2VydmljZRgBIAEoCSJDChhHZXRTZXJ2aWNlQ29uZmlnUmVzcG9uc2USJwoGY29uZmlnGAEgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCKXAwoGUGx1Z2luEgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSLQoFc3RhdGUYAyABKA4yHi5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW5TdGF0ZRIOCgZyZWFzb24YBCABKAkSNAoJaXNvbGF0aW9uGAUgASgOMiEubGFtZWxsYS5rZXJuZWwudjEuSXNvbGF0aW9uTGV2ZWwSLgoIcHJvdmlkZXMYBiADKAsyHC5sYW1lbGxhLmtlcm5lbC52MS5Qcm92aXNpb24SGAoQc291cmNlX2RpcmVjdG9yeRgHIAEoCRIQCghyZXN0YXJ0cxgIIAEoDRILCgNwaWQYCSABKA0SEQoJaW5fZmxpZ2h0GAogASgNEi8KC3VwZGF0ZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCglpbnN0YW5jZXMYDCADKAsyGy5sYW1lbGxhLmtlcm5lbC52MS5JbnN0YW5jZRIOCgZkaWdlc3QYDSABKAkSDgoGcGFya2VkGA4gASgNIoACCghJbnN0YW5jZRIOCgZudW1iZXIYASABKAQSDwoHdmVyc2lvbhgCIAEoCRItCgVzdGF0ZRgDIAEoDjIeLmxhbWVsbGEua2VybmVsLnYxLlBsdWdpblN0YXRlEg4KBnJlYXNvbhgEIAEoCRI0Cglpc29sYXRpb24YBSABKA4yIS5sYW1lbGxhLmtlcm5lbC52MS5Jc29sYXRpb25MZXZlbBILCgNwaWQYBiABKA0SEQoJaW5fZmxpZ2h0GAcgASgNEg4KBndlaWdodBgIIAEoDRIuCgpzdGFydF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI7ChJMaXN0UGx1Z2luc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiWgoTTGlzdFBsdWdpbnNSZXNwb25zZRIqCgdwbHVnaW5zGAEgAygLMhkubGFtZWxsYS5rZXJuZWwudjEuUGx1Z2luEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIeChBHZXRQbHVnaW5SZXF1ZXN0EgoKAmlkGAEgASgJIpYBChFHZXRQbHVnaW5SZXNwb25zZRIpCgZwbHVnaW4YASABKAsyGS5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW4SLQoIbWFuaWZlc3QYAiABKAsyGy5sYW1lbGxhLmtlcm5lbC52MS5NYW5pZmVzdBInCgZjb25maWcYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IrQBChFMb2FkUGx1Z2luUmVxdWVzdBIRCglkaXJlY3RvcnkYASABKAkSJwoGY29uZmlnGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBI0Cglpc29sYXRpb24YAyABKA4yIS5sYW1lbGxhLmtlcm5lbC52MS5Jc29sYXRpb25MZXZlbBIVCg12YWxpZGF0ZV9vbmx5GAQgASgIEhYKDmNhbmFyeV9wZXJjZW50GAUgASgNIk4KEkxvYWRQbHVnaW5SZXNwb25zZRIpCgZwbHVnaW4YASABKAsyGS5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW4SDQoFc3RlcHMYAiADKAkiYgoTUmVsb2FkUGx1Z2luUmVxdWVzdBIKCgJpZBgBIAEoCRInCgZjb25maWcYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhYKDmNhbmFyeV9wZXJjZW50GAMgASgNIkEKFFJlbG9hZFBsdWdpblJlc3BvbnNlEikKBnBsdWdpbhgBIAEoCzIZLmxhbWVsbGEua2VybmVsLnYxLlBsdWdpbiIjChVSb2xsYmFja1BsdWdpblJlcXVlc3QSCgoCaWQYASABKAkiQwoWUm9sbGJhY2tQbHVnaW5SZXNwb25zZRIpCgZwbHVnaW4YASABKAsyGS5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW4iIgoUUHJvbW90ZVBsdWdpblJlcXVlc3QSCgoCaWQYASABKAkiQgoVUHJvbW90ZVBsdWdpblJlc3BvbnNlEikKBnBsdWdpbhgBIAEoCzIZLmxhbWVsbGEua2VybmVsLnYxLlBsdWdpbiIwChNVbmxvYWRQbHVnaW5SZXF1ZXN0EgoKAmlkGAEgASgJEg0KBWZvcmNlGAIgASgIIhYKFFVubG9hZFBsdWdpblJlc3BvbnNlIiIKE1dhdGNoUGx1Z2luc1JlcXVlc3QSCwoDaWRzGAEgAygJInkKFFdhdGNoUGx1Z2luc1Jlc3BvbnNlEikKBnBsdWdpbhgBIAEoCzIZLmxhbWVsbGEua2VybmVsLnYxLlBsdWdpbhI2Cg5wcmV2aW91c19zdGF0ZRgCIAEoDjIeLmxhbWVsbGEua2VybmVsLnYxLlBsdWdpblN0YXRlIh8KEUdldEhpc3RvcnlSZXF1ZXN0EgoKAmlkGAEgASgJIkgKEkdldEhpc3RvcnlSZXNwb25zZRIyCgt0cmFuc2l0aW9ucxgBIAMoCzIdLmxhbWVsbGEua2VybmVsLnYxLlRyYW5zaXRpb24ihgEKClRyYW5zaXRpb24SLQoFc3RhdGUYASABKA4yHi5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW5TdGF0ZRIOCgZyZWFzb24YAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIoCgR0aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI9Cg9UYWlsTG9nc1JlcXVlc3QSCwoDaWRzGAEgAygJEg0KBWxpbmVzGAIgASgNEg4KBmZvbGxvdxgDIAEoCCJMChJTZXRMb2dMZXZlbFJlcXVlc3QSCgoCaWQYASABKAkSKgoFbGV2ZWwYAiABKA4yGy5sYW1lbGxhLmtlcm5lbC52MS5Mb2dMZXZlbCJBChNTZXRMb2dMZXZlbFJlc3BvbnNlEioKBWxldmVsGAEgASgOMhsubGFtZWxsYS5rZXJuZWwudjEuTG9nTGV2ZWwiPgoQVGFpbExvZ3NSZXNwb25zZRIqCgVlbnRyeRgBIAEoCzIbLmxhbWVsbGEua2VybmVsLnYxLkxvZ0VudHJ5Ir4BCghMb2dFbnRyeRIRCglwbHVnaW5faWQYASABKAkSKgoFbGV2ZWwYAiABKA4yGy5sYW1lbGxhLmtlcm5lbC52MS5Mb2dMZXZlbBIPCgdtZXNzYWdlGAMgASgJEicKBmZpZWxkcxgEIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSKAoEdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHZHJvcHBlZBgGIAEoBCIkChZHZXRDYXBhYmlsaXRpZXNSZXF1ZXN0EgoKAmlkGAEgASgJIqMCChdHZXRDYXBhYmlsaXRpZXNSZXNwb25zZRIuCgVhc2tlZBgBIAEoCzIfLmxhbWVsbGEua2VybmVsLnYxLkNhcGFiaWxpdGllcxIwCgdncmFudGVkGAIgASgLMh8ubGFtZWxsYS5rZXJuZWwudjEuQ2FwYWJpbGl0aWVzEi4KBHVzZXMYAyADKAsyIC5sYW1lbGxhLmtlcm5lbC52MS5DYXBhYmlsaXR5VXNlEkcKB2hlbGRfYnkYBCADKAsyNi5sYW1lbGxhLmtlcm5lbC52MS5HZXRDYXBhYmlsaXRpZXNSZXNwb25zZS5IZWxkQnlFbnRyeRotCgtIZWxkQnlFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIoABCg1DYXBhYmlsaXR5VXNlEhIKCmNhcGFiaWxpdHkYASABKAkSDgoGdGFyZ2V0GAIgASgJEgwKBHVzZWQYAyABKAQSDgoGZGVuaWVkGAQgASgEEi0KCWxhc3RfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiGgoYR2V0Q2FsbFN0YXRpc3RpY3NSZXF1ZXN0IpoBChlHZXRDYWxsU3RhdGlzdGljc1Jlc3BvbnNlEhYKDmJvdW5kc19zZWNvbmRzGAEgAygBEjQKB21ldGhvZHMYAiADKAsyIy5sYW1lbGxhLmtlcm5lbC52MS5NZXRob2RTdGF0aXN0aWNzEi8KB3BsdWdpbnMYAyADKAsyHi5sYW1lbGxhLmtlcm5lbC52MS5QbHVnaW5Vc2FnZSJrChBNZXRob2RTdGF0aXN0aWNzEhEKCXBsdWdpbl9pZBgBIAEoCRIOCgZtZXRob2QYAiABKAkSDQoFY2FsbHMYAyABKAQSDgoGZXJyb3JzGAQgASgEEhUKDWJ1Y2tldF9jb3VudHMYBSADKAQiXgoLUGx1Z2luVXNhZ2USKQoGcGx1Z2luGAEgASgLMhkubGFtZWxsYS5rZXJuZWwudjEuUGx1Z2luEhQKDG1lbW9yeV9ieXRlcxgCIAEoBBIOCgZxdWV1ZWQYAyABKA0qhwMKC1BsdWdpblN0YXRlEhwKGFBMVUdJTl9TVEFURV9VTlNQRUNJRklFRBAAEhsKF1BMVUdJTl9TVEFURV9ESVNDT1ZFUkVEEAESGQoVUExVR0lOX1NUQVRFX1ZFUklGSUVEEAISGQoVUExVR0lOX1NUQVRFX1JFU09MVkVEEAMSGQoVUExVR0lOX1NUQVRFX1NUQVJUSU5HEAQSGAoUUExVR0lOX1NUQVRFX1NUQU5EQlkQBRIXChNQTFVHSU5fU1RBVEVfQUNUSVZFEAYSGQoVUExVR0lOX1NUQVRFX0RSQUlOSU5HEAcSGAoUUExVR0lOX1NUQVRFX1NUT1BQRUQQCBIYChRQTFVHSU5fU1RBVEVfUkVNT1ZFRBAJEhcKE1BMVUdJTl9TVEFURV9GQUlMRUQQChIZChVQTFVHSU5fU1RBVEVfREVHUkFERUQQCxIYChRQTFVHSU5fU1RBVEVfQkFDS09GRhAMEhwKGFBMVUdJTl9TVEFURV9RVUFSQU5USU5FRBANKncKCExvZ0xldmVsEhkKFUxPR19MRVZFTF9VTlNQRUNJRklFRBAAEhMKD0xPR19MRVZFTF9ERUJVRxABEhIKDkxPR19MRVZFTF9JTkZPEAISEgoOTE9HX0xFVkVMX1dBUk4QAxITCg9MT0dfTEVWRUxfRVJST1IQBDKPCwoNUGx1Z2luU2VydmljZRJhCgtMaXN0UGx1Z2lucxIlLmxhbWVsbGEua2VybmVsLnYxLkxpc3RQbHVnaW5zUmVxdWVzdBomLmxhbWVsbGEua2VybmVsLnYxLkxpc3RQbHVnaW5zUmVzcG9uc2UiA5ACARJbCglHZXRQbHVnaW4SIy5sYW1lbGxhLmtlcm5lbC52MS5HZXRQbHVnaW5SZXF1ZXN0GiQubGFtZWxsYS5rZXJuZWwudjEuR2V0UGx1Z2luUmVzcG9uc2UiA5ACARJZCgpMb2FkUGx1Z2luEiQubGFtZWxsYS5rZXJuZWwudjEuTG9hZFBsdWdpblJlcXVlc3QaJS5sYW1lbGxhLmtlcm5lbC52MS5Mb2FkUGx1Z2luUmVzcG9uc2USXwoMUmVsb2FkUGx1Z2luEiYubGFtZWxsYS5rZXJuZWwudjEuUmVsb2FkUGx1Z2luUmVxdWVzdBonLmxhbWVsbGEua2VybmVsLnYxLlJlbG9hZFBsdWdpblJlc3BvbnNlEmUKDlJvbGxiYWNrUGx1Z2luEigubGFtZWxsYS5rZXJuZWwudjEuUm9sbGJhY2tQbHVnaW5SZXF1ZXN0GikubGFtZWxsYS5rZXJuZWwudjEuUm9sbGJhY2tQbHVnaW5SZXNwb25zZRJiCg1Qcm9tb3RlUGx1Z2luEicubGFtZWxsYS5rZXJuZWwudjEuUHJvbW90ZVBsdWdpblJlcXVlc3QaKC5sYW1lbGxhLmtlcm5lbC52MS5Qcm9tb3RlUGx1Z2luUmVzcG9uc2USXwoMVW5sb2FkUGx1Z2luEiYubGFtZWxsYS5rZXJuZWwudjEuVW5sb2FkUGx1Z2luUmVxdWVzdBonLmxhbWVsbGEua2VybmVsLnYxLlVubG9hZFBsdWdpblJlc3BvbnNlEmYKDFdhdGNoUGx1Z2lucxImLmxhbWVsbGEua2VybmVsLnYxLldhdGNoUGx1Z2luc1JlcXVlc3QaJy5sYW1lbGxhLmtlcm5lbC52MS5XYXRjaFBsdWdpbnNSZXNwb25zZSIDkAIBMAESXgoKR2V0SGlzdG9yeRIkLmxhbWVsbGEua2VybmVsLnYxLkdldEhpc3RvcnlSZXF1ZXN0GiUubGFtZWxsYS5rZXJuZWwudjEuR2V0SGlzdG9yeVJlc3BvbnNlIgOQAgESXAoLU2V0TG9nTGV2ZWwSJS5sYW1lbGxhLmtlcm5lbC52MS5TZXRMb2dMZXZlbFJlcXVlc3QaJi5sYW1lbGxhLmtlcm5lbC52MS5TZXRMb2dMZXZlbFJlc3BvbnNlEm0KD0dldENhcGFiaWxpdGllcxIpLmxhbWVsbGEua2VybmVsLnYxLkdldENhcGFiaWxpdGllc1JlcXVlc3QaKi5sYW1lbGxhLmtlcm5lbC52MS5HZXRDYXBhYmlsaXRpZXNSZXNwb25zZSIDkAIBEnMKEUdldENhbGxTdGF0aXN0aWNzEisubGFtZWxsYS5rZXJuZWwudjEuR2V0Q2FsbFN0YXRpc3RpY3NSZXF1ZXN0GiwubGFtZWxsYS5rZXJuZWwudjEuR2V0Q2FsbFN0YXRpc3RpY3NSZXNwb25zZSIDkAIBEloKCFRhaWxMb2dzEiIubGFtZWxsYS5rZXJuZWwudjEuVGFpbExvZ3NSZXF1ZXN0GiMubGFtZWxsYS5rZXJuZWwudjEuVGFpbExvZ3NSZXNwb25zZSIDkAIBMAEScAoQR2V0U2VydmljZUNvbmZpZxIqLmxhbWVsbGEua2VybmVsLnYxLkdldFNlcnZpY2VDb25maWdSZXF1ZXN0GisubGFtZWxsYS5rZXJuZWwudjEuR2V0U2VydmljZUNvbmZpZ1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_lamella_kernel_v1_manifest]);
 
 /**
  * Request of GetServiceConfig.
@@ -417,11 +417,18 @@ export const LoadPluginRequestSchema: GenMessage<LoadPluginRequest> = /*@__PURE_
  */
 export type LoadPluginResponse = Message<"lamella.kernel.v1.LoadPluginResponse"> & {
   /**
-   * The plugin.
+   * The plugin; with `validate_only` as it would be.
    *
    * @generated from field: lamella.kernel.v1.Plugin plugin = 1;
    */
   plugin?: Plugin | undefined;
+
+  /**
+   * With `validate_only` what would happen, in its order, for people.
+   *
+   * @generated from field: repeated string steps = 2;
+   */
+  steps: string[];
 };
 
 /**
@@ -664,6 +671,90 @@ export const WatchPluginsResponseSchema: GenMessage<WatchPluginsResponse> = /*@_
   messageDesc(file_lamella_kernel_v1_plugin_service, 19);
 
 /**
+ * Request of GetHistory.
+ *
+ * @generated from message lamella.kernel.v1.GetHistoryRequest
+ */
+export type GetHistoryRequest = Message<"lamella.kernel.v1.GetHistoryRequest"> & {
+  /**
+   * Plugin id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message lamella.kernel.v1.GetHistoryRequest.
+ * Use `create(GetHistoryRequestSchema)` to create a new message.
+ */
+export const GetHistoryRequestSchema: GenMessage<GetHistoryRequest> = /*@__PURE__*/
+  messageDesc(file_lamella_kernel_v1_plugin_service, 20);
+
+/**
+ * Answer of GetHistory.
+ *
+ * @generated from message lamella.kernel.v1.GetHistoryResponse
+ */
+export type GetHistoryResponse = Message<"lamella.kernel.v1.GetHistoryResponse"> & {
+  /**
+   * Newest last; the last 100 are kept, over restarts of the kernel too.
+   *
+   * @generated from field: repeated lamella.kernel.v1.Transition transitions = 1;
+   */
+  transitions: Transition[];
+};
+
+/**
+ * Describes the message lamella.kernel.v1.GetHistoryResponse.
+ * Use `create(GetHistoryResponseSchema)` to create a new message.
+ */
+export const GetHistoryResponseSchema: GenMessage<GetHistoryResponse> = /*@__PURE__*/
+  messageDesc(file_lamella_kernel_v1_plugin_service, 21);
+
+/**
+ * One change of state of a plugin.
+ *
+ * @generated from message lamella.kernel.v1.Transition
+ */
+export type Transition = Message<"lamella.kernel.v1.Transition"> & {
+  /**
+   * State from then on.
+   *
+   * @generated from field: lamella.kernel.v1.PluginState state = 1;
+   */
+  state: PluginState;
+
+  /**
+   * Why; empty in the ordinary course.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * Version it was about.
+   *
+   * @generated from field: string version = 3;
+   */
+  version: string;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 4;
+   */
+  time?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message lamella.kernel.v1.Transition.
+ * Use `create(TransitionSchema)` to create a new message.
+ */
+export const TransitionSchema: GenMessage<Transition> = /*@__PURE__*/
+  messageDesc(file_lamella_kernel_v1_plugin_service, 22);
+
+/**
  * Request of TailLogs.
  *
  * @generated from message lamella.kernel.v1.TailLogsRequest
@@ -696,7 +787,7 @@ export type TailLogsRequest = Message<"lamella.kernel.v1.TailLogsRequest"> & {
  * Use `create(TailLogsRequestSchema)` to create a new message.
  */
 export const TailLogsRequestSchema: GenMessage<TailLogsRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 20);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 23);
 
 /**
  * Request of SetLogLevel.
@@ -724,7 +815,7 @@ export type SetLogLevelRequest = Message<"lamella.kernel.v1.SetLogLevelRequest">
  * Use `create(SetLogLevelRequestSchema)` to create a new message.
  */
 export const SetLogLevelRequestSchema: GenMessage<SetLogLevelRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 21);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 24);
 
 /**
  * Answer of SetLogLevel.
@@ -745,7 +836,7 @@ export type SetLogLevelResponse = Message<"lamella.kernel.v1.SetLogLevelResponse
  * Use `create(SetLogLevelResponseSchema)` to create a new message.
  */
 export const SetLogLevelResponseSchema: GenMessage<SetLogLevelResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 22);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 25);
 
 /**
  * One log line.
@@ -766,7 +857,7 @@ export type TailLogsResponse = Message<"lamella.kernel.v1.TailLogsResponse"> & {
  * Use `create(TailLogsResponseSchema)` to create a new message.
  */
 export const TailLogsResponseSchema: GenMessage<TailLogsResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 23);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 26);
 
 /**
  * One line of a plugin's structured log.
@@ -822,7 +913,7 @@ export type LogEntry = Message<"lamella.kernel.v1.LogEntry"> & {
  * Use `create(LogEntrySchema)` to create a new message.
  */
 export const LogEntrySchema: GenMessage<LogEntry> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 24);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 27);
 
 /**
  * Request of GetCapabilities.
@@ -843,7 +934,7 @@ export type GetCapabilitiesRequest = Message<"lamella.kernel.v1.GetCapabilitiesR
  * Use `create(GetCapabilitiesRequestSchema)` to create a new message.
  */
 export const GetCapabilitiesRequestSchema: GenMessage<GetCapabilitiesRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 25);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 28);
 
 /**
  * Answer of GetCapabilities.
@@ -885,7 +976,7 @@ export type GetCapabilitiesResponse = Message<"lamella.kernel.v1.GetCapabilities
  * Use `create(GetCapabilitiesResponseSchema)` to create a new message.
  */
 export const GetCapabilitiesResponseSchema: GenMessage<GetCapabilitiesResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 26);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 29);
 
 /**
  * One thing that a plugin used or wanted to use.
@@ -934,7 +1025,7 @@ export type CapabilityUse = Message<"lamella.kernel.v1.CapabilityUse"> & {
  * Use `create(CapabilityUseSchema)` to create a new message.
  */
 export const CapabilityUseSchema: GenMessage<CapabilityUse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 27);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 30);
 
 /**
  * Request of GetCallStatistics.
@@ -949,7 +1040,7 @@ export type GetCallStatisticsRequest = Message<"lamella.kernel.v1.GetCallStatist
  * Use `create(GetCallStatisticsRequestSchema)` to create a new message.
  */
 export const GetCallStatisticsRequestSchema: GenMessage<GetCallStatisticsRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 28);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 31);
 
 /**
  * Answer of GetCallStatistics.
@@ -984,7 +1075,7 @@ export type GetCallStatisticsResponse = Message<"lamella.kernel.v1.GetCallStatis
  * Use `create(GetCallStatisticsResponseSchema)` to create a new message.
  */
 export const GetCallStatisticsResponseSchema: GenMessage<GetCallStatisticsResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 29);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 32);
 
 /**
  * Calls of one method that have ended.
@@ -1033,7 +1124,7 @@ export type MethodStatistics = Message<"lamella.kernel.v1.MethodStatistics"> & {
  * Use `create(MethodStatisticsSchema)` to create a new message.
  */
 export const MethodStatisticsSchema: GenMessage<MethodStatistics> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 30);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 33);
 
 /**
  * What one plugin does and uses now.
@@ -1068,7 +1159,7 @@ export type PluginUsage = Message<"lamella.kernel.v1.PluginUsage"> & {
  * Use `create(PluginUsageSchema)` to create a new message.
  */
 export const PluginUsageSchema: GenMessage<PluginUsage> = /*@__PURE__*/
-  messageDesc(file_lamella_kernel_v1_plugin_service, 31);
+  messageDesc(file_lamella_kernel_v1_plugin_service, 34);
 
 /**
  * State of a plugin or of one of its instances.
@@ -1331,6 +1422,16 @@ export const PluginService: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchPluginsRequestSchema;
     output: typeof WatchPluginsResponseSchema;
+  },
+  /**
+   * Returns the changes of state of a plugin, also of one that was unloaded. NOT_FOUND when the kernel never had it.
+   *
+   * @generated from rpc lamella.kernel.v1.PluginService.GetHistory
+   */
+  getHistory: {
+    methodKind: "unary";
+    input: typeof GetHistoryRequestSchema;
+    output: typeof GetHistoryResponseSchema;
   },
   /**
    * Changes the level of a plugin's log while it runs. It holds until it is changed again or the kernel stops.
