@@ -125,6 +125,12 @@ export class ServingKernel {
     await rm(this.#home, { recursive: true, force: true });
   }
 
+  /** Token of who runs the kernel. */
+  async ownerToken(): Promise<string> {
+    const owner = await readOwnerFile(path.join(this.#home, 'kernel'));
+    return owner?.token ?? '';
+  }
+
   async #loadDigits(): Promise<void> {
     const address = parseAddress(this.grpc);
     await withService(address, RegistryService, async (registry) => {
@@ -139,8 +145,7 @@ export class ServingKernel {
 
   /** The connection of who runs the kernel, for what others may not do. */
   async asOwner(): Promise<Connection> {
-    const owner = await readOwnerFile(path.join(this.#home, 'kernel'));
-    const headers = new Map([['authorization', `Bearer ${owner?.token ?? ''}`]]);
+    const headers = new Map([['authorization', `Bearer ${await this.ownerToken()}`]]);
     return { target: parseAddress(this.grpc), headers };
   }
 }

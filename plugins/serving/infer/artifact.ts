@@ -5,19 +5,11 @@ import type { ModelVersion } from 'lamella/proto/lamella/model/v1/model';
 import type { RegistryService } from 'lamella/proto/lamella/model/v1/registry_service';
 import { ModelLoadFailed, ModelNotRegistered } from './errors.ts';
 
-/** A registered ONNX file. */
-export interface Artifact {
-  /** The version it belongs to. */
-  readonly version: ModelVersion;
-  /** The file. */
-  readonly bytes: Uint8Array;
-}
-
 /** What is read and within which limits. */
 export interface ArtifactRequest {
   /** Model id. */
   readonly model: string;
-  /** A number, an alias or `latest`. */
+  /** Number of the version. */
   readonly version: string;
   /** Largest file that is accepted. */
   readonly maxBytes: number;
@@ -25,24 +17,13 @@ export interface ArtifactRequest {
   readonly context?: CallContext | undefined;
 }
 
-const MODEL_ID = /^[a-z0-9][a-z0-9._-]{0,62}$/;
-
-/** Resource name of a version given by number, alias or `latest`. */
-export function versionName(model: string, version: string): string {
-  const isVersion = version === 'latest' || /^[0-9]+$/.test(version);
-  return `models/${model}/${isVersion ? 'versions' : 'aliases'}/${version}`;
-}
-
-/** Reads a file from the registry and checks that it is whole. @throws MODEL_NOT_REGISTERED MODEL_LOAD_FAILED */
+/** Reads an ONNX file from the registry and checks that it is whole. @throws MODEL_NOT_REGISTERED MODEL_LOAD_FAILED */
 export async function readArtifact(
   registry: Client<typeof RegistryService>,
   request: ArtifactRequest,
-): Promise<Artifact> {
+): Promise<Uint8Array> {
   const { model } = request;
   const name = versionName(model, request.version);
-  if (!MODEL_ID.test(model)) {
-    throw new ModelNotRegistered({ model: model.slice(0, 63), version: 'model of that name' });
-  }
   try {
     return await receive(registry, name, request);
   } catch (error) {
@@ -55,7 +36,7 @@ async function receive(
   registry: Client<typeof RegistryService>,
   name: string,
   request: ArtifactRequest,
-): Promise<Artifact> {
+): Promise<Uint8Array> {
   const { model, maxBytes, context } = request;
   const chunks: Uint8Array[] = [];
   const hash = createHash('sha256');
@@ -72,7 +53,7 @@ async function receive(
     const problem = 'its file arrived damaged from the model registry; try again, then register it again';
     throw new ModelLoadFailed({ model, problem });
   }
-  return { version, bytes: Buffer.concat(chunks) };
+  return Buffer.concat(chunks);
 }
 
 function tooBig(model: string, maxBytes: number): Error {
@@ -80,8 +61,14 @@ function tooBig(model: string, maxBytes: number): Error {
   return new ModelLoadFailed({ model, problem });
 }
 
+/** Resource name of a version given by number, alias or `latest`. */
+export function versionName(model: string, version: string): string {
+  const isVersion = version === 'latest' || /^[0-9]+$/.test(version);
+  return `models/${model}/${isVersion ? 'versions' : 'aliases'}/${version}`;
+}
+
 /** True for NOT_FOUND, whether it was raised here or came over a link. */
-function isNotFound(error: unknown): boolean {
+export function isNotFound(error: unknown): boolean {
   if (isDeclaredError(error)) return error.code === Code.NOT_FOUND;
   return typeof error === 'object' && error !== null && 'code' in error && error.code === Code.NOT_FOUND;
 }

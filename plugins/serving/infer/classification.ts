@@ -26,13 +26,17 @@ export function readClasses(value: unknown, output: string): number | undefined 
 }
 
 /**
- * The highest values of each row, as texts `value:index`, highest first; equal ones in the order of their indices.
+ * The highest values of each row, as texts `value:index` or `value:index:name`, highest first; equal ones in the order of their indices.
  *
  * @remarks Source: triton-inference-server/server: docs/protocol/extension_classification.md. Values have six decimals
- * as there; labels are left out, because a model of the registry has none.
+ * as there; the name of the class follows where there is one.
  * @throws REQUEST_INVALID for outputs that are no numbers
  */
-export function classify(output: string, tensor: OrtTensor, { classes, isBatched }: Classify): OrtTensor {
+export function classify(
+  output: string,
+  tensor: OrtTensor,
+  { classes, isBatched, classNames = [] }: Classify,
+): OrtTensor {
   const { type, dims, data } = tensor;
   if (!('buffer' in data) || UNORDERED.has(type)) {
     const problem = `output '${output}' holds ${type}, of which there are no classes; read its values`;
@@ -44,9 +48,16 @@ export function classify(output: string, tensor: OrtTensor, { classes, isBatched
   const texts: string[] = [];
   for (let row = 0; row < rows; row += 1) {
     const values = data.subarray(row * size, (row + 1) * size);
-    for (const index of highest(values, count)) texts.push(`${textOf(type, values[index] ?? 0)}:${index}`);
+    for (const index of highest(values, count)) {
+      texts.push(`${textOf(type, values[index] ?? 0)}:${index}${suffix(classNames[index])}`);
+    }
   }
   return { type: 'string', dims: isBatched ? [rows, count] : [count], data: texts };
+}
+
+/** Name of a class as it follows its index. */
+function suffix(className: string | undefined): string {
+  return className === undefined || className === '' ? '' : `:${className}`;
 }
 
 /** Types whose values are not compared as numbers here. */
@@ -57,6 +68,8 @@ interface Classify {
   readonly classes: number;
   /** True when the first dimension counts rows. */
   readonly isBatched: boolean;
+  /** Names of the classes, where there are some. */
+  readonly classNames?: readonly string[] | undefined;
 }
 
 function highest(values: ArrayLike<number | bigint>, count: number): number[] {

@@ -1,5 +1,5 @@
 import { type ConfigOf, defineConfig, Type } from 'lamella/sdk';
-import type { TInteger, TObject, TString } from '@sinclair/typebox';
+import type { TArray, TBoolean, TInteger, TObject, TString, TUnsafe } from '@sinclair/typebox';
 
 /** Options of the inference plugin; the same as in plugin.json, which the kernel checks before any code runs. */
 export const InferConfigSchema: TObject<{
@@ -11,6 +11,10 @@ export const InferConfigSchema: TObject<{
   runTimeoutMs: TInteger;
   memoryLimitMib: TInteger;
   maxModelBytes: TInteger;
+  modelRepositories: TArray<TString>;
+  modelControlMode: TUnsafe<'none' | 'explicit' | 'poll'>;
+  pollSeconds: TInteger;
+  allowSentFiles: TBoolean;
 }> = defineConfig({
   serverName: Type.String({ minLength: 1, maxLength: 100, default: 'lamella' }),
   instances: Type.Integer({ minimum: 1, maximum: 64, default: 1 }),
@@ -20,6 +24,16 @@ export const InferConfigSchema: TObject<{
   runTimeoutMs: Type.Integer({ minimum: 1, maximum: 3_600_000, default: 60_000 }),
   memoryLimitMib: Type.Integer({ minimum: 64, maximum: 1_048_576, default: 4_096 }),
   maxModelBytes: Type.Integer({ minimum: 1, maximum: 2_147_483_647, default: 1_073_741_824 }),
+  modelRepositories: Type.Array(Type.String({ minLength: 1, maxLength: 4_096 }), {
+    maxItems: 16,
+    default: [],
+  }),
+  modelControlMode: Type.Unsafe<'none' | 'explicit' | 'poll'>({
+    enum: ['none', 'explicit', 'poll'],
+    default: 'explicit',
+  }),
+  pollSeconds: Type.Integer({ minimum: 1, maximum: 86_400, default: 15 }),
+  allowSentFiles: Type.Boolean({ default: false }),
 });
 
 /** Value of {@link InferConfigSchema}. */

@@ -37,3 +37,12 @@ export function datatypeOf(element: OrtElementType): Datatype {
   if (datatype === undefined) throw new TypeError(`There is no data type for ${element}.`);
   return datatype;
 }
+
+const BY_CONFIG: ReadonlyMap<DataType, Datatype> = new Map(DATATYPES.map((type) => [type.configType, type]));
+
+/** Data type of a type in a completed model configuration; each of those has one. */
+export function datatypeOfConfig(configType: DataType): Datatype {
+  const datatype = BY_CONFIG.get(configType);
+  if (datatype === undefined) throw new TypeError(`There is no data type for ${configType}.`);
+  return datatype;
+}

@@ -47,13 +47,13 @@ export const RequestCancelled: ErrorType = defineError({
   message: () => 'The request was cancelled by its caller.',
 });
 
-/** A version that is asked for is not in the registry. */
+/** A model or version that is asked for is in no folder and not in the registry. */
 export const ModelNotRegistered: ErrorType<'model' | 'version'> = defineError({
   reason: 'MODEL_NOT_REGISTERED',
   code: Code.NOT_FOUND,
   message: ({ model, version }) =>
-    `failed to load '${model}': the model registry has no ${version}; register it, or name another version in the ` +
-    "parameter 'version'",
+    `failed to load '${model}', failed to poll from model repository: there is no ${version}; register it, put it into ` +
+    "a folder of modelRepositories, or name another version in the parameter 'version'",
 });
 
 /** A registered file cannot be served. */
@@ -61,6 +61,13 @@ export const ModelLoadFailed: ErrorType<'model' | 'problem'> = defineError({
   reason: 'MODEL_LOAD_FAILED',
   code: Code.FAILED_PRECONDITION,
   message: ({ model, problem }) => `failed to load '${model}': ${problem}`,
+});
+
+/** A caller may not load or unload this model. */
+export const ModelControlRefused: ErrorType<'model' | 'advice'> = defineError({
+  reason: 'MODEL_CONTROL_REFUSED',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ model, advice }) => `failed to load or unload '${model}': ${advice}`,
 });
 
 /** A method of the protocol that this server does not have. */

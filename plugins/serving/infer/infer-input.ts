@@ -2,7 +2,7 @@ import { elementsOf, numberView, type OrtTensor, type OrtTensors } from 'lamella
 import { readBytesTensor } from './bytes-tensor.ts';
 import { type Datatype, datatypeOf } from './datatype.ts';
 import { RequestInvalid, sizeMismatch } from './errors.ts';
-import type { ModelShape } from './model-shape.ts';
+import { type ModelPort, type ModelShape, reshapedDims } from './model-shape.ts';
 import { typedData, type TypedValues } from './typed-values.ts';
 
 /** One input as a request gives it, over gRPC or REST. */
@@ -79,7 +79,17 @@ function readInput(input: InferInput, model: ModelShape): OrtTensor {
         `[${input.shape.join(',')}]`,
     );
   }
-  return { type: port.type, dims: input.shape, data: readContent(input, datatype, model.name) };
+  return {
+    type: port.type,
+    dims: modelDims(input.shape, port, model),
+    data: readContent(input, datatype, model.name),
+  };
+}
+
+function modelDims(shape: readonly number[], port: ModelPort, { batchable }: ModelShape): readonly number[] {
+  if (port.reshape === undefined) return shape;
+  const from = batchable ? port.dims.slice(1) : port.dims;
+  return reshapedDims(shape, { from, to: port.reshape, batchable });
 }
 
 function shapeFits(shape: readonly number[], expected: readonly number[]): boolean {

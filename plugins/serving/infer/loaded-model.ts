@@ -5,7 +5,8 @@ import { classify, type WantedOutput } from './classification.ts';
 import { DeadlinePassed, RequestCancelled, RequestInvalid } from './errors.ts';
 import { type InferInput, readFeeds } from './infer-input.ts';
 import type { FailureReason, InferMetrics } from './infer-metrics.ts';
-import type { ModelShape } from './model-shape.ts';
+import type { ModelConfig } from 'lamella/proto/inference/model_config';
+import { type ModelPort, type ModelShape, reshapedDims } from './model-shape.ts';
 import { ModelStatisticsCounter } from './statistics.ts';
 
 /** One request for a model. */
@@ -26,6 +27,10 @@ export interface InferCall {
 export interface LoadedModelParts {
   /** Name, version, inputs and outputs. */
   readonly shape: ModelShape;
+  /** Its completed configuration. */
+  readonly config: ModelConfig;
+  /** Names of the classes of outputs that have such. */
+  readonly classNames: ClassNames;
   /** The open model; closed with it. */
   readonly session: OrtSession;
   /** Requests that may wait. */
@@ -34,9 +39,12 @@ export interface LoadedModelParts {
   readonly runTimeoutMs: number;
   /** Where requests are counted. */
   readonly metrics: InferMetrics;
-  /** SHA-256 of the file. */
-  readonly digest: string;
+  /** What it was made of: the file and the configuration that was given; another text means another model. */
+  readonly origin: string;
 }
+
+/** Names of classes by output, each at the place of its index. */
+export type ClassNames = ReadonlyMap<string, readonly string[]>;
 
 const REASONS: ReadonlyMap<CodeType, FailureReason> = new Map<CodeType, FailureReason>([
   [Code.CANCELLED, 'CANCELED'],
@@ -47,9 +55,12 @@ const REASONS: ReadonlyMap<CodeType, FailureReason> = new Map<CodeType, FailureR
 /** A version of a model that answers requests. */
 export class LoadedModel {
   readonly shape: ModelShape;
-  readonly digest: string;
-  readonly instances: number;
+  readonly config: ModelConfig;
+  readonly origin: string;
   readonly statistics: ModelStatisticsCounter = new ModelStatisticsCounter();
+  readonly #classNames: ClassNames;
+  readonly #allOutputs: readonly WantedOutput[];
+  readonly #reshapes: boolean;
   readonly #session: OrtSession;
   readonly #batcher: Batcher;
   readonly #metrics: InferMetrics;
@@ -58,10 +69,13 @@ export class LoadedModel {
   constructor(parts: LoadedModelParts) {
     const { shape, session, metrics } = parts;
     this.shape = shape;
-    this.digest = parts.digest;
-    this.instances = session.instances;
+    this.config = parts.config;
+    this.origin = parts.origin;
+    this.#classNames = parts.classNames;
     this.#session = session;
     this.#metrics = metrics;
+    this.#allOutputs = [...shape.outputs.keys()].map((name) => ({ name }));
+    this.#reshapes = [...shape.outputs.values()].some(({ reshape }) => reshape !== undefined);
     this.#labels = { model: shape.name, version: shape.version };
     this.#batcher = new Batcher({
       model: shape.name,
@@ -96,7 +110,7 @@ export class LoadedModel {
       const times = { rows: feeds.rows, queueMs: answer.queueMs, inputMs, runMs: answer.runMs, totalMs };
       this.statistics.succeeded(times, Date.now());
       this.#metrics.succeeded(this.#labels, times);
-      return pick(answer.outputs, call.outputs, this.shape);
+      return this.#pick(answer.outputs, call.outputs);
     } catch (error) {
       this.statistics.failed(performance.now() - startMs);
       this.#metrics.failed(this.#labels, failureReason(error));
@@ -131,21 +145,36 @@ export class LoadedModel {
       throw new RequestInvalid({ problem: `output '${twice}' already exists in request` });
   }
 
+  #pick(outputs: OrtTensors, wanted: readonly WantedOutput[]): OrtTensors {
+    if (wanted.length === 0 && !this.#reshapes) return outputs;
+    const picked: Record<string, OrtTensor> = {};
+    const shownOutputs = wanted.length === 0 ? this.#allOutputs : wanted;
+    for (const { name, classes } of shownOutputs) {
+      const tensor = outputs[name];
+      const port = this.shape.outputs.get(name);
+      if (tensor === undefined || port === undefined) continue;
+      const shown = shownTensor(tensor, port, this.shape);
+      if (classes === undefined) {
+        picked[name] = shown;
+        continue;
+      }
+      const classNames = this.#classNames.get(name);
+      picked[name] = classify(name, shown, { classes, isBatched: this.shape.batchable, classNames });
+    }
+    return picked;
+  }
+
   #abortError(deadlineMs: number | undefined): Error {
     const passed = deadlineMs !== undefined && Date.now() >= deadlineMs;
     return passed ? new DeadlinePassed({ model: this.shape.name }) : new RequestCancelled({});
   }
 }
 
-function pick(outputs: OrtTensors, wanted: readonly WantedOutput[], { batchable }: ModelShape): OrtTensors {
-  if (wanted.length === 0) return outputs;
-  const picked: Record<string, OrtTensor> = {};
-  for (const { name, classes } of wanted) {
-    const tensor = outputs[name];
-    if (tensor === undefined) continue;
-    picked[name] = classes === undefined ? tensor : classify(name, tensor, { classes, isBatched: batchable });
-  }
-  return picked;
+/** A tensor in the shape that callers see. */
+function shownTensor(tensor: OrtTensor, port: ModelPort, { batchable }: ModelShape): OrtTensor {
+  if (port.reshape === undefined) return tensor;
+  const to = batchable ? port.dims.slice(1) : port.dims;
+  return { ...tensor, dims: reshapedDims(tensor.dims, { from: port.reshape, to, batchable }) };
 }
 
 function failureReason(error: unknown): FailureReason {

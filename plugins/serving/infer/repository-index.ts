@@ -1,19 +1,38 @@
 import type { CallContext } from 'lamella/sdk';
+import { MethodUnsupported } from './errors.ts';
 import type { ModelRepository, ModelState } from './repository.ts';
 
-/** All registered and loaded models with their state, by name. */
+/** What of the index is wanted. */
+export interface IndexRequest {
+  /** Name of one repository, which is not supported: all are one here. */
+  readonly repositoryName: string;
+  /** True for models that answer requests only. */
+  readonly ready: boolean;
+}
+
+/** All models of the registry and of folders, loaded or not, by name and version. @throws METHOD_UNSUPPORTED */
 export async function repositoryIndex(
   repository: ModelRepository,
-  readyOnly: boolean,
+  { repositoryName, ready }: IndexRequest,
   context?: CallContext,
 ): Promise<ModelState[]> {
-  const states = new Map(repository.states().map((state) => [state.name, state]));
-  const registered = readyOnly ? [] : await repository.registered(context);
-  for (const name of registered) {
-    if (!states.has(name))
-      states.set(name, { name, version: '', state: 'UNAVAILABLE', reason: 'not loaded' });
+  if (repositoryName !== '') {
+    const advice = 'leave repository_name out; the index has the models of all';
+    throw new MethodUnsupported({ method: 'An index of one repository', advice });
   }
-  return [...states.values()]
-    .filter(({ state }) => !readyOnly || state === 'READY')
-    .toSorted((left, right) => (left.name < right.name ? -1 : 1));
+  const states = [...repository.states()];
+  const known = new Set(states.map(({ name }) => name));
+  for (const name of ready ? [] : await repository.sources.names(context)) {
+    if (!known.has(name)) states.push({ name, version: '', state: 'UNAVAILABLE', reason: 'not loaded' });
+  }
+  return states
+    .filter(({ state }) => !ready || state === 'READY')
+    .toSorted(
+      (left, right) => compare(left.name, right.name) || Number(left.version) - Number(right.version),
+    );
+}
+
+function compare(left: string, right: string): number {
+  if (left === right) return 0;
+  return left < right ? -1 : 1;
 }

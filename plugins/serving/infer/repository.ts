@@ -1,15 +1,19 @@
-import type { CallContext, Client, Host, Logger, Storage } from 'lamella/sdk';
+import path from 'node:path';
+import type { CallContext, Host, Logger, Storage } from 'lamella/sdk';
 import { isDeclaredError } from 'lamella/sdk';
-import { openSession } from 'lamella/sdk/ort';
 import { RegistryService } from 'lamella/proto/lamella/model/v1/registry_service';
-import { readArtifact } from './artifact.ts';
 import type { InferConfig } from './config.ts';
-import { ModelLoadFailed, ModelUnknown } from './errors.ts';
+import { ModelControlRefused, ModelUnknown } from './errors.ts';
+import { FolderPoller } from './folder-poller.ts';
 import { InferMetrics } from './infer-metrics.ts';
-import { LoadedModel } from './loaded-model.ts';
-import { modelShape } from './model-shape.ts';
+import { KeyedTurns } from './keyed-turns.ts';
+import { loadedRecords, PREFIX } from './load-records.ts';
+import type { LoadRequest } from './load-request.ts';
+import type { LoadedModel } from './loaded-model.ts';
+import { type LoadRecord, ModelSources } from './model-sources.ts';
+import { type LoadedVersions, openVersions } from './open-versions.ts';
 
-/** State of a model, in Triton's words. */
+/** State of one version of a model, in Triton's words. */
 export interface ModelState {
   /** Model name. */
   readonly name: string;
@@ -21,31 +25,43 @@ export interface ModelState {
   readonly reason: string;
 }
 
-const PREFIX = 'models/';
 const DEFAULT_VERSION = 'champion';
 const RESTORE_AT_ONCE = 4;
 
 /** The models that are loaded: loads, replaces and unloads them, and remembers them over restarts. */
 export class ModelRepository {
+  readonly sources: ModelSources;
   readonly #config: InferConfig;
-  readonly #registry: Client<typeof RegistryService>;
   readonly #storage: Storage;
   readonly #log: Logger;
   readonly #signal: AbortSignal;
   readonly #metrics: InferMetrics;
-  readonly #models: Map<string, LoadedModel> = new Map();
+  readonly #poller: FolderPoller;
+  readonly #models: Map<string, LoadedVersions> = new Map();
   readonly #states: Map<string, ModelState> = new Map();
-  readonly #work: Map<string, Promise<void>> = new Map();
+  readonly #turns: KeyedTurns = new KeyedTurns();
   readonly #leaving: Set<Promise<void>> = new Set();
   #ready = false;
 
   constructor(host: Host<InferConfig>) {
     this.#config = host.config;
-    this.#registry = host.call(RegistryService);
     this.#storage = host.storage;
     this.#log = host.log;
     this.#signal = host.signal;
     this.#metrics = new InferMetrics(host.metrics);
+    this.sources = new ModelSources({
+      folders: host.config.modelRepositories,
+      registry: host.call(RegistryService),
+      directory: path.join(host.storage.directory, 'sent-models'),
+      maxModelBytes: host.config.maxModelBytes,
+      log: host.log,
+    });
+    this.#poller = new FolderPoller({
+      sources: this.sources,
+      load: (model) => this.#load(model, { record: { source: 'folder' } }),
+      unload: (model) => this.#unload(model),
+      log: host.log,
+    });
   }
 
   /** True once the models of the last time were loaded, or could not be. */
@@ -53,178 +69,179 @@ export class ModelRepository {
     return this.#ready;
   }
 
-  /** The loaded model. @throws MODEL_UNKNOWN if it, or the version asked for, is not loaded. */
+  /** The loaded model, its newest version if none is named. @throws MODEL_UNKNOWN if it is not loaded. */
   get(name: string, version: string = ''): LoadedModel {
-    const model = this.#models.get(name);
-    if (model === undefined) throw new ModelUnknown({ what: `'${name}'` });
-    if (version !== '' && version !== model.shape.version) {
-      throw new ModelUnknown({ what: `'${name}' version ${version}` });
-    }
-    return model;
+    const model = this.#find(name, version);
+    if (model !== undefined) return model;
+    throw new ModelUnknown({ what: this.#models.has(name) ? `'${name}' version ${version}` : `'${name}'` });
   }
 
   /** Tells whether a model, and the version asked for, answers requests. */
   has(name: string, version: string): boolean {
-    const model = this.#models.get(name);
-    return model !== undefined && (version === '' || version === model.shape.version);
+    return this.#find(name, version) !== undefined;
   }
 
-  /** All loaded models. */
-  loaded(): readonly LoadedModel[] {
-    return [...this.#models.values()];
+  /** Numbers of the loaded versions of a model, ascending. */
+  versions(name: string): readonly string[] {
+    return [...(this.#models.get(name)?.versions.keys() ?? [])];
   }
 
-  /** States of all models that are or were loaded, or failed to. */
+  /** All loaded versions of one model, or of all models. @throws MODEL_UNKNOWN */
+  loaded(name: string = '', version: string = ''): readonly LoadedModel[] {
+    if (name === '') return [...this.#models.values()].flatMap(({ versions }) => [...versions.values()]);
+    if (version !== '') return [this.get(name, version)];
+    this.get(name);
+    return [...(this.#models.get(name)?.versions.values() ?? [])];
+  }
+
+  /** States of all versions that are loaded, and of models that were or could not be. */
   states(): readonly ModelState[] {
-    return [...this.#states.values()];
-  }
-
-  /** Names of all registered models, loaded or not; only the loaded ones while the registry does not answer. */
-  async registered(context: CallContext | undefined): Promise<readonly string[]> {
-    const names: string[] = [];
-    let pageToken = '';
-    try {
-      do {
-        const page = await this.#registry.listModels(
-          { pageSize: 1_000, pageToken },
-          context === undefined ? {} : { context },
-        );
-        names.push(...page.models.map(({ name }) => name.replace(/^models\//, '')));
-        pageToken = page.nextPageToken;
-      } while (pageToken !== '');
-    } catch (error) {
-      this.#log.warn('The model registry does not answer; the index lists loaded models only', { error });
-    }
-    return names;
+    const ready = this.loaded().map(({ shape: { name, version } }) => ({
+      name,
+      version,
+      state: 'READY',
+      reason: '',
+    }));
+    return [...ready, ...[...this.#states.values()].filter(({ name }) => !this.#models.has(name))];
   }
 
   /**
-   * Loads a version and puts it in the place of the one before, which ends once its requests are answered. When it
-   * fails, the one before stays.
+   * Loads a model and puts it in the place of the one before, whose versions end once their requests are answered.
+   * Versions that are the same stay. When one fails, everything stays as it was.
    *
-   * @throws MODEL_NOT_REGISTERED MODEL_LOAD_FAILED
+   * @throws MODEL_NOT_REGISTERED MODEL_LOAD_FAILED MODEL_CONTROL_REFUSED
    */
-  async load(name: string, version: string | undefined, context?: CallContext): Promise<void> {
-    await this.#inTurn(name, async () => {
-      const model = await this.#open(name, version ?? DEFAULT_VERSION, context);
-      if (model === undefined) return;
-      await this.#storage.put(PREFIX + name, { version: model.shape.version });
-      const old = this.#models.get(name);
-      this.#models.set(name, model);
-      this.#setState(name, { version: model.shape.version, state: 'READY', reason: '' });
-      this.#log.info('Model loaded', { model: name, version: model.shape.version });
-      if (old !== undefined) this.#leave(old);
-    });
+  async load(name: string, request: LoadRequest = {}, context?: CallContext): Promise<void> {
+    const folder = request.version === undefined ? await this.sources.folderOf(name) : undefined;
+    if (folder !== undefined) this.#requireExplicit(name);
+    const { config, files, version = DEFAULT_VERSION } = request;
+    if (files !== undefined && !this.#config.allowSentFiles) {
+      const advice =
+        'files of loads are refused; set allowSentFiles of serving.infer, or put them into a folder';
+      throw new ModelControlRefused({ model: name, advice });
+    }
+    let record: LoadRecord = { source: 'registry', version, config };
+    if (files !== undefined)
+      record = { source: 'sent', folder: await this.sources.keep(name, files), config };
+    else if (folder !== undefined) record = { source: 'folder', config };
+    try {
+      await this.#load(name, { record, context });
+    } catch (error) {
+      await this.sources.discard(record);
+      throw error;
+    }
   }
 
-  /** Takes a model away and waits until its requests are answered. @throws MODEL_UNKNOWN */
+  /** Takes a model away; its requests are answered still. @throws MODEL_UNKNOWN MODEL_CONTROL_REFUSED */
   async unload(name: string): Promise<void> {
-    await this.#inTurn(name, async () => {
-      const model = this.get(name);
-      await this.#storage.delete(PREFIX + name);
-      this.#models.delete(name);
-      this.#setState(name, { version: model.shape.version, state: 'UNAVAILABLE', reason: 'unloaded' });
-      this.#log.info('Model unloaded', { model: name, version: model.shape.version });
-      this.#leave(model);
-    });
+    if (this.#models.get(name)?.record.source === 'folder') this.#requireExplicit(name);
+    await this.#unload(name);
   }
 
   /** Loads what was loaded when the plugin stopped; a model that fails is logged and listed with its reason. */
   async restore(): Promise<void> {
-    const wanted: { name: string; version: string }[] = [];
-    for await (const { key, value } of this.#storage.range(PREFIX)) {
-      const version =
-        typeof value === 'object' && value !== null && 'version' in value ? value.version : undefined;
-      if (typeof version === 'string') wanted.push({ name: key.slice(PREFIX.length), version });
-    }
+    const isExplicit = this.#config.modelControlMode === 'explicit';
+    const records = await loadedRecords(this.#storage);
+    const sent = new Set(records.map(([, record]) => (record.source === 'sent' ? record.folder : '')));
+    await this.sources.forget((folder) => sent.has(folder));
+    // Unless callers decide, the folders do.
+    const wanted = records.filter(([, { source }]) => isExplicit || source !== 'folder');
     const worker = async (): Promise<void> => {
       for (let next = wanted.pop(); next !== undefined; next = wanted.pop()) {
-        const { name, version } = next;
-        await this.load(name, version).catch((error: unknown) =>
-          this.#log.error('A model of the last time could not be loaded', { model: name, version, error }),
+        const [model, record] = next;
+        await this.#load(model, { record }).catch((error: unknown) =>
+          this.#log.error('A model of the last time could not be loaded', { model, error }),
         );
       }
     };
     await Promise.all(Array.from({ length: RESTORE_AT_ONCE }, worker));
+    if (this.#config.modelControlMode === 'none') await this.#poller.poll();
+    if (this.#config.modelControlMode === 'poll') await this.#poller.start(this.#config.pollSeconds * 1_000);
     this.#ready = true;
   }
 
   /** Ends all models once their requests are answered. */
   async close(): Promise<void> {
     this.#ready = false;
+    this.#poller.close();
     const models = this.loaded();
     this.#models.clear();
-    for (const model of models) this.#leave(model);
+    this.#leave(models);
     await Promise.all(this.#leaving);
   }
 
-  async #open(
+  #find(name: string, version: string): LoadedModel | undefined {
+    const model = this.#models.get(name);
+    if (model === undefined || version === '') return model?.newest;
+    return model.versions.get(version);
+  }
+
+  #requireExplicit(name: string): void {
+    const { modelControlMode: mode } = this.#config;
+    if (mode === 'explicit') return;
+    const advice =
+      `explicit model load / unload is not allowed if modelControlMode is ${mode}; ` +
+      'change its folder, or set the mode to explicit';
+    throw new ModelControlRefused({ model: name, advice });
+  }
+
+  async #load(
     name: string,
-    version: string,
-    context: CallContext | undefined,
-  ): Promise<LoadedModel | undefined> {
-    const before = this.#states.get(name);
-    this.#setState(name, { version: before?.version ?? '', state: 'LOADING', reason: '' });
+    { record, context }: { readonly record: LoadRecord; readonly context?: CallContext | undefined },
+  ): Promise<void> {
+    await this.#turns.run(name, async () => {
+      const old = this.#models.get(name);
+      const model = await this.#open(name, record, context);
+      await this.#storage.put(PREFIX + name, model.record);
+      this.#models.set(name, model);
+      this.#log.info('Model loaded', { model: name, versions: [...model.versions.keys()] });
+      const kept = new Set(model.versions.values());
+      this.#leave([...(old?.versions.values() ?? [])].filter((version) => !kept.has(version)));
+      if (old !== undefined) await this.sources.discard(old.record);
+    });
+  }
+
+  async #unload(name: string): Promise<void> {
+    await this.#turns.run(name, async () => {
+      const models = this.loaded(name);
+      const record = this.#models.get(name)?.record;
+      await this.#storage.delete(PREFIX + name);
+      this.#models.delete(name);
+      const version = models.at(-1)?.shape.version ?? '';
+      this.#states.set(name, { name, version, state: 'UNAVAILABLE', reason: 'unloaded' });
+      this.#log.info('Model unloaded', { model: name });
+      this.#leave(models);
+      if (record !== undefined) await this.sources.discard(record);
+    });
+  }
+
+  async #open(name: string, record: LoadRecord, context: CallContext | undefined): Promise<LoadedVersions> {
+    this.#states.set(name, { name, version: '', state: 'LOADING', reason: '' });
     try {
-      const model = await this.#openVersion(name, version, context);
-      if (model === undefined && before !== undefined) this.#states.set(name, before);
-      return model;
+      return await openVersions({
+        name,
+        record,
+        sources: this.sources,
+        before: this.#models.get(name),
+        options: this.#config,
+        metrics: this.#metrics,
+        context,
+        signal: context?.signal ?? this.#signal,
+      });
     } catch (error) {
       const reason = isDeclaredError(error) ? error.message : 'it failed in an unexpected way';
-      if (this.#models.has(name) && before !== undefined) this.#states.set(name, before);
-      else this.#setState(name, { version: '', state: 'UNAVAILABLE', reason });
+      this.#states.set(name, { name, version: '', state: 'UNAVAILABLE', reason });
       throw error;
     }
   }
 
-  /** Opens a version; `undefined` when just that one is loaded already. */
-  async #openVersion(name: string, version: string, context?: CallContext): Promise<LoadedModel | undefined> {
-    const { maxModelBytes, maxBatchRows, queueLimit, runTimeoutMs } = this.#config;
-    const artifact = await readArtifact(this.#registry, {
-      model: name,
-      version,
-      maxBytes: maxModelBytes,
-      context,
-    });
-    const { digest, version: number } = artifact.version;
-    const current = this.#models.get(name);
-    if (current?.digest === digest && current.shape.version === String(number)) return undefined;
-    const { intraOpThreads, instances, memoryLimitMib } = this.#config;
-    const options = { model: artifact.bytes, intraOpThreads, instances, memoryLimitMib, queueLimit };
-    const session = await openSession(options, { signal: context?.signal ?? this.#signal }).catch(
-      (error: unknown) => {
-        if (!isDeclaredError(error)) throw error;
-        throw new ModelLoadFailed({ model: name, problem: error.message }, { cause: error });
-      },
-    );
-    const { inputs, outputs } = session;
-    const shape = modelShape({ name, version: String(number), inputs, outputs, maxBatchRows });
-    return new LoadedModel({ shape, session, queueLimit, runTimeoutMs, metrics: this.#metrics, digest });
-  }
-
-  #leave(model: LoadedModel): void {
-    const leaving = model
-      .close()
-      .catch((error: unknown) => this.#log.error('A model did not end', { model: model.shape.name, error }))
-      .finally(() => this.#leaving.delete(leaving));
-    this.#leaving.add(leaving);
-  }
-
-  #setState(name: string, state: Omit<ModelState, 'name'>): void {
-    this.#states.set(name, { name, ...state });
-  }
-
-  /** Changes of one model happen one after another, those of different models at once. */
-  async #inTurn(name: string, work: () => Promise<void>): Promise<void> {
-    const before = this.#work.get(name) ?? Promise.resolve();
-    const turn = before.then(work, work);
-    const settled = turn.then(
-      () => undefined,
-      () => undefined,
-    );
-    this.#work.set(name, settled);
-    await turn.finally(() => {
-      if (this.#work.get(name) === settled) this.#work.delete(name);
-    });
+  #leave(models: readonly LoadedModel[]): void {
+    for (const model of models) {
+      const leaving = model
+        .close()
+        .catch((error: unknown) => this.#log.error('A model did not end', { model: model.shape.name, error }))
+        .finally(() => this.#leaving.delete(leaving));
+      this.#leaving.add(leaving);
+    }
   }
 }

@@ -4,8 +4,9 @@ import { codeName, type FetchHandler, type HttpContext, isDeclaredError } from '
 import { ModelStatisticsResponseSchema } from 'lamella/proto/inference/grpc_inference_service';
 import { ModelConfigSchema } from 'lamella/proto/inference/model_config';
 import { datatypeOf } from './datatype.ts';
-import { describeConfig, EXTENSIONS, PLATFORM } from './describe-model.ts';
+import { EXTENSIONS } from './describe-model.ts';
 import { RequestInvalid } from './errors.ts';
+import { readLoadParameters, readUnloadParameters } from './load-request.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import type { ModelRepository } from './repository.ts';
 import { repositoryIndex } from './repository-index.ts';
@@ -116,19 +117,22 @@ function restRoutes(repository: ModelRepository, server: ServerFacts): readonly 
       const ready = repository.has(groups['model'] ?? '', groups['version'] ?? '');
       return json({ name: groups['model'], ready }, { status: ready ? 200 : 503 });
     }),
-    get(`${MODEL}/config`, (parts) => json(plain(ModelConfigSchema, describeConfig(model(parts))))),
-    get(`${MODEL}/stats`, (parts) => json(statistics([model(parts)]))),
+    get(`${MODEL}/config`, (parts) => json(plain(ModelConfigSchema, model(parts).config))),
+    get(`${MODEL}/stats`, (parts) =>
+      json(statistics(repository.loaded(parts.groups['model'], parts.groups['version']))),
+    ),
     post(`${MODEL}/infer`, (parts) => infer(model(parts), parts)),
-    get(MODEL, (parts) => json(metadata(model(parts)))),
+    get(MODEL, (parts) => json(metadata(model(parts), repository.versions(parts.groups['model'] ?? '')))),
     post('^/v2/repository/index', async ({ request }) => {
       const { ready } = await bodyObject(request);
-      return json(await repositoryIndex(repository, ready === true));
+      return json(await repositoryIndex(repository, { repositoryName: '', ready: ready === true }));
     }),
     post('^/v2/repository/models/(?<model>[^/]+)/load', async ({ request, groups }) => {
-      await repository.load(groups['model'] ?? '', loadVersion(await bodyObject(request)));
+      await repository.load(groups['model'] ?? '', readLoadParameters(await bodyParameters(request)));
       return json({});
     }),
-    post('^/v2/repository/models/(?<model>[^/]+)/unload', async ({ groups }) => {
+    post('^/v2/repository/models/(?<model>[^/]+)/unload', async ({ request, groups }) => {
+      readUnloadParameters(await bodyParameters(request));
       await repository.unload(groups['model'] ?? '');
       return json({});
     }),
@@ -160,22 +164,12 @@ async function bodyObject(request: Request): Promise<Record<string, unknown>> {
   throw new RequestInvalid({ problem: 'the body must be a JSON object or empty' });
 }
 
-function loadVersion(body: Readonly<Record<string, unknown>>): string | undefined {
-  const parameters = body['parameters'];
-  if (parameters === undefined) return undefined;
-  const version: unknown =
-    typeof parameters === 'object' && parameters !== null && 'version' in parameters
-      ? parameters.version
-      : undefined;
-  if (
-    Object.keys(parameters ?? {}).some((name) => name !== 'version') ||
-    !/^[a-z0-9_-]{1,63}$/.test(String(version))
-  ) {
-    throw new RequestInvalid({
-      problem: "the only load parameter is 'version': a number, an alias or 'latest'",
-    });
-  }
-  return String(version);
+/** The parameters of a repository request. */
+async function bodyParameters(request: Request): Promise<Readonly<Record<string, unknown>>> {
+  const { parameters = {} } = await bodyObject(request);
+  if (typeof parameters === 'object' && parameters !== null && !Array.isArray(parameters))
+    return { ...parameters };
+  throw new RequestInvalid({ problem: "'parameters' must be a JSON object" });
 }
 
 /** Statistics in the protocol's JSON, in which 64-bit counts are numbers. */
@@ -201,8 +195,8 @@ function plain<Schema extends DescMessage>(schema: Schema, message: MessageInitS
 }
 
 /** Metadata in the protocol's JSON: versions are text, sizes are numbers. */
-function metadata(model: LoadedModel): unknown {
-  const { name, version, inputs, outputs } = model.shape;
+function metadata(model: LoadedModel, versions: readonly string[]): unknown {
+  const { name, inputs, outputs } = model.shape;
   const tensor = (port: OrtPort): object => ({
     name: port.name,
     datatype: datatypeOf(port.type).name,
@@ -210,8 +204,8 @@ function metadata(model: LoadedModel): unknown {
   });
   return {
     name,
-    versions: [version],
-    platform: PLATFORM,
+    versions,
+    platform: model.config.platform,
     inputs: [...inputs.values()].map(tensor),
     outputs: [...outputs.values()].map(tensor),
   };

@@ -4,10 +4,12 @@ import type {
   GRPCInferenceService,
   ModelInferRequest,
   ModelInferResponseSchema,
+  ModelRepositoryParameter,
 } from 'lamella/proto/inference/grpc_inference_service';
-import { describeConfig, describeMetadata, EXTENSIONS } from './describe-model.ts';
-import { MethodUnsupported, RequestInvalid } from './errors.ts';
+import { describeMetadata, EXTENSIONS } from './describe-model.ts';
+import { MethodUnsupported } from './errors.ts';
 import { grpcInputs, grpcOutputs, grpcResponse, timeoutParameter } from './grpc-tensors.ts';
+import { readLoadParameters, readUnloadParameters } from './load-request.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import type { ModelRepository } from './repository.ts';
 import { repositoryIndex } from './repository-index.ts';
@@ -38,23 +40,25 @@ export function inferenceService(
     serverReady: () => ({ ready: repository.ready }),
     serverMetadata: () => ({ ...server, extensions: [...EXTENSIONS] }),
     modelReady: ({ name, version }) => ({ ready: repository.has(name, version) }),
-    modelMetadata: ({ name, version }) => describeMetadata(repository.get(name, version)),
-    modelConfig: ({ name, version }) => ({ config: describeConfig(repository.get(name, version)) }),
+    modelMetadata: ({ name, version }) =>
+      describeMetadata(repository.get(name, version), repository.versions(name)),
+    modelConfig: ({ name, version }) => ({ config: repository.get(name, version).config }),
     modelInfer: infer,
     modelStreamInfer: (requests, context) => streamInfer(requests, (request) => infer(request, context)),
     modelStatistics: ({ name, version }) => ({
-      modelStats: (name === '' ? repository.loaded() : [repository.get(name, version)]).map((model) =>
-        model.statistics.snapshot(model.shape.name, model.shape.version),
-      ),
+      modelStats: repository
+        .loaded(name, version)
+        .map((model) => model.statistics.snapshot(model.shape.name, model.shape.version)),
     }),
-    repositoryIndex: async ({ ready }, context) => ({
-      models: await repositoryIndex(repository, ready, context),
+    repositoryIndex: async ({ repositoryName, ready }, context) => ({
+      models: await repositoryIndex(repository, { repositoryName, ready }, context),
     }),
     repositoryModelLoad: async ({ modelName, parameters }, context) => {
-      await repository.load(modelName, versionParameter(parameters), context);
+      await repository.load(modelName, readLoadParameters(plainParameters(parameters)), context);
       return {};
     },
-    repositoryModelUnload: async ({ modelName }) => {
+    repositoryModelUnload: async ({ modelName, parameters }) => {
+      readUnloadParameters(plainParameters(parameters));
       await repository.unload(modelName);
       return {};
     },
@@ -84,24 +88,12 @@ async function inferGrpc(
   return grpcResponse(model.shape, request.id, outputs);
 }
 
-/** The `version` parameter of a load: a number, an alias or `latest`; nothing else is taken from callers. */
-function versionParameter(
-  parameters: Readonly<Record<string, { readonly parameterChoice: { readonly value?: unknown } }>>,
-): string | undefined {
-  for (const name of Object.keys(parameters)) {
-    if (name === 'version') continue;
-    const problem =
-      `load parameter '${name}' is not supported: models and their files come from the model registry only; ` +
-      "the parameter 'version' names one by number, alias or 'latest'";
-    throw new RequestInvalid({ problem });
-  }
-  const value = parameters['version']?.parameterChoice.value;
-  if (value === undefined) return undefined;
-  const version = typeof value === 'string' || typeof value === 'bigint' ? String(value) : '';
-  if (!/^[a-z0-9_-]{1,63}$/.test(version)) {
-    throw new RequestInvalid({ problem: "load parameter 'version' must be a number, an alias or 'latest'" });
-  }
-  return version;
+function plainParameters(
+  parameters: Readonly<Record<string, ModelRepositoryParameter>>,
+): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(parameters).map(([name, { parameterChoice }]) => [name, parameterChoice.value]),
+  );
 }
 
 function unsupported(method: string, advice: string): () => never {

@@ -1,6 +1,6 @@
 """Calls a running Lamella with NVIDIA's unmodified client and prints what it got as JSON.
 
-Usage: client.py GRPC_ADDRESS HTTP_ADDRESS
+Usage: client.py GRPC_ADDRESS HTTP_ADDRESS OWNER_TOKEN
 """
 
 import json
@@ -26,7 +26,7 @@ def infer_input(module, images):
     return tensor
 
 
-def call_grpc(address):
+def call_grpc(address, token):
     client = tritonclient.grpc.InferenceServerClient(address)
     server = client.get_server_metadata()
     model = client.get_model_metadata("digits")
@@ -70,7 +70,17 @@ def call_grpc(address):
     best = tritonclient.grpc.InferRequestedOutput("probabilities", class_count=1)
     classes = client.infer("digits", [infer_input(tritonclient.grpc, light_on(6))], outputs=[best])
     statistics = client.get_inference_statistics("digits").model_stats[0]
+    owner = {"authorization": f"Bearer {token}"}
+    smaller = json.dumps({"max_batch_size": 8, "version_policy": {"all": {}}})
+    client.load_model("digits", headers=owner, config=smaller)
+    overridden = client.get_model_config("digits").config
+    controlled = [overridden.max_batch_size, overridden.version_policy.WhichOneof("policy_choice")]
+    client.unload_model("digits", headers=owner, unload_dependents=True)
+    controlled.append(client.is_model_ready("digits"))
+    client.load_model("digits", headers=owner)
+    controlled.append(client.is_model_ready("digits", "1"))
     return {
+        "controlled": controlled,
         "live": client.is_server_live(),
         "ready": client.is_server_ready(),
         "model_ready": client.is_model_ready("digits"),
@@ -123,4 +133,4 @@ def call_http(address):
     }
 
 
-print(json.dumps({"grpc": call_grpc(sys.argv[1]), "http": call_http(sys.argv[2])}))
+print(json.dumps({"grpc": call_grpc(sys.argv[1], sys.argv[3]), "http": call_http(sys.argv[2])}))

@@ -14,6 +14,7 @@ interface Failure {
 
 interface Report {
   readonly grpc: {
+    readonly controlled: readonly unknown[];
     readonly live: boolean;
     readonly ready: boolean;
     readonly model_ready: boolean;
@@ -74,7 +75,9 @@ describe("NVIDIA's Python client, unmodified", function () {
     const python = await needTool(this, 'Python with tritonclient', pythonWithClient);
     kernel = await ServingKernel.start();
     const script = path.join(ROOT, 'test', 'e2e', 'python', 'client.py');
-    report = JSON.parse(await runTool(python, [script, kernel.grpc, kernel.http])) as Report;
+    report = JSON.parse(
+      await runTool(python, [script, kernel.grpc, kernel.http, await kernel.ownerToken()]),
+    ) as Report;
   });
   after(async () => {
     // Not there when the suite was skipped.
@@ -110,6 +113,10 @@ describe("NVIDIA's Python client, unmodified", function () {
     const { inference_count, execution_count } = report.grpc;
     assert.equal(inference_count, 63);
     assert.ok(execution_count >= 3 && execution_count <= 54, String(execution_count));
+  });
+
+  it('loads with another configuration, unloads and loads again', () => {
+    assert.deepEqual(report.grpc.controlled, [8, 'all', false, true]);
   });
 
   it('gets the errors it knows over gRPC', () => {

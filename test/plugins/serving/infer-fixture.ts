@@ -1,4 +1,7 @@
 import { createHash } from 'node:crypto';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import {
   type CallContext,
@@ -18,9 +21,11 @@ import {
   intAttribute,
   type Shape,
 } from 'lamella/sdk/onnx';
-import { ModelSchema, ModelVersionSchema } from 'lamella/proto/lamella/model/v1/model';
+import { ModelSchema, type ModelVersion, ModelVersionSchema } from 'lamella/proto/lamella/model/v1/model';
 import {
+  GetVersionResponseSchema,
   ListModelsResponseSchema,
+  ListVersionsResponseSchema,
   ReadArtifactResponseSchema,
   type RegistryService,
 } from 'lamella/proto/lamella/model/v1/registry_service';
@@ -52,17 +57,29 @@ export class FakeRegistry {
 
   client(): Client<typeof RegistryService> {
     const { aliases, files } = this;
+    const versionOf = (name: string): ModelVersion => {
+      const [, model = '', , version] = name.split('/');
+      const number = aliases.get(name) ?? Number(version);
+      const file = files.get(model)?.[number - 1];
+      if (file === undefined)
+        throw new DeclaredError({ reason: 'NONE', code: Code.NOT_FOUND, message: 'none' });
+      const digest = createHash('sha256').update(file).digest('hex');
+      return create(ModelVersionSchema, { model, version: BigInt(number), digest });
+    };
     const methods: Partial<Client<typeof RegistryService>> = {
       async *readArtifact({ name = '' }) {
-        const [, model = '', , version] = name.split('/');
-        const number = aliases.get(name) ?? Number(version);
-        const file = files.get(model)?.[number - 1];
-        if (file === undefined)
-          throw new DeclaredError({ reason: 'NONE', code: Code.NOT_FOUND, message: 'none' });
-        const digest = createHash('sha256').update(file).digest('hex');
-        const facts = create(ModelVersionSchema, { model, version: BigInt(number), digest });
+        const facts = versionOf(name);
+        const file = files.get(facts.model)?.[Number(facts.version) - 1] ?? new Uint8Array();
         yield create(ReadArtifactResponseSchema, { version: facts, chunk: file.subarray(0, 10) });
         yield create(ReadArtifactResponseSchema, { chunk: file.subarray(10) });
+      },
+      getVersion: async ({ name = '' }) => create(GetVersionResponseSchema, { version: versionOf(name) }),
+      listVersions: async ({ parent = '' }) => {
+        const count = files.get(parent.split('/')[1] ?? '')?.length ?? 0;
+        const versions = Array.from({ length: count }, (_, index) =>
+          versionOf(`${parent}/versions/${index + 1}`),
+        );
+        return create(ListVersionsResponseSchema, { versions: versions.toReversed() });
       },
       listModels: () =>
         Promise.resolve(
@@ -77,7 +94,7 @@ export class FakeRegistry {
 
 /** Storage in memory, which outlives a repository. */
 export class MemoryStorage implements Storage {
-  readonly directory: string = '/nowhere';
+  readonly directory: string = mkdtempSync(path.join(tmpdir(), 'lamella-infer-'));
   readonly #values: Map<string, unknown> = new Map();
 
   get<Value>(key: string): Promise<Value | undefined> {
@@ -109,6 +126,10 @@ const CONFIG: InferConfig = {
   runTimeoutMs: 60_000,
   memoryLimitMib: 4_096,
   maxModelBytes: 1_000_000,
+  modelRepositories: [],
+  modelControlMode: 'explicit',
+  pollSeconds: 1,
+  allowSentFiles: false,
 };
 
 const silent = (): void => undefined;

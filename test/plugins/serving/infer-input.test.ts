@@ -6,21 +6,23 @@ import type { OrtTensors } from 'lamella/sdk/ort';
 import { ModelInferRequestSchema } from 'lamella/proto/inference/grpc_inference_service';
 import { batchKey, joinRows, takeRows } from '../../../plugins/serving/infer/batch.ts';
 import { readBytesTensor, writeBytesTensor } from '../../../plugins/serving/infer/bytes-tensor.ts';
+import { completeConfig } from '../../../plugins/serving/infer/complete-config.ts';
 import { grpcInputs } from '../../../plugins/serving/infer/grpc-tensors.ts';
 import { readFeeds } from '../../../plugins/serving/infer/infer-input.ts';
 import { modelShape } from '../../../plugins/serving/infer/model-shape.ts';
 import { readInferRequest } from '../../../plugins/serving/infer/rest-request.ts';
 
-const MODEL = modelShape({
-  name: 'm',
-  version: '1',
+const CONFIG = completeConfig(undefined, {
+  model: 'm',
   inputs: [
     { name: 'x', type: 'uint8', dims: [-1, 2] },
     { name: 'y', type: 'string', dims: [-1] },
   ],
   outputs: [{ name: 'z', type: 'float32', dims: [-1] }],
   maxBatchRows: 8,
+  instances: 1,
 });
+const MODEL = modelShape(CONFIG, '1');
 
 /** Runs work on hostile input: it may succeed, or refuse with an error of this plugin. */
 function refusesOnlyBySentence(work: () => unknown): void {

@@ -20,6 +20,8 @@ import { addModel, callContext, fakeHost, FakeRegistry, MemoryStorage } from './
 /** A request for inference as a plain object. */
 export type InferInit = MessageInitShape<typeof ModelInferRequestSchema>;
 
+type LoadParameters = NonNullable<MessageInitShape<typeof RepositoryModelLoadRequestSchema>['parameters']>;
+
 /** A request with raw contents: rows of two bytes. */
 export function rawRequest(values: readonly number[], change: InferInit = {}): InferInit {
   return {
@@ -70,6 +72,19 @@ export class InferSubject {
       create(RepositoryModelLoadRequestSchema, { modelName: 'add', parameters }),
       callContext(),
     );
+  }
+
+  /** Loads a model with parameters as gRPC carries them. */
+  loadWith(modelName: string, parameters: Readonly<Record<string, string | Uint8Array>> = {}): unknown {
+    const values = Object.entries(parameters).map(([name, value]) => [
+      name,
+      {
+        parameterChoice:
+          typeof value === 'string' ? { case: 'stringParam', value } : { case: 'bytesParam', value },
+      },
+    ]);
+    const request = { modelName, parameters: Object.fromEntries(values) as LoadParameters };
+    return this.service.repositoryModelLoad(create(RepositoryModelLoadRequestSchema, request), callContext());
   }
 
   /** Values of the first output. */

@@ -1,0 +1,131 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { CallContext, Client, Logger } from 'lamella/sdk';
+import type { RegistryService } from 'lamella/proto/lamella/model/v1/registry_service';
+import { ModelNotRegistered } from './errors.ts';
+import { folderFiles, folderModels } from './folder-files.ts';
+import type { ModelFiles } from './model-files.ts';
+import { registryFiles } from './registry-files.ts';
+
+/** Where a loaded model came from; kept over restarts. */
+export type LoadRecord =
+  | { readonly source: 'registry'; readonly version: string; readonly config?: string | undefined }
+  | { readonly source: 'folder'; readonly config?: string | undefined }
+  | { readonly source: 'sent'; readonly folder: string; readonly config?: string | undefined };
+
+/** What the sources are made of. */
+export interface ModelSourcesParts {
+  /** Folders in Triton's layout, in order of precedence. */
+  readonly folders: readonly string[];
+  /** The model registry. */
+  readonly registry: Client<typeof RegistryService>;
+  /** Directory for files that callers send. */
+  readonly directory: string;
+  /** Largest model file, in bytes. */
+  readonly maxModelBytes: number;
+  /** Where trouble is written. */
+  readonly log: Logger;
+}
+
+/** Where models are found: folders in Triton's layout, the model registry, and files that came with a load. */
+export class ModelSources {
+  readonly #parts: ModelSourcesParts;
+
+  constructor(parts: ModelSourcesParts) {
+    this.#parts = parts;
+  }
+
+  /** Files of a model from where its record says. @throws MODEL_NOT_REGISTERED MODEL_LOAD_FAILED */
+  async open(
+    model: string,
+    record: LoadRecord,
+    { allVersions, context }: { readonly allVersions: boolean; readonly context?: CallContext | undefined },
+  ): Promise<ModelFiles> {
+    const { registry, maxModelBytes: maxBytes, directory } = this.#parts;
+    if (record.source === 'registry') {
+      const version = allVersions ? undefined : record.version;
+      return registryFiles(registry, { model, version, maxBytes, context });
+    }
+    const folders = record.source === 'sent' ? [path.join(directory, record.folder)] : this.#parts.folders;
+    for (const folder of folders) {
+      const files = await folderFiles(folder, model, maxBytes);
+      if (files !== undefined) return files;
+    }
+    throw new ModelNotRegistered({ model: model.slice(0, 63), version: 'folder of that name' });
+  }
+
+  /** The folder that holds a model; `undefined` when none does. */
+  async folderOf(model: string): Promise<string | undefined> {
+    for (const folder of this.#parts.folders) {
+      if ((await folderFiles(folder, model, this.#parts.maxModelBytes)) !== undefined) return folder;
+    }
+    return undefined;
+  }
+
+  /** Keeps files that a caller sent, in Triton's layout; nothing is left of them when that fails. */
+  async keep(model: string, files: ReadonlyMap<string, Uint8Array>): Promise<string> {
+    const folder = randomUUID();
+    const unfinished = path.join(this.#parts.directory, `.${folder}`);
+    try {
+      for (const [file, bytes] of files) {
+        const target = path.join(unfinished, model, file);
+        await mkdir(path.dirname(target), { recursive: true });
+        await writeFile(target, bytes, { flush: true });
+      }
+      await rename(unfinished, path.join(this.#parts.directory, folder));
+      return folder;
+    } catch (error) {
+      await rm(unfinished, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** Removes the files of a record that is over. */
+  async discard(record: LoadRecord): Promise<void> {
+    if (record.source !== 'sent') return;
+    await rm(path.join(this.#parts.directory, record.folder), { recursive: true, force: true });
+  }
+
+  /** Removes kept files that no record names. */
+  async forget(isNeeded: (folder: string) => boolean): Promise<void> {
+    const { directory } = this.#parts;
+    for (const folder of await readdir(directory).catch(() => [])) {
+      if (!isNeeded(folder)) await rm(path.join(directory, folder), { recursive: true, force: true });
+    }
+  }
+
+  /** Names of the models of the folders. */
+  async inFolders(): Promise<ReadonlySet<string>> {
+    const names = new Set<string>();
+    for (const folder of this.#parts.folders) {
+      const found = await folderModels(folder).catch((error: unknown) => {
+        this.#parts.log.error('A model repository cannot be read', { folder, error });
+        return [];
+      });
+      for (const name of found) names.add(name);
+    }
+    return names;
+  }
+
+  /** Names of all models, loaded or not; without those of the registry while it does not answer. */
+  async names(context: CallContext | undefined): Promise<readonly string[]> {
+    const names = new Set(await this.inFolders());
+    let pageToken = '';
+    try {
+      do {
+        const page = await this.#parts.registry.listModels(
+          { pageSize: 1_000, pageToken },
+          context === undefined ? {} : { context },
+        );
+        for (const { name } of page.models) names.add(name.replace(/^models\//, ''));
+        pageToken = page.nextPageToken;
+      } while (pageToken !== '');
+    } catch (error) {
+      const message =
+        'The model registry does not answer; the index lists its models only when they are loaded';
+      this.#parts.log.warn(message, { error });
+    }
+    return [...names];
+  }
+}

@@ -1,0 +1,92 @@
+import { isDeclaredError } from 'lamella/sdk';
+import { openSession, type OrtSession, type OrtTensors } from 'lamella/sdk/ort';
+import type { ModelConfig } from 'lamella/proto/inference/model_config';
+import { completeConfig } from './complete-config.ts';
+import type { InferConfig } from './config.ts';
+import { ModelLoadFailed } from './errors.ts';
+import type { InferMetrics } from './infer-metrics.ts';
+import { type ClassNames, LoadedModel } from './loaded-model.ts';
+import type { ModelFile, ModelFiles } from './model-files.ts';
+import { modelShape } from './model-shape.ts';
+import { sessionSettings } from './supported-config.ts';
+import { warmUp } from './warmup.ts';
+
+/** What a version is opened from. */
+export interface OpenModelRequest {
+  /** Model name. */
+  readonly name: string;
+  /** Number of the version. */
+  readonly version: number;
+  /** Its file. */
+  readonly file: ModelFile;
+  /** Files it shares with other versions. */
+  readonly files: ModelFiles;
+  /** The configuration that was given, if any. */
+  readonly given: ModelConfig | undefined;
+  /** See `LoadedModel.origin`. */
+  readonly origin: string;
+  /** Options of the plugin. */
+  readonly options: InferConfig;
+  /** Where requests are counted. */
+  readonly metrics: InferMetrics;
+  /** Ends the wait for the sessions. */
+  readonly signal: AbortSignal;
+}
+
+/** Opens a version: sessions, completed configuration, warm-up. @throws MODEL_LOAD_FAILED */
+export async function openModel(request: OpenModelRequest): Promise<LoadedModel> {
+  const { name, files, given, options } = request;
+  const session = await openChildren(request);
+  try {
+    const config = completeConfig(given, {
+      model: name,
+      inputs: session.inputs,
+      outputs: session.outputs,
+      maxBatchRows: options.maxBatchRows,
+      instances: session.instances,
+    });
+    const { runTimeoutMs, queueLimit } = options;
+    // At once, so that every child gets one.
+    const runEverywhere = (tensors: OrtTensors): Promise<unknown> =>
+      Promise.all(session.pids.map(() => session.run(tensors, { timeoutMs: runTimeoutMs })));
+    await warmUp(config, files, runEverywhere);
+    return new LoadedModel({
+      shape: modelShape(config, String(request.version)),
+      config,
+      classNames: await readClassNames(config, files),
+      session,
+      queueLimit,
+      runTimeoutMs,
+      metrics: request.metrics,
+      origin: request.origin,
+    });
+  } catch (error) {
+    await session.close();
+    throw error;
+  }
+}
+
+async function openChildren({ name, file, given, options, signal }: OpenModelRequest): Promise<OrtSession> {
+  const { intraOpThreads, instances, memoryLimitMib, queueLimit } = options;
+  const settings = { intraOpThreads, instances, ...sessionSettings(name, given) };
+  try {
+    const model = await file.read();
+    return await openSession({ model, memoryLimitMib, queueLimit, ...settings }, { signal });
+  } catch (error) {
+    if (!isDeclaredError(error) || !error.reason.startsWith('ORT_')) throw error;
+    throw new ModelLoadFailed({ model: name, problem: error.message }, { cause: error });
+  }
+}
+
+async function readClassNames({ output }: ModelConfig, files: ModelFiles): Promise<ClassNames> {
+  const names = new Map<string, readonly string[]>();
+  for (const { name, labelFilename } of output) {
+    if (labelFilename === '') continue;
+    const text = new TextDecoder().decode(await files.sharedFile(labelFilename));
+    names.set(
+      name,
+      text.split('\n').map((line) => line.trim()),
+    );
+  }
+  return names;
+}

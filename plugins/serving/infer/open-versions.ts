@@ -1,0 +1,105 @@
+import { create } from '@bufbuild/protobuf';
+import type { CallContext } from 'lamella/sdk';
+import {
+  type ModelConfig,
+  type ModelVersionPolicy,
+  ModelVersionPolicySchema,
+} from 'lamella/proto/inference/model_config';
+import type { InferConfig } from './config.ts';
+import { readConfigJson, readConfigText } from './config-text.ts';
+import type { InferMetrics } from './infer-metrics.ts';
+import type { LoadedModel } from './loaded-model.ts';
+import type { ModelFiles } from './model-files.ts';
+import type { LoadRecord, ModelSources } from './model-sources.ts';
+import { openModel } from './open-model.ts';
+import { assertSupported } from './supported-config.ts';
+import { chosenVersions } from './version-policy.ts';
+
+/** A model as it is loaded: one version or several. */
+export interface LoadedVersions {
+  /** Versions by number in text, ascending. */
+  readonly versions: ReadonlyMap<string, LoadedModel>;
+  /** The one that answers when a request names none. */
+  readonly newest: LoadedModel;
+  /** Where it came from. */
+  readonly record: LoadRecord;
+}
+
+/** What is opened. */
+export interface OpenVersionsRequest {
+  /** Model name. */
+  readonly name: string;
+  /** Where it comes from. */
+  readonly record: LoadRecord;
+  /** All places. */
+  readonly sources: ModelSources;
+  /** What is loaded now; versions that would be the same are taken from it. */
+  readonly before: LoadedVersions | undefined;
+  /** Options of the plugin. */
+  readonly options: InferConfig;
+  /** Where requests are counted. */
+  readonly metrics: InferMetrics;
+  /** The call that asks for it. */
+  readonly context?: CallContext | undefined;
+  /** Ends the wait. */
+  readonly signal: AbortSignal;
+}
+
+/** Opens all versions that the policy chooses, or none. @throws MODEL_LOAD_FAILED MODEL_NOT_REGISTERED */
+export async function openVersions(request: OpenVersionsRequest): Promise<LoadedVersions> {
+  const { name, record, sources, context } = request;
+  const sent = record.config === undefined ? undefined : readConfigJson(name, record.config);
+  const files = await sources.open(name, record, {
+    allVersions: sent?.versionPolicy !== undefined,
+    context,
+  });
+  const config = sent ?? readConfigText(name, files.configText ?? '');
+  assertSupported(name, config);
+  const chosen = chosenVersions(name, files.versions, config.versionPolicy);
+  const isPinned = record.source === 'registry' && config.versionPolicy === undefined;
+  config.versionPolicy ??= defaultPolicy(record, chosen);
+  const versions = await openAll({ ...request, files, given: config, chosen });
+  const newest = [...versions.values()].at(-1);
+  if (newest === undefined) throw new TypeError('A policy chooses one version at least.');
+  // The version that an alias stands for stays the same until the next load.
+  return { versions, newest, record: isPinned ? { ...record, version: newest.shape.version } : record };
+}
+
+interface Chosen extends OpenVersionsRequest {
+  readonly files: ModelFiles;
+  readonly given: ModelConfig;
+  readonly chosen: readonly number[];
+}
+
+async function openAll(request: Chosen): Promise<Map<string, LoadedModel>> {
+  const { name, files, given, before, record } = request;
+  const versions = new Map<string, LoadedModel>();
+  const opened: LoadedModel[] = [];
+  try {
+    for (const version of request.chosen) {
+      const file = await files.versionFile(version, given.defaultModelFilename || 'model.onnx');
+      const origin = [file.fingerprint, files.sharedFingerprint, record.config ?? ''].join('\n');
+      const same = before?.versions.get(String(version));
+      if (same?.origin === origin) {
+        versions.set(String(version), same);
+        continue;
+      }
+      const { options, metrics, signal } = request;
+      const model = await openModel({ name, version, file, files, given, origin, options, metrics, signal });
+      opened.push(model);
+      versions.set(String(version), model);
+    }
+    return versions;
+  } catch (error) {
+    await Promise.all(opened.map((model) => model.close()));
+    throw error;
+  }
+}
+
+function defaultPolicy({ source }: LoadRecord, chosen: readonly number[]): ModelVersionPolicy {
+  const policyChoice =
+    source === 'registry'
+      ? { case: 'specific' as const, value: { versions: chosen.map(BigInt) } }
+      : { case: 'latest' as const, value: { numVersions: 1 } };
+  return create(ModelVersionPolicySchema, { policyChoice });
+}
