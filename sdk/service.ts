@@ -4,6 +4,11 @@ import type { DescMethod, DescService, MessageInitShape, MessageShape } from '@b
 export interface CallContext {
   /** Aborted when the caller cancels, the deadline passes, or the instance is stopped after its drain time. */
   readonly signal: AbortSignal;
+  /**
+   * Tells of the same without making a signal, which costs as much as a fifth of a small call; at once if it is so already.
+   * Not there at every level of isolation: then there is only the signal.
+   */
+  onAbort?(listener: (reason: unknown) => void): void;
   /** Moment at which the caller stops waiting, in milliseconds since the epoch; `undefined` means never. */
   readonly deadlineMs: number | undefined;
   /** Id of this call, in logs and in `RequestInfo` of an internal error. */

@@ -1,31 +1,9 @@
-import { isDeclaredError } from 'lamella/sdk';
 import type { OrtTensors } from 'lamella/sdk/ort';
-import { batchKey, hasRows, joinRows, takeRows } from './batch.ts';
-import { QueueFull, RequestExpired } from './errors.ts';
-
-/** One request for the batcher. */
-export interface BatchRequest {
-  /** Inputs that were checked. */
-  readonly tensors: OrtTensors;
-  /** Rows of the request. */
-  readonly rows: number;
-  /** Ends the wait. */
-  readonly signal: AbortSignal;
-  /** Error for a request whose signal was aborted. */
-  readonly abortError: () => Error;
-  /** Longest wait in milliseconds. */
-  readonly timeoutMs?: number | undefined;
-}
-
-/** What a request gets. */
-export interface BatchAnswer {
-  /** Outputs for its own rows. */
-  readonly outputs: OrtTensors;
-  /** Time in the queue in milliseconds. */
-  readonly queueMs: number;
-  /** Time of the run in milliseconds. */
-  readonly runMs: number;
-}
+import { type BatchAnswer, BatchEntry, type BatchRequest } from './batch-entry.ts';
+import { runBatch } from './batch-run.ts';
+import { DeadlinePassed } from './errors.ts';
+import type { QueuePolicies } from './queue-policy.ts';
+import { RequestQueue } from './request-queue.ts';
 
 /** How a batcher works. */
 export interface BatcherOptions {
@@ -33,8 +11,8 @@ export interface BatcherOptions {
   readonly model: string;
   /** Runs that may go on at once. */
   readonly slots: number;
-  /** Requests that may wait. */
-  readonly queueLimit: number;
+  /** How requests wait. */
+  readonly policies: QueuePolicies;
   /** True when rows of several requests may be joined. */
   readonly batchable: boolean;
   /** Rows of a joined run at the most; one request alone may have more only if it was let in. */
@@ -45,33 +23,44 @@ export interface BatcherOptions {
   readonly onRun: (rows: number, runMs: number) => void;
 }
 
-interface Entry extends BatchRequest {
-  readonly key: string;
-  readonly queuedMs: number;
-  readonly resolve: (answer: BatchAnswer) => void;
-  readonly reject: (error: unknown) => void;
-}
+/** How much the estimate of the fastest run may grow with each run, so that it follows a model that gets slower. */
+const FORGETTING = 1.02;
 
 /**
  * Forms batches from what waits whenever a slot is free.
  *
- * @remarks There is no timer: while all slots are busy the queue grows, and what is there when one becomes free is the next
- * batch, so batches grow with load and are of one request when there is none. When a slot is free already, the batch is
- * formed at the end of the event loop's turn, so that requests which arrived in one read go together. Triton's batcher
- * works like this, but stops at the first request of another shape; here that one waits for its own batch.
+ * @remarks There is no timer unless a model asks for one: while all slots are busy the queue grows, and what is there when
+ * one becomes free is the next batch, so batches grow with load and are of one request when there is none. When a slot is
+ * free already, the batch is formed at the end of the event loop's turn, so that requests which arrived in one read go
+ * together. Triton's batcher works like this, but stops at the first request of another shape; here that one waits for
+ * its own batch.
  */
 export class Batcher {
   readonly #options: BatcherOptions;
-  // A set keeps the order of arrival and forgets a cancelled request at once.
-  readonly #queue: Set<Entry> = new Set();
+  readonly #queue: RequestQueue;
   readonly #idleWaiters: (() => void)[] = [];
+  readonly #runner: Parameters<typeof runBatch>[1];
   #busy = 0;
   #scheduled = false;
+  #delay: NodeJS.Timeout | undefined;
   #joining: boolean;
+  /** A request whose deadline is nearer than this cannot make it. */
+  #fastestMs = 0;
 
   constructor(options: BatcherOptions) {
     this.#options = options;
+    this.#queue = new RequestQueue(options.model, options.policies, () => this.#wakeIdle());
     this.#joining = options.batchable && options.maxBatchRows > 1;
+    this.#runner = {
+      run: options.run,
+      onRun: (rows, runMs) => {
+        this.#fastestMs = this.#fastestMs === 0 ? runMs : Math.min(runMs, this.#fastestMs * FORGETTING);
+        options.onRun(rows, runMs);
+      },
+      onUnbatchable: () => {
+        this.#joining = false;
+      },
+    };
   }
 
   /** Requests that wait. */
@@ -79,14 +68,11 @@ export class Batcher {
     return this.#queue.size;
   }
 
-  /** Queues a request. @throws QUEUE_FULL REQUEST_EXPIRED, its `abortError`, or what the run throws. */
+  /** Queues a request. @throws QUEUE_FULL REQUEST_EXPIRED DEADLINE_PASSED, its `cancelError`, or what the run throws. */
   submit(request: BatchRequest): Promise<BatchAnswer> {
-    if (request.signal.aborted) return Promise.reject(request.abortError());
-    if (this.#queue.size >= this.#options.queueLimit) {
-      const { model, queueLimit } = this.#options;
-      return Promise.reject(new QueueFull({ model, limit: String(queueLimit) }, { retryAfterMs: 100 }));
-    }
-    return new Promise((resolve, reject) => this.#enqueue(request, resolve, reject));
+    return new Promise((resolve, reject) => {
+      if (this.#queue.push(new BatchEntry(request, { resolve, reject }))) this.#schedule();
+    });
   }
 
   /** Resolves once nothing waits or runs. */
@@ -94,41 +80,6 @@ export class Batcher {
     while (this.#busy > 0 || this.#queue.size > 0) {
       await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
     }
-  }
-
-  #enqueue(request: BatchRequest, resolve: Entry['resolve'], reject: Entry['reject']): void {
-    const { signal, timeoutMs } = request;
-    const leave = (error: Error): void => {
-      if (!this.#queue.delete(entry)) return;
-      settle();
-      reject(error);
-      this.#wakeIdle();
-    };
-    const onAbort = (): void => leave(request.abortError());
-    const timer =
-      timeoutMs === undefined
-        ? undefined
-        : setTimeout(() => leave(new RequestExpired({ model: this.#options.model })), timeoutMs);
-    const settle = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
-    };
-    const entry: Entry = {
-      ...request,
-      key: this.#joining ? batchKey(request.tensors) : '',
-      queuedMs: performance.now(),
-      resolve: (answer) => {
-        settle();
-        resolve(answer);
-      },
-      reject: (error) => {
-        settle();
-        reject(error);
-      },
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    this.#queue.add(entry);
-    this.#schedule();
   }
 
   #schedule(): void {
@@ -143,8 +94,9 @@ export class Batcher {
   #fillSlots(): void {
     while (this.#busy < this.#options.slots && this.#queue.size > 0) {
       const batch = this.#take();
+      if (batch.length === 0) break;
       this.#busy += 1;
-      void this.#execute(batch).finally(() => {
+      void runBatch(batch, this.#runner).finally(() => {
         this.#busy -= 1;
         this.#fillSlots();
         this.#wakeIdle();
@@ -152,82 +104,67 @@ export class Batcher {
     }
   }
 
-  /** Takes the oldest request and those that can run with it, as far as they fit. */
-  #take(): Entry[] {
-    const batch: Entry[] = [];
+  /** Takes the first request and those that can run with it, as far as they fit; none while it is worth to wait for more. */
+  #take(): readonly BatchEntry[] {
+    const batch: BatchEntry[] = [];
+    const late: BatchEntry[] = [];
     let rows = 0;
-    for (const entry of this.#queue) {
-      const [first] = batch;
-      if (first !== undefined) {
-        if (!this.#joining) break;
-        if (entry.key !== first.key || rows + entry.rows > this.#options.maxBatchRows) continue;
+    const lastMs = Date.now() + this.#fastestMs;
+    this.#queue.visit((entry) => {
+      const { key, deadlineMs = Infinity, rows: more } = entry.request;
+      if (deadlineMs <= lastMs) {
+        late.push(entry);
+        return true;
       }
+      const first = batch[0]?.request;
+      if (first !== undefined && (key !== first.key || rows + more > this.#options.maxBatchRows)) return true;
       batch.push(entry);
-      this.#queue.delete(entry);
-      rows += entry.rows;
-      if (rows >= this.#options.maxBatchRows) break;
-    }
-    return batch;
+      rows += more;
+      return this.#joining && rows < this.#options.maxBatchRows;
+    });
+    for (const entry of late) this.#refuseLate(entry);
+    const chosen = this.#isWorthWaiting(batch) ? [] : this.#preferred(batch, rows);
+    for (const entry of chosen) this.#queue.take(entry);
+    return chosen;
   }
 
-  async #execute(batch: readonly Entry[]): Promise<void> {
-    if (batch.length > 1 && (await this.#runTogether(batch))) return;
-    // A request gets two runs at the most, so that one which ends its process does it no more often.
-    const mayRetry = batch.length === 1;
-    for (const entry of batch) await this.#runAlone(entry, mayRetry);
+  #refuseLate(entry: BatchEntry): void {
+    this.#queue.take(entry);
+    entry.reject(new DeadlinePassed({ model: this.#options.model }));
+    this.#wakeIdle();
   }
 
-  /** Runs a joined batch; false when each request has to run alone instead. */
-  async #runTogether(batch: readonly Entry[]): Promise<boolean> {
-    const rows = batch.reduce((sum, entry) => sum + entry.rows, 0);
-    const startMs = performance.now();
-    let outputs: OrtTensors;
-    try {
-      outputs = await this.#options.run(joinRows(batch.map(({ tensors }) => tensors)));
-    } catch (error) {
-      // One request may have spoilt the run for all; alone, each gets what it deserves. Not so after a time-out: one after
-      // another they would hold the slot for as long again each.
-      if (!hasReason(error, 'ORT_TIMED_OUT')) return false;
-      for (const entry of batch) entry.reject(error);
-      return true;
-    }
-    if (!hasRows(outputs, rows)) {
-      // The first dimension is not the batch after all.
-      this.#joining = false;
-      return false;
-    }
-    const runMs = performance.now() - startMs;
-    this.#options.onRun(rows, runMs);
-    let start = 0;
-    for (const entry of batch) {
-      const end = start + entry.rows;
-      entry.resolve({ outputs: takeRows(outputs, start, end), queueMs: startMs - entry.queuedMs, runMs });
-      start = end;
+  /** True while a batch is small and young, in a model that asks for larger ones; it is looked at again in time. */
+  #isWorthWaiting(batch: readonly BatchEntry[]): boolean {
+    const { maxDelayMs, preferredRows } = this.#options.policies;
+    const [first] = batch;
+    if (maxDelayMs === 0 || first === undefined || !this.#joining) return false;
+    const rows = batch.reduce((sum, { request }) => sum + request.rows, 0);
+    if (rows >= (preferredRows[0] ?? this.#options.maxBatchRows)) return false;
+    const oldestMs = batch.reduce((oldest, { queuedMs }) => Math.min(oldest, queuedMs), first.queuedMs);
+    const leftMs = oldestMs + maxDelayMs - performance.now();
+    if (leftMs <= 0) return false;
+    if (this.#delay === undefined) {
+      this.#delay = setTimeout(() => {
+        this.#delay = undefined;
+        this.#fillSlots();
+      }, Math.ceil(leftMs));
     }
     return true;
   }
 
-  async #runAlone(entry: Entry, mayRetry: boolean): Promise<void> {
-    if (entry.signal.aborted) return entry.reject(entry.abortError());
-    const startMs = performance.now();
-    try {
-      const outputs = await this.#options.run(entry.tensors);
-      const runMs = performance.now() - startMs;
-      this.#options.onRun(entry.rows, runMs);
-      entry.resolve({ outputs, queueMs: startMs - entry.queuedMs, runMs });
-    } catch (error) {
-      // The process was killed, most likely not by this request; inference changes nothing, so it may run again.
-      if (mayRetry && hasReason(error, 'ORT_CHILD_EXITED')) return this.#runAlone(entry, false);
-      entry.reject(error);
-    }
+  /** The part of a batch that makes up the largest of the preferred sizes; the whole where there is none such. */
+  #preferred(batch: readonly BatchEntry[], rows: number): readonly BatchEntry[] {
+    const { maxDelayMs, preferredRows } = this.#options.policies;
+    const size = maxDelayMs === 0 ? undefined : preferredRows.findLast((preferred) => preferred <= rows);
+    if (size === undefined) return batch;
+    let sum = 0;
+    const fitting = batch.filter(({ request }) => (sum += request.rows) <= size);
+    return fitting.length === 0 ? batch : fitting;
   }
 
   #wakeIdle(): void {
     if (this.#busy > 0 || this.#queue.size > 0) return;
     for (const wake of this.#idleWaiters.splice(0)) wake();
   }
-}
-
-function hasReason(error: unknown, reason: string): boolean {
-  return isDeclaredError(error) && error.reason === reason;
 }

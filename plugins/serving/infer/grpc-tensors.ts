@@ -120,3 +120,13 @@ export function timeoutParameter(parameters: Readonly<Record<string, InferParame
   }
   return choice.value === 0n ? undefined : Math.min(Number(choice.value) / 1_000, 2 ** 31 - 1);
 }
+
+/** The `priority` parameter; `undefined` when there is none. @throws REQUEST_INVALID */
+export function priorityParameter(parameters: Readonly<Record<string, InferParameter>>): number | undefined {
+  const choice = parameters['priority']?.parameterChoice;
+  if (choice === undefined) return undefined;
+  if ((choice.case === 'int64Param' || choice.case === 'uint64Param') && choice.value >= 0n) {
+    return Number(choice.value);
+  }
+  throw new RequestInvalid({ problem: "parameter 'priority' must be a whole number, 0 for the default" });
+}

@@ -1,12 +1,17 @@
 import { type Code as CodeType, Code, isDeclaredError } from 'lamella/sdk';
 import type { OrtSession, OrtTensor, OrtTensors } from 'lamella/sdk/ort';
+import type { BatchAnswer } from './batch-entry.ts';
+import { batchKey } from './batch.ts';
 import { Batcher } from './batcher.ts';
+import type { Cancellation } from './cancellation.ts';
 import { classify, type WantedOutput } from './classification.ts';
 import { DeadlinePassed, RequestCancelled, RequestInvalid } from './errors.ts';
-import { type InferInput, readFeeds } from './infer-input.ts';
+import { type Feeds, type InferInput, readFeeds } from './infer-input.ts';
 import type { FailureReason, InferMetrics } from './infer-metrics.ts';
 import type { ModelConfig } from 'lamella/proto/inference/model_config';
 import { type ModelPort, type ModelShape, reshapedDims } from './model-shape.ts';
+import type { QueuePolicies } from './queue-policy.ts';
+import { cutOutputs, padInputs, type ShapeBuckets } from './shape-buckets.ts';
 import { ModelStatisticsCounter } from './statistics.ts';
 
 /** One request for a model. */
@@ -15,12 +20,14 @@ export interface InferCall {
   readonly inputs: readonly InferInput[];
   /** Outputs that are wanted; empty means all, as they are. */
   readonly outputs: readonly WantedOutput[];
-  /** Ends the wait. */
-  readonly signal: AbortSignal;
+  /** Tells when nobody waits any more. */
+  readonly cancellation: Cancellation;
   /** Moment after which nobody waits for the answer, in milliseconds since the epoch. */
   readonly deadlineMs?: number | undefined;
   /** Longest time in the queue in milliseconds. */
   readonly timeoutMs?: number | undefined;
+  /** Priority from 1, the highest; 0 for the default of the model. */
+  readonly priority?: number | undefined;
 }
 
 /** What a loaded model is made of. */
@@ -33,8 +40,10 @@ export interface LoadedModelParts {
   readonly classNames: ClassNames;
   /** The open model; closed with it. */
   readonly session: OrtSession;
-  /** Requests that may wait. */
-  readonly queueLimit: number;
+  /** How requests wait. */
+  readonly policies: QueuePolicies;
+  /** How requests of different sizes share a batch; `undefined` when they do not. */
+  readonly buckets: ShapeBuckets | undefined;
   /** Longest time of one run in milliseconds. */
   readonly runTimeoutMs: number;
   /** Where requests are counted. */
@@ -59,6 +68,9 @@ export class LoadedModel {
   readonly origin: string;
   readonly statistics: ModelStatisticsCounter = new ModelStatisticsCounter();
   readonly #classNames: ClassNames;
+  readonly #buckets: ShapeBuckets | undefined;
+  /** True when requests may differ in more than their rows. */
+  readonly #hasOpenDims: boolean;
   readonly #allOutputs: readonly WantedOutput[];
   readonly #reshapes: boolean;
   readonly #session: OrtSession;
@@ -72,6 +84,8 @@ export class LoadedModel {
     this.config = parts.config;
     this.origin = parts.origin;
     this.#classNames = parts.classNames;
+    this.#buckets = parts.buckets;
+    this.#hasOpenDims = [...shape.inputs.values()].some(({ dims }) => dims.includes(-1, 1));
     this.#session = session;
     this.#metrics = metrics;
     this.#allOutputs = [...shape.outputs.keys()].map((name) => ({ name }));
@@ -80,7 +94,7 @@ export class LoadedModel {
     this.#batcher = new Batcher({
       model: shape.name,
       slots: session.instances,
-      queueLimit: parts.queueLimit,
+      policies: parts.policies,
       batchable: shape.batchable,
       maxBatchRows: shape.maxBatchRows,
       run: (tensors) => session.run(tensors, { timeoutMs: parts.runTimeoutMs }),
@@ -99,18 +113,12 @@ export class LoadedModel {
       const feeds = readFeeds(call.inputs, this.shape);
       this.#checkRequest(call, feeds.rows);
       const inputMs = performance.now() - startMs;
-      const answer = await this.#batcher.submit({
-        tensors: feeds.tensors,
-        rows: feeds.rows,
-        signal: call.signal,
-        timeoutMs: call.timeoutMs,
-        abortError: () => this.#abortError(call.deadlineMs),
-      });
+      const { answer, outputs } = await this.#run(feeds, call);
       const totalMs = performance.now() - startMs;
       const times = { rows: feeds.rows, queueMs: answer.queueMs, inputMs, runMs: answer.runMs, totalMs };
       this.statistics.succeeded(times, Date.now());
       this.#metrics.succeeded(this.#labels, times);
-      return this.#pick(answer.outputs, call.outputs);
+      return this.#pick(outputs, call.outputs);
     } catch (error) {
       this.statistics.failed(performance.now() - startMs);
       this.#metrics.failed(this.#labels, failureReason(error));
@@ -122,6 +130,27 @@ export class LoadedModel {
   async close(): Promise<void> {
     await this.#batcher.drained();
     await this.#session.close();
+  }
+
+  async #run(
+    { tensors, rows }: Feeds,
+    call: InferCall,
+  ): Promise<{ answer: BatchAnswer; outputs: OrtTensors }> {
+    const buckets = this.#buckets;
+    const padded = buckets === undefined ? undefined : padInputs(tensors, buckets);
+    const inputs = padded?.tensors ?? tensors;
+    const answer = await this.#batcher.submit({
+      tensors: inputs,
+      rows,
+      key: this.#hasOpenDims ? batchKey(inputs) : '',
+      cancellation: call.cancellation,
+      cancelError: () => this.#cancelError(call.deadlineMs),
+      deadlineMs: call.deadlineMs,
+      timeoutMs: call.timeoutMs,
+      priority: call.priority,
+    });
+    if (padded === undefined || buckets === undefined) return { answer, outputs: answer.outputs };
+    return { answer, outputs: cutOutputs(answer.outputs, padded, buckets) };
   }
 
   #checkRequest(call: InferCall, rows: number): void {
@@ -164,7 +193,7 @@ export class LoadedModel {
     return picked;
   }
 
-  #abortError(deadlineMs: number | undefined): Error {
+  #cancelError(deadlineMs: number | undefined): Error {
     const passed = deadlineMs !== undefined && Date.now() >= deadlineMs;
     return passed ? new DeadlinePassed({ model: this.shape.name }) : new RequestCancelled({});
   }

@@ -8,6 +8,8 @@ import type { InferMetrics } from './infer-metrics.ts';
 import { type ClassNames, LoadedModel } from './loaded-model.ts';
 import type { ModelFile, ModelFiles } from './model-files.ts';
 import { modelShape } from './model-shape.ts';
+import { queuePolicies } from './queue-policy.ts';
+import { readShapeBuckets } from './shape-buckets.ts';
 import { sessionSettings } from './supported-config.ts';
 import { warmUp } from './warmup.ts';
 
@@ -46,6 +48,8 @@ export async function openModel(request: OpenModelRequest): Promise<LoadedModel>
       instances: session.instances,
     });
     const { runTimeoutMs, queueLimit } = options;
+    const policies = queuePolicies(config, queueLimit);
+    const buckets = readShapeBuckets(config);
     // At once, so that every child gets one.
     const runEverywhere = (tensors: OrtTensors): Promise<unknown> =>
       Promise.all(session.pids.map(() => session.run(tensors, { timeoutMs: runTimeoutMs })));
@@ -55,7 +59,8 @@ export async function openModel(request: OpenModelRequest): Promise<LoadedModel>
       config,
       classNames: await readClassNames(config, files),
       session,
-      queueLimit,
+      policies,
+      buckets,
       runTimeoutMs,
       metrics: request.metrics,
       origin: request.origin,

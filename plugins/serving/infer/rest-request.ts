@@ -23,6 +23,8 @@ export interface RestInferRequest {
   readonly binaryByDefault: boolean;
   /** Longest time in the queue in milliseconds. */
   readonly timeoutMs: number | undefined;
+  /** Priority from 1; 0 or `undefined` for the default. */
+  readonly priority: number | undefined;
 }
 
 type JsonObject = Readonly<Record<string, unknown>>;
@@ -52,6 +54,7 @@ export function readInferRequest(body: Uint8Array, headers: Headers, model: Mode
     outputs: listOf(request['outputs'] ?? [], 'outputs').map((output) => readOutput(output, binaryByDefault)),
     binaryByDefault,
     timeoutMs: readTimeout(parameters['timeout']),
+    priority: readPriority(parameters['priority']),
   };
 }
 
@@ -91,7 +94,14 @@ function rawRequest(body: Uint8Array, model: ModelShape): RestInferRequest {
   const inputs: InferInput[] = [
     { name: port.name, datatype, shape, content: { raw: rawBytes(body, sizeBytes) } },
   ];
-  return { id: undefined, inputs, outputs: [], binaryByDefault: true, timeoutMs: undefined };
+  return {
+    id: undefined,
+    inputs,
+    outputs: [],
+    binaryByDefault: true,
+    timeoutMs: undefined,
+    priority: undefined,
+  };
 }
 
 /** A raw BYTES tensor is one element without its length. */
@@ -167,6 +177,12 @@ function readTimeout(value: unknown): number | undefined {
     throw invalid("parameter 'timeout' must be a whole number of microseconds, 0 for none");
   }
   return Math.min(value / 1_000, 2 ** 31 - 1);
+}
+
+function readPriority(value: unknown): number | undefined {
+  if (value === undefined || (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0))
+    return value;
+  throw invalid("parameter 'priority' must be a whole number, 0 for the default");
 }
 
 /** The bytes after the JSON, given out in order. */

@@ -4,6 +4,7 @@ import { codeName, type FetchHandler, type HttpContext, isDeclaredError } from '
 import { ModelStatisticsResponseSchema } from 'lamella/proto/inference/grpc_inference_service';
 import { ModelConfigSchema } from 'lamella/proto/inference/model_config';
 import { datatypeOf } from './datatype.ts';
+import { signalCancellation } from './cancellation.ts';
 import { EXTENSIONS } from './describe-model.ts';
 import { RequestInvalid } from './errors.ts';
 import { readLoadParameters, readUnloadParameters } from './load-request.ts';
@@ -145,8 +146,9 @@ async function infer(model: LoadedModel, { request, context }: RouteParts): Prom
   const outputs = await model.infer({
     inputs: call.inputs,
     outputs: call.outputs,
-    signal: context.signal,
+    cancellation: signalCancellation(context.signal),
     timeoutMs: call.timeoutMs,
+    priority: call.priority,
   });
   return writeInferResponse(model.shape, call, outputs);
 }

@@ -1,16 +1,23 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { CallContext, ServiceImplementation } from 'lamella/sdk';
+import type { ServiceImplementation } from 'lamella/sdk';
 import type {
   GRPCInferenceService,
   ModelInferRequest,
   ModelInferResponseSchema,
   ModelRepositoryParameter,
 } from 'lamella/proto/inference/grpc_inference_service';
+import { callCancellation, signalCancellation } from './cancellation.ts';
 import { describeMetadata, EXTENSIONS } from './describe-model.ts';
 import { MethodUnsupported } from './errors.ts';
-import { grpcInputs, grpcOutputs, grpcResponse, timeoutParameter } from './grpc-tensors.ts';
+import {
+  grpcInputs,
+  grpcOutputs,
+  grpcResponse,
+  priorityParameter,
+  timeoutParameter,
+} from './grpc-tensors.ts';
 import { readLoadParameters, readUnloadParameters } from './load-request.ts';
-import type { LoadedModel } from './loaded-model.ts';
+import type { InferCall, LoadedModel } from './loaded-model.ts';
 import type { ModelRepository } from './repository.ts';
 import { repositoryIndex } from './repository-index.ts';
 import { streamInfer } from './stream-infer.ts';
@@ -33,8 +40,8 @@ export function inferenceService(
   repository: ModelRepository,
   server: ServerFacts,
 ): ServiceImplementation<typeof GRPCInferenceService> {
-  const infer = (request: ModelInferRequest, context: CallContext): Promise<InferResponse> =>
-    inferGrpc(repository.get(request.modelName, request.modelVersion), request, context);
+  const infer = (request: ModelInferRequest, call: GrpcCall): Promise<InferResponse> =>
+    inferGrpc(repository.get(request.modelName, request.modelVersion), request, call);
   return {
     serverLive: () => ({ live: true }),
     serverReady: () => ({ ready: repository.ready }),
@@ -43,8 +50,12 @@ export function inferenceService(
     modelMetadata: ({ name, version }) =>
       describeMetadata(repository.get(name, version), repository.versions(name)),
     modelConfig: ({ name, version }) => ({ config: repository.get(name, version).config }),
-    modelInfer: infer,
-    modelStreamInfer: (requests, context) => streamInfer(requests, (request) => infer(request, context)),
+    modelInfer: (request, context) =>
+      infer(request, { cancellation: callCancellation(context), deadlineMs: context.deadlineMs }),
+    modelStreamInfer: (requests, { signal, deadlineMs }) => {
+      const call = { cancellation: signalCancellation(signal), deadlineMs };
+      return streamInfer(requests, (request) => infer(request, call));
+    },
     modelStatistics: ({ name, version }) => ({
       modelStats: repository
         .loaded(name, version)
@@ -73,17 +84,20 @@ export function inferenceService(
   };
 }
 
+/** What a request inherits from the call or stream that it came with. */
+type GrpcCall = Pick<InferCall, 'cancellation' | 'deadlineMs'>;
+
 async function inferGrpc(
   model: LoadedModel,
   request: ModelInferRequest,
-  context: CallContext,
+  call: GrpcCall,
 ): Promise<InferResponse> {
   const outputs = await model.infer({
     inputs: grpcInputs(request),
     outputs: grpcOutputs(request),
-    signal: context.signal,
-    deadlineMs: context.deadlineMs,
+    ...call,
     timeoutMs: timeoutParameter(request.parameters),
+    priority: priorityParameter(request.parameters),
   });
   return grpcResponse(model.shape, request.id, outputs);
 }

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
 import { DeclaredError, isDeclaredError } from 'lamella/sdk';
 import type { OrtTensor, OrtTensors } from 'lamella/sdk/ort';
-import { Batcher, type BatcherOptions, type BatchRequest } from '../../../plugins/serving/infer/batcher.ts';
+import type { BatchRequest } from '../../../plugins/serving/infer/batch-entry.ts';
+import { batchKey } from '../../../plugins/serving/infer/batch.ts';
+import { Batcher, type BatcherOptions } from '../../../plugins/serving/infer/batcher.ts';
+import { signalCancellation } from '../../../plugins/serving/infer/cancellation.ts';
 import { RequestCancelled } from '../../../plugins/serving/infer/errors.ts';
+import { plainQueue, type QueuePolicy } from '../../../plugins/serving/infer/queue-policy.ts';
 
 /** Tensors of one input with a value for each row. */
 function rows(...values: number[]): OrtTensors {
@@ -16,8 +21,14 @@ function valuesOf(tensor: OrtTensor | undefined): number[] {
 }
 
 /** A request for those rows. */
-function request(tensors: OrtTensors, signal: AbortSignal = new AbortController().signal): BatchRequest {
-  return { tensors, rows: tensors['x']?.dims[0] ?? 0, signal, abortError: () => new RequestCancelled({}) };
+function request(tensors: OrtTensors, signal?: AbortSignal): BatchRequest {
+  return {
+    tensors,
+    rows: tensors['x']?.dims[0] ?? 0,
+    key: batchKey(tensors),
+    cancellation: signal === undefined ? undefined : signalCancellation(signal),
+    cancelError: () => new RequestCancelled({}),
+  };
 }
 
 /** A model whose runs the test ends one by one. */
@@ -51,7 +62,7 @@ describe('the batcher of serving.infer', () => {
     new Batcher({
       model: 'm',
       slots: 1,
-      queueLimit: 100,
+      policies: plainQueue(100),
       batchable: true,
       maxBatchRows: 4,
       run: model.run,
@@ -91,17 +102,25 @@ describe('the batcher of serving.infer', () => {
     ]);
   });
 
-  it('runs each request of a failed batch alone, so that only the bad one fails', async () => {
-    const subject = batcher();
-    const all = [1, -1, 3].map((value) => subject.submit(request(rows(value))));
+  it('halves a failed batch until the bad request is alone, so that only that one fails', async () => {
+    const subject = batcher({ maxBatchRows: 8 });
+    const all = [1, 2, 3, 4, 5, -1, 7, 8].map((value) => subject.submit(request(rows(value))));
     const settled = Promise.allSettled(all);
-    for (let run = 0; run < 4; run += 1) await model.release();
+    for (let run = 0; run < 7; run += 1) await model.release();
     const results = await settled;
     assert.deepEqual(
       results.map((result) => (result.status === 'fulfilled' ? 'answered' : reason(result.reason))),
-      ['answered', 'POISON', 'answered'],
+      all.map((_, index) => (index === 5 ? 'POISON' : 'answered')),
     );
-    assert.deepEqual(model.batches, [[1, -1, 3], [1], [-1], [3]]);
+    assert.deepEqual(model.batches, [
+      [1, 2, 3, 4, 5, -1, 7, 8],
+      [1, 2, 3, 4],
+      [5, -1, 7, 8],
+      [5, -1],
+      [5],
+      [-1],
+      [7, 8],
+    ]);
   });
 
   it('runs a request once more when its process ended under it, and then no more', async () => {
@@ -156,7 +175,7 @@ describe('the batcher of serving.infer', () => {
   });
 
   it('refuses requests beyond the queue limit', async () => {
-    const subject = batcher({ queueLimit: 2, maxBatchRows: 1 });
+    const subject = batcher({ policies: plainQueue(2), maxBatchRows: 1 });
     const all = [1, 2].map((value) => subject.submit(request(rows(value))));
     assert.equal(await subject.submit(request(rows(3))).catch(reason), 'QUEUE_FULL');
     await model.release();
@@ -173,6 +192,81 @@ describe('the batcher of serving.infer', () => {
     await Promise.all([1, 2].map((value) => subject.submit(request(rows(value)))));
     await Promise.all([3, 4].map((value) => subject.submit(request(rows(value)))));
     assert.deepEqual(model.batches, [[1, 2], [1], [2], [3], [4]]);
+  });
+
+  const policy: QueuePolicy = { timeoutMs: 0, isDelayed: false, mayOverride: true, limit: 10 };
+
+  it('runs higher priorities first, and bounds each priority for itself', async () => {
+    const levels = [policy, { ...policy, limit: 2 }];
+    const policies = { ...plainQueue(1), levels, defaultLevel: 1 };
+    const subject = batcher({ policies, maxBatchRows: 1 });
+    const ask = (value: number, priority: number): Promise<unknown> =>
+      subject.submit({ ...request(rows(value)), priority }).catch(reason);
+    const first = ask(1, 0);
+    await nextTurn();
+    const all = [first, ask(2, 2), ask(3, 1), ask(4, 7), ask(5, 1)];
+    assert.equal(await ask(6, 2), 'QUEUE_FULL');
+    for (let run = 0; run < 5; run += 1) await model.release();
+    await Promise.all(all);
+    assert.deepEqual(model.batches, [[1], [3], [5], [2], [4]]);
+  });
+
+  it('puts a request that waited too long behind the others where that is configured', async () => {
+    const policies = {
+      ...plainQueue(9),
+      levels: [{ ...policy, timeoutMs: 1, isDelayed: true, mayOverride: false }],
+    };
+    const subject = batcher({ policies, maxBatchRows: 1 });
+    const first = subject.submit(request(rows(1)));
+    await nextTurn();
+    // Its own, longer limit does not count.
+    const late = subject.submit({ ...request(rows(2)), timeoutMs: 60_000 });
+    await delay(20);
+    const fresh = subject.submit(request(rows(3)));
+    for (let run = 0; run < 3; run += 1) await model.release();
+    await Promise.all([first, late, fresh]);
+    assert.deepEqual(model.batches, [[1], [3], [2]]);
+  });
+
+  it('does not run a request that cannot make its deadline any more', async () => {
+    const subject = batcher({ maxBatchRows: 1 });
+    const first = subject.submit(request(rows(1)));
+    await delay(20);
+    await model.release();
+    await first;
+    // The run took 20 ms, so 5 are not enough.
+    const late = subject.submit({ ...request(rows(2)), deadlineMs: Date.now() + 5 });
+    assert.equal(await late.catch(reason), 'DEADLINE_PASSED');
+    assert.deepEqual(model.batches, [[1]]);
+    await subject.drained();
+  });
+
+  it('refuses a request that was cancelled before it came', async () => {
+    const subject = batcher();
+    assert.equal(
+      await subject.submit(request(rows(1), AbortSignal.abort())).catch(reason),
+      'REQUEST_CANCELLED',
+    );
+    assert.equal(subject.waiting, 0);
+    await subject.drained();
+  });
+
+  it('waits for a preferred size where a delay is configured, and no longer than that', async () => {
+    const policies = { ...plainQueue(9), maxDelayMs: 60_000, preferredRows: [2] };
+    const subject = batcher({ policies });
+    const first = subject.submit(request(rows(1)));
+    await nextTurn();
+    await nextTurn();
+    assert.deepEqual(model.batches, []);
+    const second = subject.submit(request(rows(2)));
+    await model.release();
+    await Promise.all([first, second]);
+    assert.deepEqual(model.batches, [[1, 2]]);
+    const impatient = batcher({ policies: { ...policies, maxDelayMs: 1 } });
+    const alone = impatient.submit(request(rows(3)));
+    await model.release();
+    await alone;
+    assert.deepEqual(model.batches, [[1, 2], [3]]);
   });
 
   it('is drained once what waits has run', async () => {

@@ -1,0 +1,84 @@
+import { isDeclaredError } from 'lamella/sdk';
+import type { OrtTensors } from 'lamella/sdk/ort';
+import { hasRows, joinRows, takeRows } from './batch.ts';
+import type { BatchEntry } from './batch-entry.ts';
+
+/** What runs batches. */
+export interface BatchRunner {
+  /** Runs the model. */
+  readonly run: (tensors: OrtTensors) => Promise<OrtTensors>;
+  /** Told of each run that went well: its rows and its time in milliseconds. */
+  readonly onRun: (rows: number, runMs: number) => void;
+  /** Told when the first dimension of the answers is no batch, so that nothing may be joined. */
+  readonly onUnbatchable: () => void;
+}
+
+/** Runs a batch and gives each request its part. Never rejects: each request is told for itself. */
+export async function runBatch(batch: readonly BatchEntry[], runner: BatchRunner): Promise<void> {
+  const [only] = batch;
+  if (batch.length === 1 && only !== undefined) return runAlone(only, runner, true);
+  const failure = await runTogether(batch, runner);
+  if (failure === undefined) return undefined;
+  return failure.isAlone ? runEach(batch, runner) : runHalves(batch, runner);
+}
+
+/** Halves of a batch of which one request is bad: after a few runs it is alone, and all others are answered. */
+async function runHalves(batch: readonly BatchEntry[], runner: BatchRunner): Promise<void> {
+  const middle = Math.ceil(batch.length / 2);
+  for (const half of [batch.slice(0, middle), batch.slice(middle)]) await runBatch(half, runner);
+}
+
+/** One after another, each once: a request whose process ends under it shall end no more than one more. */
+async function runEach(batch: readonly BatchEntry[], runner: BatchRunner): Promise<void> {
+  for (const entry of batch) await runAlone(entry, runner, false);
+}
+
+interface Failure {
+  /** True when each request has to run alone now. */
+  readonly isAlone: boolean;
+}
+
+async function runTogether(batch: readonly BatchEntry[], runner: BatchRunner): Promise<Failure | undefined> {
+  const rows = batch.reduce((sum, { request }) => sum + request.rows, 0);
+  const startMs = performance.now();
+  let outputs: OrtTensors;
+  try {
+    outputs = await runner.run(joinRows(batch.map(({ request }) => request.tensors)));
+  } catch (error) {
+    if (!hasReason(error, 'ORT_TIMED_OUT')) return { isAlone: hasReason(error, 'ORT_CHILD_EXITED') };
+    // In parts they would hold the slot for as long again each.
+    for (const entry of batch) entry.reject(error);
+    return undefined;
+  }
+  if (!hasRows(outputs, rows)) {
+    runner.onUnbatchable();
+    return { isAlone: true };
+  }
+  const runMs = performance.now() - startMs;
+  runner.onRun(rows, runMs);
+  let start = 0;
+  for (const entry of batch) {
+    const end = start + entry.request.rows;
+    entry.resolve({ outputs: takeRows(outputs, start, end), queueMs: startMs - entry.queuedMs, runMs });
+    start = end;
+  }
+  return undefined;
+}
+
+async function runAlone(entry: BatchEntry, runner: BatchRunner, mayRetry: boolean): Promise<void> {
+  const startMs = performance.now();
+  try {
+    const outputs = await runner.run(entry.request.tensors);
+    const runMs = performance.now() - startMs;
+    runner.onRun(entry.request.rows, runMs);
+    entry.resolve({ outputs, queueMs: startMs - entry.queuedMs, runMs });
+  } catch (error) {
+    // The process was killed, most likely not by this request; inference changes nothing, so it may run again.
+    if (mayRetry && hasReason(error, 'ORT_CHILD_EXITED')) return runAlone(entry, runner, false);
+    entry.reject(error);
+  }
+}
+
+function hasReason(error: unknown, reason: string): boolean {
+  return isDeclaredError(error) && error.reason === reason;
+}
