@@ -51,6 +51,7 @@ export type {
   Storage,
   StorageEntry,
 } from './host.ts';
+export { PACKAGE_DIRECTORY } from './package-directory.ts';
 export { isHoldout } from './split.ts';
 export { type Page, PageInvalid, pageOf, type PageRequest } from './page.ts';
 export { floatLiteral, identifier, INPUT, numberLiteral, textLiteral } from './sql.ts';

@@ -23,6 +23,9 @@ const CONTROL: readonly string[] = [
   '!inference.GRPCInferenceService/RepositoryModelUnload',
   '!lamella.serving.v1.DeployService/Deploy',
   '!lamella.serving.v1.DeployService/Undeploy',
+  // They read the installation, and clusters with the operator's credentials.
+  '!lamella.serving.v1.DeployService/RenderDeployment',
+  '!lamella.serving.v1.DeployService/DiffDeployment',
   // It puts the model that it has trained into service.
   '!lamella.app.v1.FeedbackService/Retrain',
   '!http:POST /console/api/retrain',

@@ -5,6 +5,7 @@ import { addAccessCommand } from './access-command.ts';
 import { addCompletionCommand } from './completion-command.ts';
 import { addConfigCommand } from './config/config-command.ts';
 import { addDemoCommand } from './demo-command.ts';
+import { addDeployCommand } from './deploy/deploy-command.ts';
 import { addDoctorCommand } from './doctor/doctor-command.ts';
 import { errorText, exitCodeOf } from './error-text.ts';
 import { CommandFailed, EXIT, EXIT_HELP } from './exit-code.ts';
@@ -53,6 +54,7 @@ function createProgram(terminal: Terminal): Command {
   addPluginCommand(program, terminal);
   addTopCommand(program, terminal);
   addCallCommand(program, terminal);
+  addDeployCommand(program, terminal);
   addKeyCommand(program, terminal);
   addAccessCommand(program, terminal);
   addConfigCommand(program, terminal);

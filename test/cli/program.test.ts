@@ -16,6 +16,7 @@ describe('lamella, the command line', () => {
     ['plugin', 'install'],
     ['plugin', 'pack'],
     ['call'],
+    ['deploy'],
     ['config'],
     ['doctor'],
     ['completion'],

@@ -2,6 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { Storage } from 'lamella/sdk';
 import type { DeploymentSchema, DeploymentState } from 'lamella/proto/lamella/serving/v1/deploy_service';
+import type { Place } from './target.ts';
 
 /** A deployment as it is kept. */
 export interface DeploymentRecord {
@@ -15,6 +16,8 @@ export interface DeploymentRecord {
   readonly state: DeploymentState;
   /** Why. */
   readonly reason: string;
+  /** Name and namespace at the target; missing for `local`. */
+  readonly place?: Pick<Place, 'name' | 'namespace'>;
   /** Time of the last change in milliseconds since the epoch. */
   readonly updateTimeMs: number;
 }

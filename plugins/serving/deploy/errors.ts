@@ -15,19 +15,66 @@ export const TargetUnknown: ErrorType<'target' | 'known'> = defineError({
   message: ({ target, known }) => `There is no deployment target '${target}'; use one of: ${known}.`,
 });
 
-/** The target is known but does not work here. */
-export const TargetUnavailable: ErrorType<'target' | 'why'> = defineError({
-  reason: 'TARGET_UNAVAILABLE',
-  code: Code.FAILED_PRECONDITION,
-  message: ({ target, why }) => `The deployment target '${target}' cannot be used: ${why}`,
+/** The target has files only. */
+export const TargetFilesOnly: ErrorType<'target' | 'nextStep'> = defineError({
+  reason: 'TARGET_FILES_ONLY',
+  code: Code.UNIMPLEMENTED,
+  message: ({ target, nextStep }) =>
+    `The target '${target}' is given files and is not changed from here; render them, then: ${nextStep}`,
 });
 
-/** Options were given to a target that takes none of them. */
-export const OptionsInvalid: ErrorType<'target' | 'option'> = defineError({
+/** An option is not one of the target's, or its value is not right. */
+export const OptionsInvalid: ErrorType<'target' | 'problem'> = defineError({
   reason: 'OPTIONS_INVALID',
   code: Code.INVALID_ARGUMENT,
-  message: ({ target, option }) =>
-    `The deployment target '${target}' has no option '${option}'; see ListTargets.`,
+  message: ({ target, problem }) =>
+    `Options of the deployment target '${target}': ${problem}. See ListTargets.`,
+});
+
+/** The spec is not right. */
+export const SpecInvalid: ErrorType<'problems'> = defineError({
+  reason: 'SPEC_INVALID',
+  code: Code.INVALID_ARGUMENT,
+  message: ({ problems }) => `The spec cannot be deployed: ${problems}.`,
+});
+
+/** The target runs an image and the spec names none. */
+export const ImageMissing: ErrorType<never> = defineError({
+  reason: 'IMAGE_MISSING',
+  code: Code.INVALID_ARGUMENT,
+  message: () =>
+    "The spec names no image; build one from what the target 'docker' renders, and put its name into 'image'.",
+});
+
+/** No image to build on is known for the accelerator. */
+export const AcceleratorImageMissing: ErrorType<'accelerator'> = defineError({
+  reason: 'ACCELERATOR_IMAGE_MISSING',
+  code: Code.INVALID_ARGUMENT,
+  message: ({ accelerator }) =>
+    `An image for '${accelerator}' needs the option baseImage (Node 22, CUDA 12 with cuDNN 9${accelerator === 'tensorrt' ? ' and TensorRT' : ''}) and the architecture x64.`,
+});
+
+/** The model's file is not whole. */
+export const ArtifactIncomplete: ErrorType<'name' | 'readBytes'> = defineError({
+  reason: 'ARTIFACT_INCOMPLETE',
+  code: Code.DATA_LOSS,
+  message: ({ name, readBytes }) =>
+    `Only ${readBytes} bytes of '${name}' came from the model registry; try again, then register it again.`,
+});
+
+/** A package that the bundle needs is not installed here. */
+export const PackageMissing: ErrorType<'name' | 'advice'> = defineError({
+  reason: 'PACKAGE_MISSING',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ name, advice }) => `The bundle needs '${name}', which is not installed here: ${advice}.`,
+});
+
+/** No plugin that a bundle needs is installed here. */
+export const PluginsMissing: ErrorType<'service'> = defineError({
+  reason: 'PLUGINS_MISSING',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ service }) =>
+    `No plugin that comes with Lamella provides ${service}; install Lamella anew, from its package.`,
 });
 
 /** A deployment is not there. */
@@ -38,9 +85,9 @@ export const DeploymentNotFound: ErrorType<'name'> = defineError({
 });
 
 /** A deployment did not become ready in time. */
-export const DeploymentTooSlow: ErrorType<'name' | 'timeoutMs'> = defineError({
+export const DeploymentTooSlow: ErrorType<'name' | 'timeoutMs' | 'state'> = defineError({
   reason: 'DEPLOYMENT_TOO_SLOW',
   code: Code.DEADLINE_EXCEEDED,
-  message: ({ name, timeoutMs }) =>
-    `'${name}' was not ready within ${timeoutMs} ms; raise readyTimeoutMs of serving.deploy or deploy a smaller model.`,
+  message: ({ name, timeoutMs, state }) =>
+    `'${name}' was not ready within ${timeoutMs} ms (${state}); raise readyTimeoutMs of serving.deploy or repair what holds it up.`,
 });

@@ -1,12 +1,11 @@
-import { definePlugin, type Plugin } from 'lamella/sdk';
+import { definePlugin, PACKAGE_DIRECTORY, type Plugin } from 'lamella/sdk';
 import { GRPCInferenceService } from 'lamella/proto/inference/grpc_inference_service';
 import { RegistryService } from 'lamella/proto/lamella/model/v1/registry_service';
 import { DeployService } from 'lamella/proto/lamella/serving/v1/deploy_service';
 import { DeployConfigSchema } from './config.ts';
 import { Deployments } from './deployments.ts';
-import { LocalTarget } from './local-target.ts';
 import { deployService } from './service.ts';
-import { absentTarget } from './target.ts';
+import { deployTargets } from './targets.ts';
 
 const plugin: Plugin = definePlugin({
   config: DeployConfigSchema,
@@ -16,13 +15,11 @@ const plugin: Plugin = definePlugin({
       deployService({
         registry: host.call(RegistryService),
         deployments: new Deployments(host.storage),
-        targets: [
-          new LocalTarget(host.call(GRPCInferenceService), host.config),
-          absentTarget('docker', 'A container on this machine'),
-          absentTarget('kubernetes', 'A Deployment and a Service in a cluster'),
-          absentTarget('kserve', 'An InferenceService of KServe'),
-          absentTarget('edge', 'A bundle for devices without this kernel'),
-        ],
+        targets: deployTargets({
+          inference: host.call(GRPCInferenceService),
+          packageDirectory: PACKAGE_DIRECTORY,
+          config: host.config,
+        }),
         clock: host.clock,
       }),
     );

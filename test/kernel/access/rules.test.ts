@@ -67,6 +67,7 @@ describe('roles', () => {
       'inference.GRPCInferenceService/RepositoryModelLoad',
       'inference.GRPCInferenceService/RepositoryModelUnload',
       'lamella.serving.v1.DeployService/Deploy',
+      'lamella.serving.v1.DeployService/DiffDeployment',
       'lamella.serving.v1.DeployService/Undeploy',
       'http:POST /v2/repository/models/digits/load',
     ]) {

@@ -12,7 +12,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file lamella/serving/v1/deploy_service.proto.
  */
 export const file_lamella_serving_v1_deploy_service: GenFile = /*@__PURE__*/
-  fileDesc("CidsYW1lbGxhL3NlcnZpbmcvdjEvZGVwbG95X3NlcnZpY2UucHJvdG8SEmxhbWVsbGEuc2VydmluZy52MSLWAQoKRGVwbG95bWVudBIMCgRuYW1lGAEgASgJEg4KBnRhcmdldBgCIAEoCRINCgVtb2RlbBgDIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAQgASgJEjIKBXN0YXRlGAUgASgOMiMubGFtZWxsYS5zZXJ2aW5nLnYxLkRlcGxveW1lbnRTdGF0ZRIOCgZyZWFzb24YBiABKAkSDwoHYWRkcmVzcxgHIAEoCRIvCgt1cGRhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAidwoNRGVwbG95UmVxdWVzdBIVCg1tb2RlbF92ZXJzaW9uGAEgASgJEg4KBnRhcmdldBgCIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAMgASgIEigKB29wdGlvbnMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IkQKDkRlcGxveVJlc3BvbnNlEjIKCmRlcGxveW1lbnQYASABKAsyHi5sYW1lbGxhLnNlcnZpbmcudjEuRGVwbG95bWVudCIkChRHZXREZXBsb3ltZW50UmVxdWVzdBIMCgRuYW1lGAEgASgJIksKFUdldERlcGxveW1lbnRSZXNwb25zZRIyCgpkZXBsb3ltZW50GAEgASgLMh4ubGFtZWxsYS5zZXJ2aW5nLnYxLkRlcGxveW1lbnQiPwoWTGlzdERlcGxveW1lbnRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJnChdMaXN0RGVwbG95bWVudHNSZXNwb25zZRIzCgtkZXBsb3ltZW50cxgBIAMoCzIeLmxhbWVsbGEuc2VydmluZy52MS5EZXBsb3ltZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIfCg9VbmRlcGxveVJlcXVlc3QSDAoEbmFtZRgBIAEoCSJGChBVbmRlcGxveVJlc3BvbnNlEjIKCmRlcGxveW1lbnQYASABKAsyHi5sYW1lbGxhLnNlcnZpbmcudjEuRGVwbG95bWVudCKFAQoMRGVwbG95VGFyZ2V0EgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSEQoJYXZhaWxhYmxlGAMgASgIEg4KBnJlYXNvbhgEIAEoCRIvCg5vcHRpb25zX3NjaGVtYRgFIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiOwoSTGlzdFRhcmdldHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJImEKE0xpc3RUYXJnZXRzUmVzcG9uc2USMQoHdGFyZ2V0cxgBIAMoCzIgLmxhbWVsbGEuc2VydmluZy52MS5EZXBsb3lUYXJnZXQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJKscBCg9EZXBsb3ltZW50U3RhdGUSIAocREVQTE9ZTUVOVF9TVEFURV9VTlNQRUNJRklFRBAAEhwKGERFUExPWU1FTlRfU1RBVEVfUEVORElORxABEhoKFkRFUExPWU1FTlRfU1RBVEVfUkVBRFkQAhIbChdERVBMT1lNRU5UX1NUQVRFX0ZBSUxFRBADEh0KGURFUExPWU1FTlRfU1RBVEVfUkVNT1ZJTkcQBBIcChhERVBMT1lNRU5UX1NUQVRFX1JFTU9WRUQQBTL6AwoNRGVwbG95U2VydmljZRJRCgZEZXBsb3kSIS5sYW1lbGxhLnNlcnZpbmcudjEuRGVwbG95UmVxdWVzdBoiLmxhbWVsbGEuc2VydmluZy52MS5EZXBsb3lSZXNwb25zZTABEmkKDUdldERlcGxveW1lbnQSKC5sYW1lbGxhLnNlcnZpbmcudjEuR2V0RGVwbG95bWVudFJlcXVlc3QaKS5sYW1lbGxhLnNlcnZpbmcudjEuR2V0RGVwbG95bWVudFJlc3BvbnNlIgOQAgESbwoPTGlzdERlcGxveW1lbnRzEioubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3REZXBsb3ltZW50c1JlcXVlc3QaKy5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdERlcGxveW1lbnRzUmVzcG9uc2UiA5ACARJVCghVbmRlcGxveRIjLmxhbWVsbGEuc2VydmluZy52MS5VbmRlcGxveVJlcXVlc3QaJC5sYW1lbGxhLnNlcnZpbmcudjEuVW5kZXBsb3lSZXNwb25zZRJjCgtMaXN0VGFyZ2V0cxImLmxhbWVsbGEuc2VydmluZy52MS5MaXN0VGFyZ2V0c1JlcXVlc3QaJy5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdFRhcmdldHNSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("CidsYW1lbGxhL3NlcnZpbmcvdjEvZGVwbG95X3NlcnZpY2UucHJvdG8SEmxhbWVsbGEuc2VydmluZy52MSLWAQoKRGVwbG95bWVudBIMCgRuYW1lGAEgASgJEg4KBnRhcmdldBgCIAEoCRINCgVtb2RlbBgDIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAQgASgJEjIKBXN0YXRlGAUgASgOMiMubGFtZWxsYS5zZXJ2aW5nLnYxLkRlcGxveW1lbnRTdGF0ZRIOCgZyZWFzb24YBiABKAkSDwoHYWRkcmVzcxgHIAEoCRIvCgt1cGRhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiqQEKDURlcGxveVJlcXVlc3QSFQoNbW9kZWxfdmVyc2lvbhgBIAEoCRIOCgZ0YXJnZXQYAiABKAkSFQoNdmFsaWRhdGVfb25seRgDIAEoCBIoCgdvcHRpb25zGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIwCgRzcGVjGAUgASgLMiIubGFtZWxsYS5zZXJ2aW5nLnYxLkRlcGxveW1lbnRTcGVjIu0BCg5EZXBsb3ltZW50U3BlYxIMCgRuYW1lGAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRINCgVpbWFnZRgDIAEoCRIoCgVzY2FsZRgEIAEoCzIZLmxhbWVsbGEuc2VydmluZy52MS5TY2FsZRIsCgdjb21wdXRlGAUgASgLMhsubGFtZWxsYS5zZXJ2aW5nLnYxLkNvbXB1dGUSKgoJaW5mZXJlbmNlGAYgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBInCgZhY2Nlc3MYByABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IkgKBVNjYWxlEhQKDG1pbl9yZXBsaWNhcxgBIAEoBRIUCgxtYXhfcmVwbGljYXMYAiABKAUSEwoLcXVldWVfZGVwdGgYAyABKAUiggEKB0NvbXB1dGUSEgoKY3B1X21pbGxpcxgBIAEoBRISCgptZW1vcnlfbWliGAIgASgFEjQKC2FjY2VsZXJhdG9yGAMgASgOMh8ubGFtZWxsYS5zZXJ2aW5nLnYxLkFjY2VsZXJhdG9yEhkKEWFjY2VsZXJhdG9yX2NvdW50GAQgASgFIq8BChdSZW5kZXJEZXBsb3ltZW50UmVxdWVzdBIVCg1tb2RlbF92ZXJzaW9uGAEgASgJEg4KBnRhcmdldBgCIAEoCRIwCgRzcGVjGAMgASgLMiIubGFtZWxsYS5zZXJ2aW5nLnYxLkRlcGxveW1lbnRTcGVjEigKB29wdGlvbnMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhEKCXRleHRfb25seRgFIAEoCCJlChhSZW5kZXJEZXBsb3ltZW50UmVzcG9uc2USMAoEZmlsZRgBIAEoCzIgLmxhbWVsbGEuc2VydmluZy52MS5SZW5kZXJlZEZpbGVIABIPCgVjaHVuaxgCIAEoDEgAQgYKBHBhcnQiWAoMUmVuZGVyZWRGaWxlEgwKBHBhdGgYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoAxIVCg1pc19leGVjdXRhYmxlGAMgASgIEg8KB2lzX3RleHQYBCABKAgimgEKFURpZmZEZXBsb3ltZW50UmVxdWVzdBIVCg1tb2RlbF92ZXJzaW9uGAEgASgJEg4KBnRhcmdldBgCIAEoCRIwCgRzcGVjGAMgASgLMiIubGFtZWxsYS5zZXJ2aW5nLnYxLkRlcGxveW1lbnRTcGVjEigKB29wdGlvbnMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Ik0KFkRpZmZEZXBsb3ltZW50UmVzcG9uc2USMwoHY2hhbmdlcxgBIAMoCzIiLmxhbWVsbGEuc2VydmluZy52MS5SZXNvdXJjZUNoYW5nZSJgCg5SZXNvdXJjZUNoYW5nZRIQCghyZXNvdXJjZRgBIAEoCRIsCgRraW5kGAIgASgOMh4ubGFtZWxsYS5zZXJ2aW5nLnYxLkNoYW5nZUtpbmQSDgoGZmllbGRzGAMgAygJIkQKDkRlcGxveVJlc3BvbnNlEjIKCmRlcGxveW1lbnQYASABKAsyHi5sYW1lbGxhLnNlcnZpbmcudjEuRGVwbG95bWVudCIkChRHZXREZXBsb3ltZW50UmVxdWVzdBIMCgRuYW1lGAEgASgJIksKFUdldERlcGxveW1lbnRSZXNwb25zZRIyCgpkZXBsb3ltZW50GAEgASgLMh4ubGFtZWxsYS5zZXJ2aW5nLnYxLkRlcGxveW1lbnQiPwoWTGlzdERlcGxveW1lbnRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJnChdMaXN0RGVwbG95bWVudHNSZXNwb25zZRIzCgtkZXBsb3ltZW50cxgBIAMoCzIeLmxhbWVsbGEuc2VydmluZy52MS5EZXBsb3ltZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIfCg9VbmRlcGxveVJlcXVlc3QSDAoEbmFtZRgBIAEoCSJGChBVbmRlcGxveVJlc3BvbnNlEjIKCmRlcGxveW1lbnQYASABKAsyHi5sYW1lbGxhLnNlcnZpbmcudjEuRGVwbG95bWVudCKFAQoMRGVwbG95VGFyZ2V0EgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSEQoJYXZhaWxhYmxlGAMgASgIEg4KBnJlYXNvbhgEIAEoCRIvCg5vcHRpb25zX3NjaGVtYRgFIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiOwoSTGlzdFRhcmdldHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJImEKE0xpc3RUYXJnZXRzUmVzcG9uc2USMQoHdGFyZ2V0cxgBIAMoCzIgLmxhbWVsbGEuc2VydmluZy52MS5EZXBsb3lUYXJnZXQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJKscBCg9EZXBsb3ltZW50U3RhdGUSIAocREVQTE9ZTUVOVF9TVEFURV9VTlNQRUNJRklFRBAAEhwKGERFUExPWU1FTlRfU1RBVEVfUEVORElORxABEhoKFkRFUExPWU1FTlRfU1RBVEVfUkVBRFkQAhIbChdERVBMT1lNRU5UX1NUQVRFX0ZBSUxFRBADEh0KGURFUExPWU1FTlRfU1RBVEVfUkVNT1ZJTkcQBBIcChhERVBMT1lNRU5UX1NUQVRFX1JFTU9WRUQQBSpvCgtBY2NlbGVyYXRvchIbChdBQ0NFTEVSQVRPUl9VTlNQRUNJRklFRBAAEhMKD0FDQ0VMRVJBVE9SX0NQVRABEhQKEEFDQ0VMRVJBVE9SX0NVREEQAhIYChRBQ0NFTEVSQVRPUl9URU5TT1JSVBADKocBCgpDaGFuZ2VLaW5kEhsKF0NIQU5HRV9LSU5EX1VOU1BFQ0lGSUVEEAASFAoQQ0hBTkdFX0tJTkRfTk9ORRABEhYKEkNIQU5HRV9LSU5EX0NSRUFURRACEhYKEkNIQU5HRV9LSU5EX1VQREFURRADEhYKEkNIQU5HRV9LSU5EX0RFTEVURRAEMt4FCg1EZXBsb3lTZXJ2aWNlElEKBkRlcGxveRIhLmxhbWVsbGEuc2VydmluZy52MS5EZXBsb3lSZXF1ZXN0GiIubGFtZWxsYS5zZXJ2aW5nLnYxLkRlcGxveVJlc3BvbnNlMAESaQoNR2V0RGVwbG95bWVudBIoLmxhbWVsbGEuc2VydmluZy52MS5HZXREZXBsb3ltZW50UmVxdWVzdBopLmxhbWVsbGEuc2VydmluZy52MS5HZXREZXBsb3ltZW50UmVzcG9uc2UiA5ACARJvCg9MaXN0RGVwbG95bWVudHMSKi5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdERlcGxveW1lbnRzUmVxdWVzdBorLmxhbWVsbGEuc2VydmluZy52MS5MaXN0RGVwbG95bWVudHNSZXNwb25zZSIDkAIBEnQKEFJlbmRlckRlcGxveW1lbnQSKy5sYW1lbGxhLnNlcnZpbmcudjEuUmVuZGVyRGVwbG95bWVudFJlcXVlc3QaLC5sYW1lbGxhLnNlcnZpbmcudjEuUmVuZGVyRGVwbG95bWVudFJlc3BvbnNlIgOQAgEwARJsCg5EaWZmRGVwbG95bWVudBIpLmxhbWVsbGEuc2VydmluZy52MS5EaWZmRGVwbG95bWVudFJlcXVlc3QaKi5sYW1lbGxhLnNlcnZpbmcudjEuRGlmZkRlcGxveW1lbnRSZXNwb25zZSIDkAIBElUKCFVuZGVwbG95EiMubGFtZWxsYS5zZXJ2aW5nLnYxLlVuZGVwbG95UmVxdWVzdBokLmxhbWVsbGEuc2VydmluZy52MS5VbmRlcGxveVJlc3BvbnNlEmMKC0xpc3RUYXJnZXRzEiYubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RUYXJnZXRzUmVxdWVzdBonLmxhbWVsbGEuc2VydmluZy52MS5MaXN0VGFyZ2V0c1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * A model version at a target.
@@ -117,6 +117,13 @@ export type DeployRequest = Message<"lamella.serving.v1.DeployRequest"> & {
    * @generated from field: google.protobuf.Struct options = 4;
    */
   options?: JsonObject | undefined;
+
+  /**
+   * What shall run there.
+   *
+   * @generated from field: lamella.serving.v1.DeploymentSpec spec = 5;
+   */
+  spec?: DeploymentSpec | undefined;
 };
 
 /**
@@ -125,6 +132,374 @@ export type DeployRequest = Message<"lamella.serving.v1.DeployRequest"> & {
  */
 export const DeployRequestSchema: GenMessage<DeployRequest> = /*@__PURE__*/
   messageDesc(file_lamella_serving_v1_deploy_service, 1);
+
+/**
+ * What shall run, the same for every target. 0 and empty mean the default.
+ *
+ * @generated from message lamella.serving.v1.DeploymentSpec
+ */
+export type DeploymentSpec = Message<"lamella.serving.v1.DeploymentSpec"> & {
+  /**
+   * Name of the deployment: a DNS label of 50 characters at most. Empty means the model's id, with `-` for what a label may
+   * not have.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Kubernetes namespace; empty means `default`.
+   *
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+
+  /**
+   * Container image with the model in it, as target `docker` makes one; `kubernetes`, `helm` and `kserve` need it.
+   *
+   * @generated from field: string image = 3;
+   */
+  image: string;
+
+  /**
+   * How many replicas.
+   *
+   * @generated from field: lamella.serving.v1.Scale scale = 4;
+   */
+  scale?: Scale | undefined;
+
+  /**
+   * What each replica gets.
+   *
+   * @generated from field: lamella.serving.v1.Compute compute = 5;
+   */
+  compute?: Compute | undefined;
+
+  /**
+   * Options of serving.infer, for example `{"instances": 2}`.
+   *
+   * @generated from field: google.protobuf.Struct inference = 6;
+   */
+  inference?: JsonObject | undefined;
+
+  /**
+   * `access` of the node's config.json, see docs/access.md. Empty means: mesh peers of the same namespace may use all
+   * services.
+   *
+   * @generated from field: google.protobuf.Struct access = 7;
+   */
+  access?: JsonObject | undefined;
+};
+
+/**
+ * Describes the message lamella.serving.v1.DeploymentSpec.
+ * Use `create(DeploymentSpecSchema)` to create a new message.
+ */
+export const DeploymentSpecSchema: GenMessage<DeploymentSpec> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_deploy_service, 2);
+
+/**
+ * How many replicas run.
+ *
+ * @generated from message lamella.serving.v1.Scale
+ */
+export type Scale = Message<"lamella.serving.v1.Scale"> & {
+  /**
+   * Fewest replicas; 0 means 2.
+   *
+   * @generated from field: int32 min_replicas = 1;
+   */
+  minReplicas: number;
+
+  /**
+   * Most replicas; 0 means 10, or `min_replicas` when that is more.
+   *
+   * @generated from field: int32 max_replicas = 2;
+   */
+  maxReplicas: number;
+
+  /**
+   * Requests that wait in a replica, above which there shall be more replicas; 0 means 16.
+   *
+   * @generated from field: int32 queue_depth = 3;
+   */
+  queueDepth: number;
+};
+
+/**
+ * Describes the message lamella.serving.v1.Scale.
+ * Use `create(ScaleSchema)` to create a new message.
+ */
+export const ScaleSchema: GenMessage<Scale> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_deploy_service, 3);
+
+/**
+ * What one replica gets.
+ *
+ * @generated from message lamella.serving.v1.Compute
+ */
+export type Compute = Message<"lamella.serving.v1.Compute"> & {
+  /**
+   * Thousandths of a processor core; 0 means 1000.
+   *
+   * @generated from field: int32 cpu_millis = 1;
+   */
+  cpuMillis: number;
+
+  /**
+   * Memory in MiB; 0 means 2048.
+   *
+   * @generated from field: int32 memory_mib = 2;
+   */
+  memoryMib: number;
+
+  /**
+   * What ONNX Runtime computes on; unspecified means CPU.
+   *
+   * @generated from field: lamella.serving.v1.Accelerator accelerator = 3;
+   */
+  accelerator: Accelerator;
+
+  /**
+   * Number of accelerators; 0 means 1 where there is one at all.
+   *
+   * @generated from field: int32 accelerator_count = 4;
+   */
+  acceleratorCount: number;
+};
+
+/**
+ * Describes the message lamella.serving.v1.Compute.
+ * Use `create(ComputeSchema)` to create a new message.
+ */
+export const ComputeSchema: GenMessage<Compute> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_deploy_service, 4);
+
+/**
+ * Request of RenderDeployment.
+ *
+ * @generated from message lamella.serving.v1.RenderDeploymentRequest
+ */
+export type RenderDeploymentRequest = Message<"lamella.serving.v1.RenderDeploymentRequest"> & {
+  /**
+   * Version or alias name, as in DeployRequest.
+   *
+   * @generated from field: string model_version = 1;
+   */
+  modelVersion: string;
+
+  /**
+   * Target; empty means `local`.
+   *
+   * @generated from field: string target = 2;
+   */
+  target: string;
+
+  /**
+   * What shall run there.
+   *
+   * @generated from field: lamella.serving.v1.DeploymentSpec spec = 3;
+   */
+  spec?: DeploymentSpec | undefined;
+
+  /**
+   * Options of the target.
+   *
+   * @generated from field: google.protobuf.Struct options = 4;
+   */
+  options?: JsonObject | undefined;
+
+  /**
+   * True to leave out the content of files that are not text.
+   *
+   * @generated from field: bool text_only = 5;
+   */
+  textOnly: boolean;
+};
+
+/**
+ * Describes the message lamella.serving.v1.RenderDeploymentRequest.
+ * Use `create(RenderDeploymentRequestSchema)` to create a new message.
+ */
+export const RenderDeploymentRequestSchema: GenMessage<RenderDeploymentRequest> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_deploy_service, 5);
+
+/**
+ * Part of a file.
+ *
+ * @generated from message lamella.serving.v1.RenderDeploymentResponse
+ */
+export type RenderDeploymentResponse = Message<"lamella.serving.v1.RenderDeploymentResponse"> & {
+  /**
+   * Which part it is.
+   *
+   * @generated from oneof lamella.serving.v1.RenderDeploymentResponse.part
+   */
+  part: {
+    /**
+     * Begins a file.
+     *
+     * @generated from field: lamella.serving.v1.RenderedFile file = 1;
+     */
+    value: RenderedFile;
+    case: "file";
+  } | {
+    /**
+     * Content of the file that was begun last.
+     *
+     * @generated from field: bytes chunk = 2;
+     */
+    value: Uint8Array;
+    case: "chunk";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message lamella.serving.v1.RenderDeploymentResponse.
+ * Use `create(RenderDeploymentResponseSchema)` to create a new message.
+ */
+export const RenderDeploymentResponseSchema: GenMessage<RenderDeploymentResponse> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_deploy_service, 6);
+
+/**
+ * A file that is about to come.
+ *
+ * @generated from message lamella.serving.v1.RenderedFile
+ */
+export type RenderedFile = Message<"lamella.serving.v1.RenderedFile"> & {
+  /**
+   * Path with `/`, never absolute and never upwards.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * Size in bytes.
+   *
+   * @generated from field: int64 size_bytes = 2;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * True for a program.
+   *
+   * @generated from field: bool is_executable = 3;
+   */
+  isExecutable: boolean;
+
+  /**
+   * True for UTF-8 text that people read.
+   *
+   * @generated from field: bool is_text = 4;
+   */
+  isText: boolean;
+};
+
+/**
+ * Describes the message lamella.serving.v1.RenderedFile.
+ * Use `create(RenderedFileSchema)` to create a new message.
+ */
+export const RenderedFileSchema: GenMessage<RenderedFile> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_deploy_service, 7);
+
+/**
+ * Request of DiffDeployment.
+ *
+ * @generated from message lamella.serving.v1.DiffDeploymentRequest
+ */
+export type DiffDeploymentRequest = Message<"lamella.serving.v1.DiffDeploymentRequest"> & {
+  /**
+   * Version or alias name, as in DeployRequest.
+   *
+   * @generated from field: string model_version = 1;
+   */
+  modelVersion: string;
+
+  /**
+   * Target; empty means `local`.
+   *
+   * @generated from field: string target = 2;
+   */
+  target: string;
+
+  /**
+   * What shall run there.
+   *
+   * @generated from field: lamella.serving.v1.DeploymentSpec spec = 3;
+   */
+  spec?: DeploymentSpec | undefined;
+
+  /**
+   * Options of the target.
+   *
+   * @generated from field: google.protobuf.Struct options = 4;
+   */
+  options?: JsonObject | undefined;
+};
+
+/**
+ * Describes the message lamella.serving.v1.DiffDeploymentRequest.
+ * Use `create(DiffDeploymentRequestSchema)` to create a new message.
+ */
+export const DiffDeploymentRequestSchema: GenMessage<DiffDeploymentRequest> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_deploy_service, 8);
+
+/**
+ * Answer of DiffDeployment.
+ *
+ * @generated from message lamella.serving.v1.DiffDeploymentResponse
+ */
+export type DiffDeploymentResponse = Message<"lamella.serving.v1.DiffDeploymentResponse"> & {
+  /**
+   * Everything that Deploy would touch, also where nothing would change.
+   *
+   * @generated from field: repeated lamella.serving.v1.ResourceChange changes = 1;
+   */
+  changes: ResourceChange[];
+};
+
+/**
+ * Describes the message lamella.serving.v1.DiffDeploymentResponse.
+ * Use `create(DiffDeploymentResponseSchema)` to create a new message.
+ */
+export const DiffDeploymentResponseSchema: GenMessage<DiffDeploymentResponse> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_deploy_service, 9);
+
+/**
+ * A thing at a target and what happens to it.
+ *
+ * @generated from message lamella.serving.v1.ResourceChange
+ */
+export type ResourceChange = Message<"lamella.serving.v1.ResourceChange"> & {
+  /**
+   * Which it is, for example `apps/v1 Deployment default/digits`.
+   *
+   * @generated from field: string resource = 1;
+   */
+  resource: string;
+
+  /**
+   * What happens.
+   *
+   * @generated from field: lamella.serving.v1.ChangeKind kind = 2;
+   */
+  kind: ChangeKind;
+
+  /**
+   * Fields that change, a line each: `path: before -> after`.
+   *
+   * @generated from field: repeated string fields = 3;
+   */
+  fields: string[];
+};
+
+/**
+ * Describes the message lamella.serving.v1.ResourceChange.
+ * Use `create(ResourceChangeSchema)` to create a new message.
+ */
+export const ResourceChangeSchema: GenMessage<ResourceChange> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_deploy_service, 10);
 
 /**
  * One state of a deployment.
@@ -145,7 +520,7 @@ export type DeployResponse = Message<"lamella.serving.v1.DeployResponse"> & {
  * Use `create(DeployResponseSchema)` to create a new message.
  */
 export const DeployResponseSchema: GenMessage<DeployResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_deploy_service, 2);
+  messageDesc(file_lamella_serving_v1_deploy_service, 11);
 
 /**
  * Request of GetDeployment.
@@ -166,7 +541,7 @@ export type GetDeploymentRequest = Message<"lamella.serving.v1.GetDeploymentRequ
  * Use `create(GetDeploymentRequestSchema)` to create a new message.
  */
 export const GetDeploymentRequestSchema: GenMessage<GetDeploymentRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_deploy_service, 3);
+  messageDesc(file_lamella_serving_v1_deploy_service, 12);
 
 /**
  * Answer of GetDeployment.
@@ -187,7 +562,7 @@ export type GetDeploymentResponse = Message<"lamella.serving.v1.GetDeploymentRes
  * Use `create(GetDeploymentResponseSchema)` to create a new message.
  */
 export const GetDeploymentResponseSchema: GenMessage<GetDeploymentResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_deploy_service, 4);
+  messageDesc(file_lamella_serving_v1_deploy_service, 13);
 
 /**
  * Request of ListDeployments.
@@ -215,7 +590,7 @@ export type ListDeploymentsRequest = Message<"lamella.serving.v1.ListDeployments
  * Use `create(ListDeploymentsRequestSchema)` to create a new message.
  */
 export const ListDeploymentsRequestSchema: GenMessage<ListDeploymentsRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_deploy_service, 5);
+  messageDesc(file_lamella_serving_v1_deploy_service, 14);
 
 /**
  * Answer of ListDeployments.
@@ -243,7 +618,7 @@ export type ListDeploymentsResponse = Message<"lamella.serving.v1.ListDeployment
  * Use `create(ListDeploymentsResponseSchema)` to create a new message.
  */
 export const ListDeploymentsResponseSchema: GenMessage<ListDeploymentsResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_deploy_service, 6);
+  messageDesc(file_lamella_serving_v1_deploy_service, 15);
 
 /**
  * Request of Undeploy.
@@ -264,7 +639,7 @@ export type UndeployRequest = Message<"lamella.serving.v1.UndeployRequest"> & {
  * Use `create(UndeployRequestSchema)` to create a new message.
  */
 export const UndeployRequestSchema: GenMessage<UndeployRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_deploy_service, 7);
+  messageDesc(file_lamella_serving_v1_deploy_service, 16);
 
 /**
  * Answer of Undeploy.
@@ -285,7 +660,7 @@ export type UndeployResponse = Message<"lamella.serving.v1.UndeployResponse"> & 
  * Use `create(UndeployResponseSchema)` to create a new message.
  */
 export const UndeployResponseSchema: GenMessage<UndeployResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_deploy_service, 8);
+  messageDesc(file_lamella_serving_v1_deploy_service, 17);
 
 /**
  * A place to deploy to.
@@ -334,7 +709,7 @@ export type DeployTarget = Message<"lamella.serving.v1.DeployTarget"> & {
  * Use `create(DeployTargetSchema)` to create a new message.
  */
 export const DeployTargetSchema: GenMessage<DeployTarget> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_deploy_service, 9);
+  messageDesc(file_lamella_serving_v1_deploy_service, 18);
 
 /**
  * Request of ListTargets.
@@ -362,7 +737,7 @@ export type ListTargetsRequest = Message<"lamella.serving.v1.ListTargetsRequest"
  * Use `create(ListTargetsRequestSchema)` to create a new message.
  */
 export const ListTargetsRequestSchema: GenMessage<ListTargetsRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_deploy_service, 10);
+  messageDesc(file_lamella_serving_v1_deploy_service, 19);
 
 /**
  * Answer of ListTargets.
@@ -390,7 +765,7 @@ export type ListTargetsResponse = Message<"lamella.serving.v1.ListTargetsRespons
  * Use `create(ListTargetsResponseSchema)` to create a new message.
  */
 export const ListTargetsResponseSchema: GenMessage<ListTargetsResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_deploy_service, 11);
+  messageDesc(file_lamella_serving_v1_deploy_service, 20);
 
 /**
  * State of a deployment.
@@ -455,6 +830,109 @@ export const DeploymentStateSchema: GenEnum<DeploymentState> = /*@__PURE__*/
   enumDesc(file_lamella_serving_v1_deploy_service, 0);
 
 /**
+ * What ONNX Runtime computes on.
+ *
+ * @generated from enum lamella.serving.v1.Accelerator
+ */
+export const Accelerator = {
+  /**
+   * Not said.
+   *
+   * @generated from enum value: ACCELERATOR_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Processor.
+   *
+   * @generated from enum value: ACCELERATOR_CPU = 1;
+   */
+  CPU: 1,
+
+  /**
+   * NVIDIA GPU by CUDA.
+   *
+   * @generated from enum value: ACCELERATOR_CUDA = 2;
+   */
+  CUDA: 2,
+
+  /**
+   * NVIDIA GPU by TensorRT, with CUDA for what TensorRT cannot do.
+   *
+   * @generated from enum value: ACCELERATOR_TENSORRT = 3;
+   */
+  TENSORRT: 3,
+} as const;
+
+/**
+ * What ONNX Runtime computes on.
+ *
+ * @generated from enum lamella.serving.v1.Accelerator
+ */
+export type Accelerator = (typeof Accelerator)[keyof typeof Accelerator] | UnknownEnum;
+
+/**
+ * Describes the enum lamella.serving.v1.Accelerator.
+ */
+export const AcceleratorSchema: GenEnum<Accelerator> = /*@__PURE__*/
+  enumDesc(file_lamella_serving_v1_deploy_service, 1);
+
+/**
+ * What happens to one thing at a target.
+ *
+ * @generated from enum lamella.serving.v1.ChangeKind
+ */
+export const ChangeKind = {
+  /**
+   * Not said.
+   *
+   * @generated from enum value: CHANGE_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Is as it shall be.
+   *
+   * @generated from enum value: CHANGE_KIND_NONE = 1;
+   */
+  NONE: 1,
+
+  /**
+   * Is made.
+   *
+   * @generated from enum value: CHANGE_KIND_CREATE = 2;
+   */
+  CREATE: 2,
+
+  /**
+   * Is changed.
+   *
+   * @generated from enum value: CHANGE_KIND_UPDATE = 3;
+   */
+  UPDATE: 3,
+
+  /**
+   * Is removed, since the spec no longer has it.
+   *
+   * @generated from enum value: CHANGE_KIND_DELETE = 4;
+   */
+  DELETE: 4,
+} as const;
+
+/**
+ * What happens to one thing at a target.
+ *
+ * @generated from enum lamella.serving.v1.ChangeKind
+ */
+export type ChangeKind = (typeof ChangeKind)[keyof typeof ChangeKind] | UnknownEnum;
+
+/**
+ * Describes the enum lamella.serving.v1.ChangeKind.
+ */
+export const ChangeKindSchema: GenEnum<ChangeKind> = /*@__PURE__*/
+  enumDesc(file_lamella_serving_v1_deploy_service, 2);
+
+/**
  * Brings registered model versions to where they answer.
  *
  * @generated from service lamella.serving.v1.DeployService
@@ -490,6 +968,27 @@ export const DeployService: GenService<{
     methodKind: "unary";
     input: typeof ListDeploymentsRequestSchema;
     output: typeof ListDeploymentsResponseSchema;
+  },
+  /**
+   * Streams what the target would be given, as files: a header, then the content in chunks, for one file after the
+   * other. Nothing is changed.
+   *
+   * @generated from rpc lamella.serving.v1.DeployService.RenderDeployment
+   */
+  renderDeployment: {
+    methodKind: "server_streaming";
+    input: typeof RenderDeploymentRequestSchema;
+    output: typeof RenderDeploymentResponseSchema;
+  },
+  /**
+   * Compares what the target has with what Deploy would make of it. Nothing is changed.
+   *
+   * @generated from rpc lamella.serving.v1.DeployService.DiffDeployment
+   */
+  diffDeployment: {
+    methodKind: "unary";
+    input: typeof DiffDeploymentRequestSchema;
+    output: typeof DiffDeploymentResponseSchema;
   },
   /**
    * Takes a deployment away once its calls have ended.

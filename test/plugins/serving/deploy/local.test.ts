@@ -20,11 +20,11 @@ import {
   ListTargetsRequestSchema,
   UndeployRequestSchema,
 } from 'lamella/proto/lamella/serving/v1/deploy_service';
-import { Deployments } from '../../../plugins/serving/deploy/deployments.ts';
-import { LocalTarget } from '../../../plugins/serving/deploy/local-target.ts';
-import { deployService } from '../../../plugins/serving/deploy/service.ts';
-import { absentTarget } from '../../../plugins/serving/deploy/target.ts';
-import { callContext, MemoryStorage } from './infer-fixture.ts';
+import { Deployments } from '../../../../plugins/serving/deploy/deployments.ts';
+import { localTarget } from '../../../../plugins/serving/deploy/local-target.ts';
+import { deployService } from '../../../../plugins/serving/deploy/service.ts';
+import { dockerTarget } from '../../../../plugins/serving/deploy/docker-target.ts';
+import { callContext, MemoryStorage } from '../infer-fixture.ts';
 
 /** An inference service that knows what is loaded and becomes ready at the second look. */
 class FakeInference {
@@ -79,8 +79,8 @@ describe('serving.deploy', () => {
       registry: registry as Client<typeof RegistryService>,
       deployments: new Deployments(new MemoryStorage()),
       targets: [
-        new LocalTarget(inference.client(), { readyTimeoutMs: 1_000, pollIntervalMs: 10 }),
-        absentTarget('docker', 'A container'),
+        localTarget(inference.client(), { readyTimeoutMs: 1_000, pollIntervalMs: 10, extraPackages: '' }),
+        dockerTarget({ packageDirectory: '.', extraPackages: '' }),
       ],
       clock: { now: () => 1_000 },
     });
@@ -170,9 +170,9 @@ describe('serving.deploy', () => {
     ],
     ['an unknown target', { modelVersion: 'models/digits/versions/1', target: 'moon' }, 'TARGET_UNKNOWN'],
     [
-      'a target that is not there yet',
+      'to change a target that has files only',
       { modelVersion: 'models/digits/versions/1', target: 'docker' },
-      'TARGET_UNAVAILABLE',
+      'TARGET_FILES_ONLY',
     ],
     [
       'an unknown option',
@@ -186,15 +186,18 @@ describe('serving.deploy', () => {
     });
   }
 
-  it('lists targets with the reason why one cannot be used', async () => {
+  it('lists targets with the schema of their options', async () => {
     const { targets } = await service.listTargets(create(ListTargetsRequestSchema), callContext());
     assert.deepEqual(
-      targets?.map(({ name, available }) => [name, available]),
+      targets?.map(({ name, available, optionsSchema }) => [
+        name,
+        available,
+        Object.keys((optionsSchema?.['properties'] as object | undefined) ?? {}),
+      ]),
       [
-        ['docker', false],
-        ['local', true],
+        ['docker', true, ['architecture', 'baseImage']],
+        ['local', true, []],
       ],
     );
-    assert.match(targets?.[0]?.reason ?? '', /'local' only/);
   });
 });
