@@ -1,6 +1,10 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { build } from 'esbuild';
+import { Ajv } from 'ajv';
+import standalone from 'ajv/dist/standalone/index.js';
+import { build, type Plugin } from 'esbuild';
+import { COMPILER } from '../kernel/config-check.ts';
+import { KernelConfigSchema } from '../kernel/config-schema.ts';
 import { ROOT } from './run-command.ts';
 
 /** Programs by the file they start in, without `.ts`. */
@@ -29,6 +33,22 @@ const EXTERNALS = [
 const REQUIRE =
   "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);";
 
+/** Compiles the schema of `config.json` now instead of at each start. */
+const CONFIG_CHECK: Plugin = {
+  name: 'config-check',
+  setup: (bundle) => {
+    bundle.onLoad({ filter: /kernel\/config-check\.ts$/ }, () => {
+      const ajv = new Ajv({ ...COMPILER, code: { source: true, esm: true } });
+      const code = standalone.default(ajv, ajv.compile(KernelConfigSchema));
+      return {
+        contents: `${code}\nexport { validate as checkKernelConfig };`,
+        loader: 'js',
+        resolveDir: ROOT,
+      };
+    });
+  },
+};
+
 /**
  * Bundles each program with the packages it uses to `dist/bin/`.
  *
@@ -50,6 +70,7 @@ async function buildPrograms(): Promise<void> {
     sourcemap: 'linked',
     external: EXTERNALS,
     banner: { js: REQUIRE },
+    plugins: [CONFIG_CHECK],
     logLevel: 'warning',
   });
 }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { KernelConfigSchema } from '../kernel/config.ts';
+import { KernelConfigSchema } from '../kernel/config-schema.ts';
 import { ROOT } from './run-command.ts';
 import { filesBelow } from './source-files.ts';
 

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { Clock, Logger, Storage } from '../../sdk/index.ts';
-import { ConfigInvalid, type KernelConfig } from '../config.ts';
+import { ConfigInvalid } from '../config.ts';
+import type { KernelConfig } from '../config-schema.ts';
 import type { EventBus } from '../events.ts';
 import { Access } from './access.ts';
 import { accessProblems } from './access-problems.ts';

@@ -1,5 +1,5 @@
 import type { Audit } from '../access/audit.ts';
-import type { KernelConfig } from '../config.ts';
+import type { KernelConfig } from '../config-schema.ts';
 import type { CapabilityGuard } from './guard.ts';
 
 /** What connects the guard with the rest of the kernel. */

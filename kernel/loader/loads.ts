@@ -2,7 +2,7 @@ import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts'
 import type { Gauge } from '../../sdk/index.ts';
 import { TokenBuckets } from '../access/rate-limits.ts';
 import { KERNEL_ID } from '../builtin.ts';
-import type { KernelConfig } from '../config.ts';
+import type { KernelConfig } from '../config-schema.ts';
 import type { KernelParts } from '../container.ts';
 import { Admission } from './admission.ts';
 import { type BreakerLimits, CircuitBreaker } from './circuit-breaker.ts';

@@ -4,7 +4,7 @@ import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts'
 import { IsolationLevel } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import type { Secrets, Storage } from '../../sdk/index.ts';
 import type { PluginGuard } from '../capabilities/guard.ts';
-import type { KernelConfig } from '../config.ts';
+import type { KernelConfig } from '../config-schema.ts';
 import type { KernelParts } from '../container.ts';
 import { IsolationUnsupported, PluginStartFailed, SecretMissing } from '../errors.ts';
 import { LocalTransport } from '../local-transport.ts';

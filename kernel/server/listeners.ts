@@ -1,5 +1,5 @@
 import type { DescMethod } from '@bufbuild/protobuf';
-import type { KernelConfig } from '../config.ts';
+import type { KernelConfig } from '../config-schema.ts';
 import type { KernelParts } from '../container.ts';
 import { isLoopbackAddress } from '../access/loopback.ts';
 import { KERNEL_ID } from '../builtin.ts';
