@@ -17,6 +17,7 @@ import { PluginHistory } from './loader/history.ts';
 import { Lifecycle, type StateChange } from './loader/lifecycle.ts';
 import { Loader, type LoaderParts } from './loader/loader.ts';
 import { Routes } from './loader/routes.ts';
+import { countPlugins } from './loader/plugin-metrics.ts';
 import { Starter } from './loader/starter.ts';
 import { Watcher } from './loader/watcher.ts';
 import { Installations } from './packaging/installations.ts';
@@ -87,6 +88,7 @@ export class RunningKernel {
       history: this.#history,
       onChange: (change) => this.#onChange(change),
     });
+    countPlugins(lifecycle, parts.metrics.kernel);
     this.#starter = new Starter({
       ...parts,
       kernelSocket: this.#kernelSocket,

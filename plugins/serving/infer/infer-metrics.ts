@@ -7,8 +7,10 @@ const SECONDS: readonly number[] = [
 ];
 const ROWS: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
+const REASONS = ['REJECTED', 'CANCELED', 'BACKEND', 'OTHER'] as const;
+
 /** Why a request failed, in Triton's words. */
-export type FailureReason = 'REJECTED' | 'CANCELED' | 'BACKEND' | 'OTHER';
+export type FailureReason = (typeof REASONS)[number];
 
 interface Sums {
   requests: number;
@@ -29,6 +31,7 @@ export class InferMetrics {
   readonly #queueUs: Counter;
   readonly #inputUs: Counter;
   readonly #inferUs: Counter;
+  readonly #outputUs: Counter;
   readonly #pending: Gauge;
   readonly #seconds: Histogram;
   readonly #batchRows: Histogram;
@@ -54,6 +57,10 @@ export class InferMetrics {
       'nv_inference_compute_infer_duration_us',
       'Time of runs in microseconds, for each request',
     );
+    this.#outputUs = counter(
+      'nv_inference_compute_output_duration_us',
+      'Time to write outputs in microseconds: what is left of the whole time after the other parts',
+    );
     this.#pending = metrics.gauge({
       name: 'nv_inference_pending_request_count',
       help: 'Number of requests that wait',
@@ -71,6 +78,14 @@ export class InferMetrics {
       labels: LABELS,
       buckets: ROWS,
     });
+  }
+
+  /** Shows a model before its first request, as Triton does: a series that begins at 0 shows its first increase. */
+  loaded(labels: Labels): void {
+    const counters = [this.#success, this.#inferences, this.#executions, this.#requestUs, this.#queueUs];
+    for (const counter of [...counters, this.#inputUs, this.#inferUs, this.#outputUs]) counter.add(0, labels);
+    for (const reason of REASONS) this.#failure.add(0, { ...labels, reason });
+    this.#pending.set(0, labels);
   }
 
   /** Counts a request that was answered. */
@@ -104,6 +119,8 @@ export class InferMetrics {
       this.#queueUs.add(sums.queueMs * 1_000, labels);
       this.#inputUs.add(sums.inputMs * 1_000, labels);
       this.#inferUs.add(sums.runMs * 1_000, labels);
+      const outputMs = sums.totalMs - sums.queueMs - sums.inputMs - sums.runMs;
+      this.#outputUs.add(Math.max(0, outputMs) * 1_000, labels);
     }
     this.#sums.clear();
   }

@@ -91,6 +91,7 @@ export class LoadedModel {
     this.#allOutputs = [...shape.outputs.keys()].map((name) => ({ name }));
     this.#reshapes = [...shape.outputs.values()].some(({ reshape }) => reshape !== undefined);
     this.#labels = { model: shape.name, version: shape.version };
+    metrics.loaded(this.#labels);
     this.#batcher = new Batcher({
       model: shape.name,
       slots: session.instances,

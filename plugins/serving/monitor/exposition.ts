@@ -1,33 +1,16 @@
-/** One sample of a metric. */
-export interface Sample {
-  readonly name: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly value: number;
-}
+import { NAME_LABEL, type SeriesLabels, sortedLabels } from './promql/labels.ts';
 
-const LINE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)/;
+const SERIES = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?$/s;
 const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g;
 const ESCAPES: Readonly<Record<string, string>> = { '\\n': '\n', '\\"': '"', '\\\\': '\\' };
 
-/** Reads Prometheus text format 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/); skips what it is not. */
-export function parseExposition(text: string): Sample[] {
-  const samples: Sample[] = [];
-  for (const line of text.split('\n')) {
-    const [, name, labels = '', value = ''] = LINE.exec(line) ?? [];
-    if (name !== undefined) samples.push({ name, labels: parseLabels(labels), value: parseValue(value) });
-  }
-  return samples;
-}
-
-function parseLabels(text: string): Record<string, string> {
-  const pairs = [...text.matchAll(LABEL)].map(([, name = '', value = '']) => [
-    name,
-    value.replace(/\\./g, (escape) => ESCAPES[escape] ?? escape),
-  ]);
-  return Object.fromEntries(pairs) as Record<string, string>;
-}
-
-function parseValue(text: string): number {
-  if (text === '+Inf') return Number.POSITIVE_INFINITY;
-  return text === '-Inf' ? Number.NEGATIVE_INFINITY : Number(text);
+/** Reads `name{label="value"}` of Prometheus text format 0.0.4; `undefined` for what it is not. */
+export function parseSeries(text: string): SeriesLabels | undefined {
+  const [, name, labels = ''] = SERIES.exec(text) ?? [];
+  if (name === undefined) return undefined;
+  const pairs = [...labels.matchAll(LABEL)].map(
+    ([, label = '', value = '']) =>
+      [label, value.replace(/\\./g, (escape) => ESCAPES[escape] ?? escape)] as const,
+  );
+  return sortedLabels([[NAME_LABEL, name], ...pairs]);
 }

@@ -1,87 +1,108 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import { durationFromMs, durationMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
-import { type Metrics, type ServiceImplementation, pageOf } from 'lamella/sdk';
+import type { MonitorService } from 'lamella/proto/lamella/serving/v1/monitor_service';
+import { type Host, pageOf, type ServiceImplementation } from 'lamella/sdk';
+import type { MonitorConfig } from './config.ts';
+import { AccessLogUnavailable, MonitorRequestInvalid } from './errors.ts';
 import {
-  type AlertRule,
-  type AlertRuleSchema,
-  type AlertSchema,
-  Comparison,
-  type MonitorService,
-} from 'lamella/proto/lamella/serving/v1/monitor_service';
-import type { AlertRules, Rule } from './alert-rules.ts';
-import { type Alert, alertKey, type AlertWatch } from './alert-watch.ts';
-import { AccessLogUnavailable, AlertRuleInvalid } from './errors.ts';
+  alertKey,
+  alertToProto,
+  ruleFileToProto,
+  ruleToProto,
+  silenceFromProto,
+  silenceToProto,
+} from './messages.ts';
+import type { Monitor } from './monitor.ts';
+import { queryMetrics } from './query-metrics.ts';
 
-/** What the service works with. */
-export interface MonitorParts {
-  readonly metrics: Pick<Metrics, 'exposition'>;
-  readonly rules: AlertRules;
-  readonly watch: AlertWatch;
-}
+type Implementation = ServiceImplementation<typeof MonitorService>;
 
 /** The service over its parts. */
-export function monitorService({
-  metrics,
-  rules,
-  watch,
-}: MonitorParts): ServiceImplementation<typeof MonitorService> {
+export function monitorService(host: Host, monitor: Monitor, config: MonitorConfig): Implementation {
+  return {
+    ...metricMethods(host, monitor, config),
+    ...ruleMethods(monitor),
+    ...alertMethods(host, monitor),
+  };
+}
+
+function metricMethods(
+  { clock, metrics }: Host,
+  { window }: Monitor,
+  config: MonitorConfig,
+): Pick<Implementation, 'getMetrics' | 'queryMetrics' | 'watchAccessLog'> {
   return {
     getMetrics: async () => ({ text: await metrics.exposition() }),
+    queryMetrics: (request) => ({ series: queryMetrics(request, { window, config, nowMs: clock.now() }) }),
     // oxlint-disable-next-line require-yield -- refused until calls are published one by one
     async *watchAccessLog() {
       throw new AccessLogUnavailable({});
     },
-    listAlertRules: async (request) => {
-      const { items, nextPageToken } = pageOf(await rules.list(), ({ name }) => name, request);
-      return { rules: items.map(ruleToProto), nextPageToken };
+  };
+}
+
+function ruleMethods({
+  rules,
+  watch,
+  alerts,
+}: Monitor): Pick<Implementation, 'listRuleFiles' | 'setRuleFile' | 'deleteRuleFile' | 'listAlertRules'> {
+  return {
+    listRuleFiles: (request) => {
+      const { items, nextPageToken } = pageOf(rules.files(), ({ name }) => name, request);
+      return { ruleFiles: items.map(ruleFileToProto), nextPageToken };
     },
-    setAlertRule: async ({ rule: sent }) => {
-      const rule = ruleFromProto(sent);
-      await rules.set(rule);
-      return { rule: ruleToProto(rule) };
+    setRuleFile: async ({ ruleFile, validateOnly }) => {
+      if (ruleFile === undefined)
+        throw new MonitorRequestInvalid({ field: 'rule_file', problem: 'it is missing' });
+      const file = await rules.set(ruleFile.name, ruleFile.text, validateOnly);
+      return {
+        ruleFile: ruleFileToProto(file),
+        ruleCount: file.groups.reduce((count, group) => count + group.rules.length, 0),
+      };
     },
-    deleteAlertRule: async ({ name }) => {
+    deleteRuleFile: async ({ name }) => {
       await rules.delete(name);
       return {};
     },
-    listAlerts: (request) => {
-      const { items, nextPageToken } = pageOf(watch.firing(), alertKey, request);
-      return { alerts: items.map(alertToProto), nextPageToken };
+    listAlertRules: (request) => {
+      const all = rules
+        .files()
+        .flatMap(({ groups }) => groups)
+        .flatMap((group) => group.rules.map((rule) => ({ group: group.name, rule })));
+      const { items, nextPageToken } = pageOf(all, ({ rule }) => rule.id, request);
+      const shown = items.map(({ group, rule }) =>
+        ruleToProto(group, rule, { alerts: alerts.all(), health: watch.healthOf(rule) }),
+      );
+      return { rules: shown, nextPageToken };
     },
   };
 }
 
-/** @throws ALERT_RULE_INVALID */
-function ruleFromProto(rule: AlertRule | undefined): Rule {
-  if (rule === undefined) throw new AlertRuleInvalid({ field: 'rule', problem: 'it is missing' });
-  if (rule.comparison !== Comparison.ABOVE && rule.comparison !== Comparison.BELOW) {
-    throw new AlertRuleInvalid({ field: 'comparison', problem: 'it must be ABOVE or BELOW' });
-  }
+function alertMethods(
+  { clock }: Host,
+  monitor: Monitor,
+): Pick<Implementation, 'listAlerts' | 'listSilences' | 'createSilence' | 'deleteSilence' | 'listReceivers'> {
+  const { silences } = monitor;
   return {
-    name: rule.name,
-    metric: rule.metric,
-    labels: { ...rule.labels },
-    isRate: rule.rate,
-    comparison: rule.comparison === Comparison.ABOVE ? 'above' : 'below',
-    threshold: rule.threshold,
-    holdMs: rule.hold === undefined ? 0 : durationMs(rule.hold),
-    sinks: [...new Set(rule.sinks)],
+    listAlerts: (request) => {
+      const { items, nextPageToken } = pageOf(monitor.muted(), alertKey, request);
+      return { alerts: items.map(alertToProto), nextPageToken };
+    },
+    listSilences: (request) => {
+      const { items, nextPageToken } = pageOf(silences.list(), ({ name }) => name, request);
+      return { silences: items.map(silenceToProto), nextPageToken };
+    },
+    createSilence: async ({ silence }) => {
+      const nowMs = clock.now();
+      const created = await silences.create(silenceFromProto(silence, nowMs), nowMs);
+      return { silence: silenceToProto(created) };
+    },
+    deleteSilence: async ({ name }) => {
+      await silences.delete(name);
+      return {};
+    },
+    listReceivers: (request) => {
+      const health = monitor.receivers.map((receiver) => receiver.health());
+      const { items, nextPageToken } = pageOf(health, ({ name }) => name, request);
+      return { receivers: items, nextPageToken };
+    },
   };
-}
-
-function ruleToProto(rule: Rule): MessageInitShape<typeof AlertRuleSchema> {
-  return {
-    name: rule.name,
-    metric: rule.metric,
-    labels: { ...rule.labels },
-    rate: rule.isRate,
-    comparison: rule.comparison === 'above' ? Comparison.ABOVE : Comparison.BELOW,
-    threshold: rule.threshold,
-    hold: durationFromMs(rule.holdMs),
-    sinks: [...rule.sinks],
-  };
-}
-
-function alertToProto({ rule, value, labels, startMs }: Alert): MessageInitShape<typeof AlertSchema> {
-  return { rule, value, labels: { ...labels }, startTime: timestampFromMs(startMs) };
 }

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file lamella/serving/v1/monitor_service.proto.
  */
 export const file_lamella_serving_v1_monitor_service: GenFile = /*@__PURE__*/
-  fileDesc("CihsYW1lbGxhL3NlcnZpbmcvdjEvbW9uaXRvcl9zZXJ2aWNlLnByb3RvEhJsYW1lbGxhLnNlcnZpbmcudjEiEwoRR2V0TWV0cmljc1JlcXVlc3QiIgoSR2V0TWV0cmljc1Jlc3BvbnNlEgwKBHRleHQYASABKAkiOwoVV2F0Y2hBY2Nlc3NMb2dSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhMKC2ZhaWxlZF9vbmx5GAIgASgIItsBChZXYXRjaEFjY2Vzc0xvZ1Jlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKAkSDQoFbW9kZWwYAiABKAkSFQoNbW9kZWxfdmVyc2lvbhgDIAEoCRIOCgZzdGF0dXMYBCABKAkSKwoIZHVyYXRpb24YBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDAoEcm93cxgGIAEoBRISCgpiYXRjaF9yb3dzGAcgASgFEigKBHRpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqACCglBbGVydFJ1bGUSDAoEbmFtZRgBIAEoCRIOCgZtZXRyaWMYAiABKAkSOQoGbGFiZWxzGAMgAygLMikubGFtZWxsYS5zZXJ2aW5nLnYxLkFsZXJ0UnVsZS5MYWJlbHNFbnRyeRIMCgRyYXRlGAQgASgIEjIKCmNvbXBhcmlzb24YBSABKA4yHi5sYW1lbGxhLnNlcnZpbmcudjEuQ29tcGFyaXNvbhIRCgl0aHJlc2hvbGQYBiABKAESJwoEaG9sZBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhINCgVzaW5rcxgIIAMoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIroBCgVBbGVydBIMCgRydWxlGAEgASgJEg0KBXZhbHVlGAIgASgBEjUKBmxhYmVscxgDIAMoCzIlLmxhbWVsbGEuc2VydmluZy52MS5BbGVydC5MYWJlbHNFbnRyeRIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIj4KFUxpc3RBbGVydFJ1bGVzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJfChZMaXN0QWxlcnRSdWxlc1Jlc3BvbnNlEiwKBXJ1bGVzGAEgAygLMh0ubGFtZWxsYS5zZXJ2aW5nLnYxLkFsZXJ0UnVsZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiQgoTU2V0QWxlcnRSdWxlUmVxdWVzdBIrCgRydWxlGAEgASgLMh0ubGFtZWxsYS5zZXJ2aW5nLnYxLkFsZXJ0UnVsZSJDChRTZXRBbGVydFJ1bGVSZXNwb25zZRIrCgRydWxlGAEgASgLMh0ubGFtZWxsYS5zZXJ2aW5nLnYxLkFsZXJ0UnVsZSImChZEZWxldGVBbGVydFJ1bGVSZXF1ZXN0EgwKBG5hbWUYASABKAkiGQoXRGVsZXRlQWxlcnRSdWxlUmVzcG9uc2UiOgoRTGlzdEFsZXJ0c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiWAoSTGlzdEFsZXJ0c1Jlc3BvbnNlEikKBmFsZXJ0cxgBIAMoCzIZLmxhbWVsbGEuc2VydmluZy52MS5BbGVydBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkqVAoKQ29tcGFyaXNvbhIaChZDT01QQVJJU09OX1VOU1BFQ0lGSUVEEAASFAoQQ09NUEFSSVNPTl9BQk9WRRABEhQKEENPTVBBUklTT05fQkVMT1cQAjKLBQoOTW9uaXRvclNlcnZpY2USYAoKR2V0TWV0cmljcxIlLmxhbWVsbGEuc2VydmluZy52MS5HZXRNZXRyaWNzUmVxdWVzdBomLmxhbWVsbGEuc2VydmluZy52MS5HZXRNZXRyaWNzUmVzcG9uc2UiA5ACARJuCg5XYXRjaEFjY2Vzc0xvZxIpLmxhbWVsbGEuc2VydmluZy52MS5XYXRjaEFjY2Vzc0xvZ1JlcXVlc3QaKi5sYW1lbGxhLnNlcnZpbmcudjEuV2F0Y2hBY2Nlc3NMb2dSZXNwb25zZSIDkAIBMAESbAoOTGlzdEFsZXJ0UnVsZXMSKS5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdEFsZXJ0UnVsZXNSZXF1ZXN0GioubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RBbGVydFJ1bGVzUmVzcG9uc2UiA5ACARJmCgxTZXRBbGVydFJ1bGUSJy5sYW1lbGxhLnNlcnZpbmcudjEuU2V0QWxlcnRSdWxlUmVxdWVzdBooLmxhbWVsbGEuc2VydmluZy52MS5TZXRBbGVydFJ1bGVSZXNwb25zZSIDkAICEm8KD0RlbGV0ZUFsZXJ0UnVsZRIqLmxhbWVsbGEuc2VydmluZy52MS5EZWxldGVBbGVydFJ1bGVSZXF1ZXN0GisubGFtZWxsYS5zZXJ2aW5nLnYxLkRlbGV0ZUFsZXJ0UnVsZVJlc3BvbnNlIgOQAgISYAoKTGlzdEFsZXJ0cxIlLmxhbWVsbGEuc2VydmluZy52MS5MaXN0QWxlcnRzUmVxdWVzdBomLmxhbWVsbGEuc2VydmluZy52MS5MaXN0QWxlcnRzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CihsYW1lbGxhL3NlcnZpbmcvdjEvbW9uaXRvcl9zZXJ2aWNlLnByb3RvEhJsYW1lbGxhLnNlcnZpbmcudjEiEwoRR2V0TWV0cmljc1JlcXVlc3QiIgoSR2V0TWV0cmljc1Jlc3BvbnNlEgwKBHRleHQYASABKAkifAoTUXVlcnlNZXRyaWNzUmVxdWVzdBISCgpleHByZXNzaW9uGAEgASgJEigKBXJhbmdlGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBHN0ZXAYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iSAoUUXVlcnlNZXRyaWNzUmVzcG9uc2USMAoGc2VyaWVzGAEgAygLMiAubGFtZWxsYS5zZXJ2aW5nLnYxLk1ldHJpY1NlcmllcyKsAQoMTWV0cmljU2VyaWVzEjwKBmxhYmVscxgBIAMoCzIsLmxhbWVsbGEuc2VydmluZy52MS5NZXRyaWNTZXJpZXMuTGFiZWxzRW50cnkSLwoGcG9pbnRzGAIgAygLMh8ubGFtZWxsYS5zZXJ2aW5nLnYxLk1ldHJpY1BvaW50Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRgoLTWV0cmljUG9pbnQSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFdmFsdWUYAiABKAEiOwoVV2F0Y2hBY2Nlc3NMb2dSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhMKC2ZhaWxlZF9vbmx5GAIgASgIItsBChZXYXRjaEFjY2Vzc0xvZ1Jlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKAkSDQoFbW9kZWwYAiABKAkSFQoNbW9kZWxfdmVyc2lvbhgDIAEoCRIOCgZzdGF0dXMYBCABKAkSKwoIZHVyYXRpb24YBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDAoEcm93cxgGIAEoBRISCgpiYXRjaF9yb3dzGAcgASgFEigKBHRpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjkKCFJ1bGVGaWxlEgwKBG5hbWUYASABKAkSDAoEdGV4dBgCIAEoCRIRCglyZWFkX29ubHkYAyABKAgiPQoUTGlzdFJ1bGVGaWxlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiYgoVTGlzdFJ1bGVGaWxlc1Jlc3BvbnNlEjAKCnJ1bGVfZmlsZXMYASADKAsyHC5sYW1lbGxhLnNlcnZpbmcudjEuUnVsZUZpbGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlwKElNldFJ1bGVGaWxlUmVxdWVzdBIvCglydWxlX2ZpbGUYASABKAsyHC5sYW1lbGxhLnNlcnZpbmcudjEuUnVsZUZpbGUSFQoNdmFsaWRhdGVfb25seRgCIAEoCCJaChNTZXRSdWxlRmlsZVJlc3BvbnNlEi8KCXJ1bGVfZmlsZRgBIAEoCzIcLmxhbWVsbGEuc2VydmluZy52MS5SdWxlRmlsZRISCgpydWxlX2NvdW50GAIgASgFIiUKFURlbGV0ZVJ1bGVGaWxlUmVxdWVzdBIMCgRuYW1lGAEgASgJIhgKFkRlbGV0ZVJ1bGVGaWxlUmVzcG9uc2Ui0AIKCUFsZXJ0UnVsZRIMCgRuYW1lGAEgASgJEg0KBWFsZXJ0GAIgASgJEg0KBWdyb3VwGAMgASgJEhIKCmV4cHJlc3Npb24YBCABKAkSJgoDZm9yGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjIKD2tlZXBfZmlyaW5nX2ZvchgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCgVzdGF0ZRgHIAEoDjIeLmxhbWVsbGEuc2VydmluZy52MS5BbGVydFN0YXRlEg8KB3Byb2JsZW0YCCABKAkSMQoNZXZhbHVhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoRZXZhbHVhdGVfZHVyYXRpb24YCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iPgoVTGlzdEFsZXJ0UnVsZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIl8KFkxpc3RBbGVydFJ1bGVzUmVzcG9uc2USLAoFcnVsZXMYASADKAsyHS5sYW1lbGxhLnNlcnZpbmcudjEuQWxlcnRSdWxlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLDAwoFQWxlcnQSCgoCaWQYASABKAkSDAoEcnVsZRgCIAEoCRItCgVzdGF0ZRgDIAEoDjIeLmxhbWVsbGEuc2VydmluZy52MS5BbGVydFN0YXRlEg0KBXZhbHVlGAQgASgBEjUKBmxhYmVscxgFIAMoCzIlLmxhbWVsbGEuc2VydmluZy52MS5BbGVydC5MYWJlbHNFbnRyeRI/Cgthbm5vdGF0aW9ucxgGIAMoCzIqLmxhbWVsbGEuc2VydmluZy52MS5BbGVydC5Bbm5vdGF0aW9uc0VudHJ5Ei8KC2FjdGl2ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghzaWxlbmNlcxgJIAMoCRIUCgxpbmhpYml0ZWRfYnkYCiABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARoyChBBbm5vdGF0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOgoRTGlzdEFsZXJ0c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiWAoSTGlzdEFsZXJ0c1Jlc3BvbnNlEikKBmFsZXJ0cxgBIAMoCzIZLmxhbWVsbGEuc2VydmluZy52MS5BbGVydBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiqQEKB1NpbGVuY2USDAoEbmFtZRgBIAEoCRIQCghtYXRjaGVycxgCIAEoCRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHY3JlYXRvchgFIAEoCRIPCgdjb21tZW50GAYgASgJIjwKE0xpc3RTaWxlbmNlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiXgoUTGlzdFNpbGVuY2VzUmVzcG9uc2USLQoIc2lsZW5jZXMYASADKAsyGy5sYW1lbGxhLnNlcnZpbmcudjEuU2lsZW5jZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiRAoUQ3JlYXRlU2lsZW5jZVJlcXVlc3QSLAoHc2lsZW5jZRgBIAEoCzIbLmxhbWVsbGEuc2VydmluZy52MS5TaWxlbmNlIkUKFUNyZWF0ZVNpbGVuY2VSZXNwb25zZRIsCgdzaWxlbmNlGAEgASgLMhsubGFtZWxsYS5zZXJ2aW5nLnYxLlNpbGVuY2UiJAoURGVsZXRlU2lsZW5jZVJlcXVlc3QSDAoEbmFtZRgBIAEoCSIXChVEZWxldGVTaWxlbmNlUmVzcG9uc2UiOwoIUmVjZWl2ZXISDAoEbmFtZRgBIAEoCRIPCgdwcm9ibGVtGAIgASgJEhAKCGZhaWx1cmVzGAMgASgFIj0KFExpc3RSZWNlaXZlcnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJImEKFUxpc3RSZWNlaXZlcnNSZXNwb25zZRIvCglyZWNlaXZlcnMYASADKAsyHC5sYW1lbGxhLnNlcnZpbmcudjEuUmVjZWl2ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJKnQKCkFsZXJ0U3RhdGUSGwoXQUxFUlRfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRBTEVSVF9TVEFURV9JTkFDVElWRRABEhcKE0FMRVJUX1NUQVRFX1BFTkRJTkcQAhIWChJBTEVSVF9TVEFURV9GSVJJTkcQAzL8CQoOTW9uaXRvclNlcnZpY2USYAoKR2V0TWV0cmljcxIlLmxhbWVsbGEuc2VydmluZy52MS5HZXRNZXRyaWNzUmVxdWVzdBomLmxhbWVsbGEuc2VydmluZy52MS5HZXRNZXRyaWNzUmVzcG9uc2UiA5ACARJmCgxRdWVyeU1ldHJpY3MSJy5sYW1lbGxhLnNlcnZpbmcudjEuUXVlcnlNZXRyaWNzUmVxdWVzdBooLmxhbWVsbGEuc2VydmluZy52MS5RdWVyeU1ldHJpY3NSZXNwb25zZSIDkAIBEm4KDldhdGNoQWNjZXNzTG9nEikubGFtZWxsYS5zZXJ2aW5nLnYxLldhdGNoQWNjZXNzTG9nUmVxdWVzdBoqLmxhbWVsbGEuc2VydmluZy52MS5XYXRjaEFjY2Vzc0xvZ1Jlc3BvbnNlIgOQAgEwARJpCg1MaXN0UnVsZUZpbGVzEigubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RSdWxlRmlsZXNSZXF1ZXN0GikubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RSdWxlRmlsZXNSZXNwb25zZSIDkAIBEmMKC1NldFJ1bGVGaWxlEiYubGFtZWxsYS5zZXJ2aW5nLnYxLlNldFJ1bGVGaWxlUmVxdWVzdBonLmxhbWVsbGEuc2VydmluZy52MS5TZXRSdWxlRmlsZVJlc3BvbnNlIgOQAgISbAoORGVsZXRlUnVsZUZpbGUSKS5sYW1lbGxhLnNlcnZpbmcudjEuRGVsZXRlUnVsZUZpbGVSZXF1ZXN0GioubGFtZWxsYS5zZXJ2aW5nLnYxLkRlbGV0ZVJ1bGVGaWxlUmVzcG9uc2UiA5ACAhJsCg5MaXN0QWxlcnRSdWxlcxIpLmxhbWVsbGEuc2VydmluZy52MS5MaXN0QWxlcnRSdWxlc1JlcXVlc3QaKi5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdEFsZXJ0UnVsZXNSZXNwb25zZSIDkAIBEmAKCkxpc3RBbGVydHMSJS5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdEFsZXJ0c1JlcXVlc3QaJi5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdEFsZXJ0c1Jlc3BvbnNlIgOQAgESZgoMTGlzdFNpbGVuY2VzEicubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RTaWxlbmNlc1JlcXVlc3QaKC5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdFNpbGVuY2VzUmVzcG9uc2UiA5ACARJkCg1DcmVhdGVTaWxlbmNlEigubGFtZWxsYS5zZXJ2aW5nLnYxLkNyZWF0ZVNpbGVuY2VSZXF1ZXN0GikubGFtZWxsYS5zZXJ2aW5nLnYxLkNyZWF0ZVNpbGVuY2VSZXNwb25zZRJpCg1EZWxldGVTaWxlbmNlEigubGFtZWxsYS5zZXJ2aW5nLnYxLkRlbGV0ZVNpbGVuY2VSZXF1ZXN0GikubGFtZWxsYS5zZXJ2aW5nLnYxLkRlbGV0ZVNpbGVuY2VSZXNwb25zZSIDkAICEmkKDUxpc3RSZWNlaXZlcnMSKC5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdFJlY2VpdmVyc1JlcXVlc3QaKS5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdFJlY2VpdmVyc1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Request of GetMetrics.
@@ -51,6 +51,118 @@ export const GetMetricsResponseSchema: GenMessage<GetMetricsResponse> = /*@__PUR
   messageDesc(file_lamella_serving_v1_monitor_service, 1);
 
 /**
+ * Request of QueryMetrics.
+ *
+ * @generated from message lamella.serving.v1.QueryMetricsRequest
+ */
+export type QueryMetricsRequest = Message<"lamella.serving.v1.QueryMetricsRequest"> & {
+  /**
+   * Expression in the supported part of PromQL, for example `rate(nv_inference_request_success[1m])`.
+   *
+   * @generated from field: string expression = 1;
+   */
+  expression: string;
+
+  /**
+   * How far back the answer goes; absent or 0 for the present alone.
+   *
+   * @generated from field: google.protobuf.Duration range = 2;
+   */
+  range?: Duration | undefined;
+
+  /**
+   * Time between two points; absent means that at which metrics are looked at.
+   *
+   * @generated from field: google.protobuf.Duration step = 3;
+   */
+  step?: Duration | undefined;
+};
+
+/**
+ * Describes the message lamella.serving.v1.QueryMetricsRequest.
+ * Use `create(QueryMetricsRequestSchema)` to create a new message.
+ */
+export const QueryMetricsRequestSchema: GenMessage<QueryMetricsRequest> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 2);
+
+/**
+ * Answer of QueryMetrics.
+ *
+ * @generated from message lamella.serving.v1.QueryMetricsResponse
+ */
+export type QueryMetricsResponse = Message<"lamella.serving.v1.QueryMetricsResponse"> & {
+  /**
+   * Series in no order; a number is one series without labels.
+   *
+   * @generated from field: repeated lamella.serving.v1.MetricSeries series = 1;
+   */
+  series: MetricSeries[];
+};
+
+/**
+ * Describes the message lamella.serving.v1.QueryMetricsResponse.
+ * Use `create(QueryMetricsResponseSchema)` to create a new message.
+ */
+export const QueryMetricsResponseSchema: GenMessage<QueryMetricsResponse> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 3);
+
+/**
+ * Values of one series.
+ *
+ * @generated from message lamella.serving.v1.MetricSeries
+ */
+export type MetricSeries = Message<"lamella.serving.v1.MetricSeries"> & {
+  /**
+   * Labels; the metric's name, where it has one, is `__name__`.
+   *
+   * @generated from field: map<string, string> labels = 1;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * Points, oldest first.
+   *
+   * @generated from field: repeated lamella.serving.v1.MetricPoint points = 2;
+   */
+  points: MetricPoint[];
+};
+
+/**
+ * Describes the message lamella.serving.v1.MetricSeries.
+ * Use `create(MetricSeriesSchema)` to create a new message.
+ */
+export const MetricSeriesSchema: GenMessage<MetricSeries> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 4);
+
+/**
+ * One value.
+ *
+ * @generated from message lamella.serving.v1.MetricPoint
+ */
+export type MetricPoint = Message<"lamella.serving.v1.MetricPoint"> & {
+  /**
+   * Time of the value.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 1;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * The value; may be infinite or not a number.
+   *
+   * @generated from field: double value = 2;
+   */
+  value: number;
+};
+
+/**
+ * Describes the message lamella.serving.v1.MetricPoint.
+ * Use `create(MetricPointSchema)` to create a new message.
+ */
+export const MetricPointSchema: GenMessage<MetricPoint> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 5);
+
+/**
  * Request of WatchAccessLog.
  *
  * @generated from message lamella.serving.v1.WatchAccessLogRequest
@@ -76,7 +188,7 @@ export type WatchAccessLogRequest = Message<"lamella.serving.v1.WatchAccessLogRe
  * Use `create(WatchAccessLogRequestSchema)` to create a new message.
  */
 export const WatchAccessLogRequestSchema: GenMessage<WatchAccessLogRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 2);
+  messageDesc(file_lamella_serving_v1_monitor_service, 6);
 
 /**
  * One call.
@@ -146,7 +258,190 @@ export type WatchAccessLogResponse = Message<"lamella.serving.v1.WatchAccessLogR
  * Use `create(WatchAccessLogResponseSchema)` to create a new message.
  */
 export const WatchAccessLogResponseSchema: GenMessage<WatchAccessLogResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 3);
+  messageDesc(file_lamella_serving_v1_monitor_service, 7);
+
+/**
+ * Alert rules in Prometheus's syntax.
+ *
+ * @generated from message lamella.serving.v1.RuleFile
+ */
+export type RuleFile = Message<"lamella.serving.v1.RuleFile"> & {
+  /**
+   * Resource name `ruleFiles/{file}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * YAML with `groups` of `rules`.
+   *
+   * @generated from field: string text = 2;
+   */
+  text: string;
+
+  /**
+   * True for one that comes with the plugin and is not changed.
+   *
+   * @generated from field: bool read_only = 3;
+   */
+  readOnly: boolean;
+};
+
+/**
+ * Describes the message lamella.serving.v1.RuleFile.
+ * Use `create(RuleFileSchema)` to create a new message.
+ */
+export const RuleFileSchema: GenMessage<RuleFile> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 8);
+
+/**
+ * Request of ListRuleFiles.
+ *
+ * @generated from message lamella.serving.v1.ListRuleFilesRequest
+ */
+export type ListRuleFilesRequest = Message<"lamella.serving.v1.ListRuleFilesRequest"> & {
+  /**
+   * Files in one answer, 1000 at most; 0 means 100.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the answer before; empty for the first page.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message lamella.serving.v1.ListRuleFilesRequest.
+ * Use `create(ListRuleFilesRequestSchema)` to create a new message.
+ */
+export const ListRuleFilesRequestSchema: GenMessage<ListRuleFilesRequest> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 9);
+
+/**
+ * Answer of ListRuleFiles.
+ *
+ * @generated from message lamella.serving.v1.ListRuleFilesResponse
+ */
+export type ListRuleFilesResponse = Message<"lamella.serving.v1.ListRuleFilesResponse"> & {
+  /**
+   * Files of this page.
+   *
+   * @generated from field: repeated lamella.serving.v1.RuleFile rule_files = 1;
+   */
+  ruleFiles: RuleFile[];
+
+  /**
+   * Token of the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message lamella.serving.v1.ListRuleFilesResponse.
+ * Use `create(ListRuleFilesResponseSchema)` to create a new message.
+ */
+export const ListRuleFilesResponseSchema: GenMessage<ListRuleFilesResponse> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 10);
+
+/**
+ * Request of SetRuleFile.
+ *
+ * @generated from message lamella.serving.v1.SetRuleFileRequest
+ */
+export type SetRuleFileRequest = Message<"lamella.serving.v1.SetRuleFileRequest"> & {
+  /**
+   * The file.
+   *
+   * @generated from field: lamella.serving.v1.RuleFile rule_file = 1;
+   */
+  ruleFile?: RuleFile | undefined;
+
+  /**
+   * True to check the file and keep nothing.
+   *
+   * @generated from field: bool validate_only = 2;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message lamella.serving.v1.SetRuleFileRequest.
+ * Use `create(SetRuleFileRequestSchema)` to create a new message.
+ */
+export const SetRuleFileRequestSchema: GenMessage<SetRuleFileRequest> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 11);
+
+/**
+ * Answer of SetRuleFile.
+ *
+ * @generated from message lamella.serving.v1.SetRuleFileResponse
+ */
+export type SetRuleFileResponse = Message<"lamella.serving.v1.SetRuleFileResponse"> & {
+  /**
+   * The file as it is kept.
+   *
+   * @generated from field: lamella.serving.v1.RuleFile rule_file = 1;
+   */
+  ruleFile?: RuleFile | undefined;
+
+  /**
+   * Number of its rules.
+   *
+   * @generated from field: int32 rule_count = 2;
+   */
+  ruleCount: number;
+};
+
+/**
+ * Describes the message lamella.serving.v1.SetRuleFileResponse.
+ * Use `create(SetRuleFileResponseSchema)` to create a new message.
+ */
+export const SetRuleFileResponseSchema: GenMessage<SetRuleFileResponse> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 12);
+
+/**
+ * Request of DeleteRuleFile.
+ *
+ * @generated from message lamella.serving.v1.DeleteRuleFileRequest
+ */
+export type DeleteRuleFileRequest = Message<"lamella.serving.v1.DeleteRuleFileRequest"> & {
+  /**
+   * Resource name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message lamella.serving.v1.DeleteRuleFileRequest.
+ * Use `create(DeleteRuleFileRequestSchema)` to create a new message.
+ */
+export const DeleteRuleFileRequestSchema: GenMessage<DeleteRuleFileRequest> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 13);
+
+/**
+ * Answer of DeleteRuleFile.
+ *
+ * @generated from message lamella.serving.v1.DeleteRuleFileResponse
+ */
+export type DeleteRuleFileResponse = Message<"lamella.serving.v1.DeleteRuleFileResponse"> & {
+};
+
+/**
+ * Describes the message lamella.serving.v1.DeleteRuleFileResponse.
+ * Use `create(DeleteRuleFileResponseSchema)` to create a new message.
+ */
+export const DeleteRuleFileResponseSchema: GenMessage<DeleteRuleFileResponse> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 14);
 
 /**
  * A condition under which someone is told.
@@ -155,60 +450,74 @@ export const WatchAccessLogResponseSchema: GenMessage<WatchAccessLogResponse> = 
  */
 export type AlertRule = Message<"lamella.serving.v1.AlertRule"> & {
   /**
-   * Resource name `alertRules/{rule}`.
+   * Unique name: `ruleFiles/{file}/{group}/{alert}`, with a number where there are several.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * Metric name.
+   * Name of its alerts.
    *
-   * @generated from field: string metric = 2;
+   * @generated from field: string alert = 2;
    */
-  metric: string;
+  alert: string;
 
   /**
-   * Label values that samples must have.
+   * Group that it is evaluated with.
    *
-   * @generated from field: map<string, string> labels = 3;
+   * @generated from field: string group = 3;
    */
-  labels: { [key: string]: string };
+  group: string;
 
   /**
-   * True to compare the increase a second instead of the value.
+   * Expression as it was written.
    *
-   * @generated from field: bool rate = 4;
+   * @generated from field: string expression = 4;
    */
-  rate: boolean;
+  expression: string;
 
   /**
-   * Direction.
+   * Time for which the expression must give something.
    *
-   * @generated from field: lamella.serving.v1.Comparison comparison = 5;
+   * @generated from field: google.protobuf.Duration for = 5;
    */
-  comparison: Comparison;
+  for?: Duration | undefined;
 
   /**
-   * Threshold.
+   * Time for which alerts fire on after it gives nothing.
    *
-   * @generated from field: double threshold = 6;
+   * @generated from field: google.protobuf.Duration keep_firing_for = 6;
    */
-  threshold: number;
+  keepFiringFor?: Duration | undefined;
 
   /**
-   * Time for which the condition must hold; absent means at once.
+   * The furthest state of its alerts.
    *
-   * @generated from field: google.protobuf.Duration hold = 7;
+   * @generated from field: lamella.serving.v1.AlertState state = 7;
    */
-  hold?: Duration | undefined;
+  state: AlertState;
 
   /**
-   * Where it is told: `log`, `event`, or an HTTPS URL that gets a POST.
+   * What was wrong at the last evaluation; empty when nothing was.
    *
-   * @generated from field: repeated string sinks = 8;
+   * @generated from field: string problem = 8;
    */
-  sinks: string[];
+  problem: string;
+
+  /**
+   * Time of the last evaluation; absent before the first.
+   *
+   * @generated from field: google.protobuf.Timestamp evaluate_time = 9;
+   */
+  evaluateTime?: Timestamp | undefined;
+
+  /**
+   * How long that took.
+   *
+   * @generated from field: google.protobuf.Duration evaluate_duration = 10;
+   */
+  evaluateDuration?: Duration | undefined;
 };
 
 /**
@@ -216,49 +525,7 @@ export type AlertRule = Message<"lamella.serving.v1.AlertRule"> & {
  * Use `create(AlertRuleSchema)` to create a new message.
  */
 export const AlertRuleSchema: GenMessage<AlertRule> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 4);
-
-/**
- * A rule whose condition holds.
- *
- * @generated from message lamella.serving.v1.Alert
- */
-export type Alert = Message<"lamella.serving.v1.Alert"> & {
-  /**
-   * Name of the rule.
-   *
-   * @generated from field: string rule = 1;
-   */
-  rule: string;
-
-  /**
-   * Value that was seen last.
-   *
-   * @generated from field: double value = 2;
-   */
-  value: number;
-
-  /**
-   * Labels of the sample.
-   *
-   * @generated from field: map<string, string> labels = 3;
-   */
-  labels: { [key: string]: string };
-
-  /**
-   * Time since which it fires.
-   *
-   * @generated from field: google.protobuf.Timestamp start_time = 4;
-   */
-  startTime?: Timestamp | undefined;
-};
-
-/**
- * Describes the message lamella.serving.v1.Alert.
- * Use `create(AlertSchema)` to create a new message.
- */
-export const AlertSchema: GenMessage<Alert> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 5);
+  messageDesc(file_lamella_serving_v1_monitor_service, 15);
 
 /**
  * Request of ListAlertRules.
@@ -286,7 +553,7 @@ export type ListAlertRulesRequest = Message<"lamella.serving.v1.ListAlertRulesRe
  * Use `create(ListAlertRulesRequestSchema)` to create a new message.
  */
 export const ListAlertRulesRequestSchema: GenMessage<ListAlertRulesRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 6);
+  messageDesc(file_lamella_serving_v1_monitor_service, 16);
 
 /**
  * Answer of ListAlertRules.
@@ -314,85 +581,91 @@ export type ListAlertRulesResponse = Message<"lamella.serving.v1.ListAlertRulesR
  * Use `create(ListAlertRulesResponseSchema)` to create a new message.
  */
 export const ListAlertRulesResponseSchema: GenMessage<ListAlertRulesResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 7);
+  messageDesc(file_lamella_serving_v1_monitor_service, 17);
 
 /**
- * Request of SetAlertRule.
+ * A rule that gives something, for one set of labels.
  *
- * @generated from message lamella.serving.v1.SetAlertRuleRequest
+ * @generated from message lamella.serving.v1.Alert
  */
-export type SetAlertRuleRequest = Message<"lamella.serving.v1.SetAlertRuleRequest"> & {
+export type Alert = Message<"lamella.serving.v1.Alert"> & {
   /**
-   * The rule.
+   * Always the same for one rule and one set of labels.
    *
-   * @generated from field: lamella.serving.v1.AlertRule rule = 1;
+   * @generated from field: string id = 1;
    */
-  rule?: AlertRule | undefined;
-};
+  id: string;
 
-/**
- * Describes the message lamella.serving.v1.SetAlertRuleRequest.
- * Use `create(SetAlertRuleRequestSchema)` to create a new message.
- */
-export const SetAlertRuleRequestSchema: GenMessage<SetAlertRuleRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 8);
-
-/**
- * Answer of SetAlertRule.
- *
- * @generated from message lamella.serving.v1.SetAlertRuleResponse
- */
-export type SetAlertRuleResponse = Message<"lamella.serving.v1.SetAlertRuleResponse"> & {
   /**
-   * The rule as it is kept.
+   * Name of the rule.
    *
-   * @generated from field: lamella.serving.v1.AlertRule rule = 1;
+   * @generated from field: string rule = 2;
    */
-  rule?: AlertRule | undefined;
-};
+  rule: string;
 
-/**
- * Describes the message lamella.serving.v1.SetAlertRuleResponse.
- * Use `create(SetAlertRuleResponseSchema)` to create a new message.
- */
-export const SetAlertRuleResponseSchema: GenMessage<SetAlertRuleResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 9);
-
-/**
- * Request of DeleteAlertRule.
- *
- * @generated from message lamella.serving.v1.DeleteAlertRuleRequest
- */
-export type DeleteAlertRuleRequest = Message<"lamella.serving.v1.DeleteAlertRuleRequest"> & {
   /**
-   * Resource name.
+   * Pending or firing.
    *
-   * @generated from field: string name = 1;
+   * @generated from field: lamella.serving.v1.AlertState state = 3;
    */
-  name: string;
+  state: AlertState;
+
+  /**
+   * Value that was seen last.
+   *
+   * @generated from field: double value = 4;
+   */
+  value: number;
+
+  /**
+   * Labels of the series and of the rule; `alertname` is the name of the alert.
+   *
+   * @generated from field: map<string, string> labels = 5;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * Texts for people.
+   *
+   * @generated from field: map<string, string> annotations = 6;
+   */
+  annotations: { [key: string]: string };
+
+  /**
+   * Time since which the rule gives something.
+   *
+   * @generated from field: google.protobuf.Timestamp active_time = 7;
+   */
+  activeTime?: Timestamp | undefined;
+
+  /**
+   * Time since which it fires; absent while it is pending.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 8;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Silences that hold for it.
+   *
+   * @generated from field: repeated string silences = 9;
+   */
+  silences: string[];
+
+  /**
+   * Id of an alert that holds it back; empty when none does.
+   *
+   * @generated from field: string inhibited_by = 10;
+   */
+  inhibitedBy: string;
 };
 
 /**
- * Describes the message lamella.serving.v1.DeleteAlertRuleRequest.
- * Use `create(DeleteAlertRuleRequestSchema)` to create a new message.
+ * Describes the message lamella.serving.v1.Alert.
+ * Use `create(AlertSchema)` to create a new message.
  */
-export const DeleteAlertRuleRequestSchema: GenMessage<DeleteAlertRuleRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 10);
-
-/**
- * Answer of DeleteAlertRule.
- *
- * @generated from message lamella.serving.v1.DeleteAlertRuleResponse
- */
-export type DeleteAlertRuleResponse = Message<"lamella.serving.v1.DeleteAlertRuleResponse"> & {
-};
-
-/**
- * Describes the message lamella.serving.v1.DeleteAlertRuleResponse.
- * Use `create(DeleteAlertRuleResponseSchema)` to create a new message.
- */
-export const DeleteAlertRuleResponseSchema: GenMessage<DeleteAlertRuleResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 11);
+export const AlertSchema: GenMessage<Alert> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 18);
 
 /**
  * Request of ListAlerts.
@@ -420,7 +693,7 @@ export type ListAlertsRequest = Message<"lamella.serving.v1.ListAlertsRequest"> 
  * Use `create(ListAlertsRequestSchema)` to create a new message.
  */
 export const ListAlertsRequestSchema: GenMessage<ListAlertsRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 12);
+  messageDesc(file_lamella_serving_v1_monitor_service, 19);
 
 /**
  * Answer of ListAlerts.
@@ -448,47 +721,335 @@ export type ListAlertsResponse = Message<"lamella.serving.v1.ListAlertsResponse"
  * Use `create(ListAlertsResponseSchema)` to create a new message.
  */
 export const ListAlertsResponseSchema: GenMessage<ListAlertsResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 13);
+  messageDesc(file_lamella_serving_v1_monitor_service, 20);
 
 /**
- * How a metric is compared with a threshold.
+ * A time in which nobody is told of some alerts.
  *
- * @generated from enum lamella.serving.v1.Comparison
+ * @generated from message lamella.serving.v1.Silence
  */
-export const Comparison = {
+export type Silence = Message<"lamella.serving.v1.Silence"> & {
+  /**
+   * Resource name `silences/{silence}`; given by the service.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Labels of the alerts, for example `{alertname="InferenceErrorsHigh", model=~"digits.*"}`.
+   *
+   * @generated from field: string matchers = 2;
+   */
+  matchers: string;
+
+  /**
+   * Begin; absent means now.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 3;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * End.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 4;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * Who wants it.
+   *
+   * @generated from field: string creator = 5;
+   */
+  creator: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string comment = 6;
+   */
+  comment: string;
+};
+
+/**
+ * Describes the message lamella.serving.v1.Silence.
+ * Use `create(SilenceSchema)` to create a new message.
+ */
+export const SilenceSchema: GenMessage<Silence> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 21);
+
+/**
+ * Request of ListSilences.
+ *
+ * @generated from message lamella.serving.v1.ListSilencesRequest
+ */
+export type ListSilencesRequest = Message<"lamella.serving.v1.ListSilencesRequest"> & {
+  /**
+   * Silences in one answer, 1000 at most; 0 means 100.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the answer before; empty for the first page.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message lamella.serving.v1.ListSilencesRequest.
+ * Use `create(ListSilencesRequestSchema)` to create a new message.
+ */
+export const ListSilencesRequestSchema: GenMessage<ListSilencesRequest> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 22);
+
+/**
+ * Answer of ListSilences.
+ *
+ * @generated from message lamella.serving.v1.ListSilencesResponse
+ */
+export type ListSilencesResponse = Message<"lamella.serving.v1.ListSilencesResponse"> & {
+  /**
+   * Silences of this page.
+   *
+   * @generated from field: repeated lamella.serving.v1.Silence silences = 1;
+   */
+  silences: Silence[];
+
+  /**
+   * Token of the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message lamella.serving.v1.ListSilencesResponse.
+ * Use `create(ListSilencesResponseSchema)` to create a new message.
+ */
+export const ListSilencesResponseSchema: GenMessage<ListSilencesResponse> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 23);
+
+/**
+ * Request of CreateSilence.
+ *
+ * @generated from message lamella.serving.v1.CreateSilenceRequest
+ */
+export type CreateSilenceRequest = Message<"lamella.serving.v1.CreateSilenceRequest"> & {
+  /**
+   * The silence, without a name.
+   *
+   * @generated from field: lamella.serving.v1.Silence silence = 1;
+   */
+  silence?: Silence | undefined;
+};
+
+/**
+ * Describes the message lamella.serving.v1.CreateSilenceRequest.
+ * Use `create(CreateSilenceRequestSchema)` to create a new message.
+ */
+export const CreateSilenceRequestSchema: GenMessage<CreateSilenceRequest> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 24);
+
+/**
+ * Answer of CreateSilence.
+ *
+ * @generated from message lamella.serving.v1.CreateSilenceResponse
+ */
+export type CreateSilenceResponse = Message<"lamella.serving.v1.CreateSilenceResponse"> & {
+  /**
+   * The silence as it is kept.
+   *
+   * @generated from field: lamella.serving.v1.Silence silence = 1;
+   */
+  silence?: Silence | undefined;
+};
+
+/**
+ * Describes the message lamella.serving.v1.CreateSilenceResponse.
+ * Use `create(CreateSilenceResponseSchema)` to create a new message.
+ */
+export const CreateSilenceResponseSchema: GenMessage<CreateSilenceResponse> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 25);
+
+/**
+ * Request of DeleteSilence.
+ *
+ * @generated from message lamella.serving.v1.DeleteSilenceRequest
+ */
+export type DeleteSilenceRequest = Message<"lamella.serving.v1.DeleteSilenceRequest"> & {
+  /**
+   * Resource name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message lamella.serving.v1.DeleteSilenceRequest.
+ * Use `create(DeleteSilenceRequestSchema)` to create a new message.
+ */
+export const DeleteSilenceRequestSchema: GenMessage<DeleteSilenceRequest> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 26);
+
+/**
+ * Answer of DeleteSilence.
+ *
+ * @generated from message lamella.serving.v1.DeleteSilenceResponse
+ */
+export type DeleteSilenceResponse = Message<"lamella.serving.v1.DeleteSilenceResponse"> & {
+};
+
+/**
+ * Describes the message lamella.serving.v1.DeleteSilenceResponse.
+ * Use `create(DeleteSilenceResponseSchema)` to create a new message.
+ */
+export const DeleteSilenceResponseSchema: GenMessage<DeleteSilenceResponse> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 27);
+
+/**
+ * Who is told of alerts.
+ *
+ * @generated from message lamella.serving.v1.Receiver
+ */
+export type Receiver = Message<"lamella.serving.v1.Receiver"> & {
+  /**
+   * Name from the configuration.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * What was wrong at the last attempt; empty when nothing was.
+   *
+   * @generated from field: string problem = 2;
+   */
+  problem: string;
+
+  /**
+   * Attempts that failed in a row.
+   *
+   * @generated from field: int32 failures = 3;
+   */
+  failures: number;
+};
+
+/**
+ * Describes the message lamella.serving.v1.Receiver.
+ * Use `create(ReceiverSchema)` to create a new message.
+ */
+export const ReceiverSchema: GenMessage<Receiver> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 28);
+
+/**
+ * Request of ListReceivers.
+ *
+ * @generated from message lamella.serving.v1.ListReceiversRequest
+ */
+export type ListReceiversRequest = Message<"lamella.serving.v1.ListReceiversRequest"> & {
+  /**
+   * Receivers in one answer, 1000 at most; 0 means 100.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the answer before; empty for the first page.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message lamella.serving.v1.ListReceiversRequest.
+ * Use `create(ListReceiversRequestSchema)` to create a new message.
+ */
+export const ListReceiversRequestSchema: GenMessage<ListReceiversRequest> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 29);
+
+/**
+ * Answer of ListReceivers.
+ *
+ * @generated from message lamella.serving.v1.ListReceiversResponse
+ */
+export type ListReceiversResponse = Message<"lamella.serving.v1.ListReceiversResponse"> & {
+  /**
+   * Receivers of this page.
+   *
+   * @generated from field: repeated lamella.serving.v1.Receiver receivers = 1;
+   */
+  receivers: Receiver[];
+
+  /**
+   * Token of the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message lamella.serving.v1.ListReceiversResponse.
+ * Use `create(ListReceiversResponseSchema)` to create a new message.
+ */
+export const ListReceiversResponseSchema: GenMessage<ListReceiversResponse> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 30);
+
+/**
+ * Where an alert, or the alerts of a rule, are.
+ *
+ * @generated from enum lamella.serving.v1.AlertState
+ */
+export const AlertState = {
   /**
    * Not said.
    *
-   * @generated from enum value: COMPARISON_UNSPECIFIED = 0;
+   * @generated from enum value: ALERT_STATE_UNSPECIFIED = 0;
    */
   UNSPECIFIED: 0,
 
   /**
-   * Fires above the threshold.
+   * The expression gives nothing.
    *
-   * @generated from enum value: COMPARISON_ABOVE = 1;
+   * @generated from enum value: ALERT_STATE_INACTIVE = 1;
    */
-  ABOVE: 1,
+  INACTIVE: 1,
 
   /**
-   * Fires below the threshold.
+   * The expression gives something, not long enough yet.
    *
-   * @generated from enum value: COMPARISON_BELOW = 2;
+   * @generated from enum value: ALERT_STATE_PENDING = 2;
    */
-  BELOW: 2,
+  PENDING: 2,
+
+  /**
+   * Receivers are told.
+   *
+   * @generated from enum value: ALERT_STATE_FIRING = 3;
+   */
+  FIRING: 3,
 } as const;
 
 /**
- * How a metric is compared with a threshold.
+ * Where an alert, or the alerts of a rule, are.
  *
- * @generated from enum lamella.serving.v1.Comparison
+ * @generated from enum lamella.serving.v1.AlertState
  */
-export type Comparison = (typeof Comparison)[keyof typeof Comparison] | UnknownEnum;
+export type AlertState = (typeof AlertState)[keyof typeof AlertState] | UnknownEnum;
 
 /**
- * Describes the enum lamella.serving.v1.Comparison.
+ * Describes the enum lamella.serving.v1.AlertState.
  */
-export const ComparisonSchema: GenEnum<Comparison> = /*@__PURE__*/
+export const AlertStateSchema: GenEnum<AlertState> = /*@__PURE__*/
   enumDesc(file_lamella_serving_v1_monitor_service, 0);
 
 /**
@@ -508,6 +1069,16 @@ export const MonitorService: GenService<{
     output: typeof GetMetricsResponseSchema;
   },
   /**
+   * Evaluates an expression over the metrics of the last minutes, at one time or at several.
+   *
+   * @generated from rpc lamella.serving.v1.MonitorService.QueryMetrics
+   */
+  queryMetrics: {
+    methodKind: "unary";
+    input: typeof QueryMetricsRequestSchema;
+    output: typeof QueryMetricsResponseSchema;
+  },
+  /**
    * Streams one line a call.
    *
    * @generated from rpc lamella.serving.v1.MonitorService.WatchAccessLog
@@ -518,7 +1089,37 @@ export const MonitorService: GenService<{
     output: typeof WatchAccessLogResponseSchema;
   },
   /**
-   * Lists alert rules in the order of their names.
+   * Lists rule files in the order of their names.
+   *
+   * @generated from rpc lamella.serving.v1.MonitorService.ListRuleFiles
+   */
+  listRuleFiles: {
+    methodKind: "unary";
+    input: typeof ListRuleFilesRequestSchema;
+    output: typeof ListRuleFilesResponseSchema;
+  },
+  /**
+   * Writes a rule file; one with the same name is replaced.
+   *
+   * @generated from rpc lamella.serving.v1.MonitorService.SetRuleFile
+   */
+  setRuleFile: {
+    methodKind: "unary";
+    input: typeof SetRuleFileRequestSchema;
+    output: typeof SetRuleFileResponseSchema;
+  },
+  /**
+   * Deletes a rule file; no error when there is none.
+   *
+   * @generated from rpc lamella.serving.v1.MonitorService.DeleteRuleFile
+   */
+  deleteRuleFile: {
+    methodKind: "unary";
+    input: typeof DeleteRuleFileRequestSchema;
+    output: typeof DeleteRuleFileResponseSchema;
+  },
+  /**
+   * Lists the alert rules of all files in the order of their names.
    *
    * @generated from rpc lamella.serving.v1.MonitorService.ListAlertRules
    */
@@ -528,27 +1129,7 @@ export const MonitorService: GenService<{
     output: typeof ListAlertRulesResponseSchema;
   },
   /**
-   * Writes an alert rule; one with the same name is replaced.
-   *
-   * @generated from rpc lamella.serving.v1.MonitorService.SetAlertRule
-   */
-  setAlertRule: {
-    methodKind: "unary";
-    input: typeof SetAlertRuleRequestSchema;
-    output: typeof SetAlertRuleResponseSchema;
-  },
-  /**
-   * Deletes an alert rule; no error when there is none.
-   *
-   * @generated from rpc lamella.serving.v1.MonitorService.DeleteAlertRule
-   */
-  deleteAlertRule: {
-    methodKind: "unary";
-    input: typeof DeleteAlertRuleRequestSchema;
-    output: typeof DeleteAlertRuleResponseSchema;
-  },
-  /**
-   * Lists alerts that are firing, newest first.
+   * Lists alerts, firing ones first, the newest of them first.
    *
    * @generated from rpc lamella.serving.v1.MonitorService.ListAlerts
    */
@@ -556,6 +1137,46 @@ export const MonitorService: GenService<{
     methodKind: "unary";
     input: typeof ListAlertsRequestSchema;
     output: typeof ListAlertsResponseSchema;
+  },
+  /**
+   * Lists silences that hold or will hold.
+   *
+   * @generated from rpc lamella.serving.v1.MonitorService.ListSilences
+   */
+  listSilences: {
+    methodKind: "unary";
+    input: typeof ListSilencesRequestSchema;
+    output: typeof ListSilencesResponseSchema;
+  },
+  /**
+   * Adds a silence: nobody is told of the alerts that it fits.
+   *
+   * @generated from rpc lamella.serving.v1.MonitorService.CreateSilence
+   */
+  createSilence: {
+    methodKind: "unary";
+    input: typeof CreateSilenceRequestSchema;
+    output: typeof CreateSilenceResponseSchema;
+  },
+  /**
+   * Ends a silence; no error when there is none.
+   *
+   * @generated from rpc lamella.serving.v1.MonitorService.DeleteSilence
+   */
+  deleteSilence: {
+    methodKind: "unary";
+    input: typeof DeleteSilenceRequestSchema;
+    output: typeof DeleteSilenceResponseSchema;
+  },
+  /**
+   * Lists who is told of alerts, and how that goes.
+   *
+   * @generated from rpc lamella.serving.v1.MonitorService.ListReceivers
+   */
+  listReceivers: {
+    methodKind: "unary";
+    input: typeof ListReceiversRequestSchema;
+    output: typeof ListReceiversResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_lamella_serving_v1_monitor_service, 0);
