@@ -1,5 +1,6 @@
 import type { OrtTensors } from 'lamella/sdk/ort';
 import type { Cancellation } from './cancellation.ts';
+import type { RunTimes } from './statistics.ts';
 
 /** One request for the batcher. */
 export interface BatchRequest {
@@ -27,8 +28,8 @@ export interface BatchAnswer {
   readonly outputs: OrtTensors;
   /** Time in the queue in milliseconds. */
   readonly queueMs: number;
-  /** Time of the run in milliseconds. */
-  readonly runMs: number;
+  /** What its run cost. */
+  readonly times: RunTimes;
 }
 
 /** A request on its way through the batcher. */

@@ -2,13 +2,14 @@ import { isDeclaredError } from 'lamella/sdk';
 import type { OrtTensors } from 'lamella/sdk/ort';
 import { hasRows, joinRows, takeRows } from './batch.ts';
 import type { BatchEntry } from './batch-entry.ts';
+import type { RunTimes } from './statistics.ts';
 
 /** What runs batches. */
 export interface BatchRunner {
   /** Runs the model. */
   readonly run: (tensors: OrtTensors) => Promise<OrtTensors>;
-  /** Told of each run that went well: its rows and its time in milliseconds. */
-  readonly onRun: (rows: number, runMs: number) => void;
+  /** Told of each run that went well. */
+  readonly onRun: (rows: number, times: RunTimes) => void;
   /** Told when the first dimension of the answers is no batch, so that nothing may be joined. */
   readonly onUnbatchable: () => void;
 }
@@ -41,9 +42,11 @@ interface Failure {
 async function runTogether(batch: readonly BatchEntry[], runner: BatchRunner): Promise<Failure | undefined> {
   const rows = batch.reduce((sum, { request }) => sum + request.rows, 0);
   const startMs = performance.now();
+  const inputs = joinRows(batch.map(({ request }) => request.tensors));
+  const joinedMs = performance.now();
   let outputs: OrtTensors;
   try {
-    outputs = await runner.run(joinRows(batch.map(({ request }) => request.tensors)));
+    outputs = await runner.run(inputs);
   } catch (error) {
     if (!hasReason(error, 'ORT_TIMED_OUT')) return { isAlone: hasReason(error, 'ORT_CHILD_EXITED') };
     // In parts they would hold the slot for as long again each.
@@ -54,24 +57,35 @@ async function runTogether(batch: readonly BatchEntry[], runner: BatchRunner): P
     runner.onUnbatchable();
     return { isAlone: true };
   }
-  const runMs = performance.now() - startMs;
-  runner.onRun(rows, runMs);
-  let start = 0;
-  for (const entry of batch) {
-    const end = start + entry.request.rows;
-    entry.resolve({ outputs: takeRows(outputs, start, end), queueMs: startMs - entry.queuedMs, runMs });
-    start = end;
+  const ranMs = performance.now();
+  const parts = partsOf(batch, outputs);
+  const times = {
+    inputMs: joinedMs - startMs,
+    runMs: ranMs - joinedMs,
+    outputMs: performance.now() - ranMs,
+  };
+  runner.onRun(rows, times);
+  for (const [index, entry] of batch.entries()) {
+    entry.resolve({ outputs: parts[index] ?? {}, queueMs: startMs - entry.queuedMs, times });
   }
   return undefined;
+}
+
+function partsOf(batch: readonly BatchEntry[], outputs: OrtTensors): OrtTensors[] {
+  let start = 0;
+  return batch.map(({ request }) => {
+    start += request.rows;
+    return takeRows(outputs, start - request.rows, start);
+  });
 }
 
 async function runAlone(entry: BatchEntry, runner: BatchRunner, mayRetry: boolean): Promise<void> {
   const startMs = performance.now();
   try {
     const outputs = await runner.run(entry.request.tensors);
-    const runMs = performance.now() - startMs;
-    runner.onRun(entry.request.rows, runMs);
-    entry.resolve({ outputs, queueMs: startMs - entry.queuedMs, runMs });
+    const times = { inputMs: 0, runMs: performance.now() - startMs, outputMs: 0 };
+    runner.onRun(entry.request.rows, times);
+    entry.resolve({ outputs, queueMs: startMs - entry.queuedMs, times });
   } catch (error) {
     // The process was killed, most likely not by this request; inference changes nothing, so it may run again.
     if (mayRetry && hasReason(error, 'ORT_CHILD_EXITED')) return runAlone(entry, runner, false);

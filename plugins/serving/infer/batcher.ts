@@ -4,6 +4,7 @@ import { runBatch } from './batch-run.ts';
 import { DeadlinePassed } from './errors.ts';
 import type { QueuePolicies } from './queue-policy.ts';
 import { RequestQueue } from './request-queue.ts';
+import type { RunTimes } from './statistics.ts';
 
 /** How a batcher works. */
 export interface BatcherOptions {
@@ -19,8 +20,8 @@ export interface BatcherOptions {
   readonly maxBatchRows: number;
   /** Runs the model. */
   readonly run: (tensors: OrtTensors) => Promise<OrtTensors>;
-  /** Told of each run that went well: its rows and its time in milliseconds. */
-  readonly onRun: (rows: number, runMs: number) => void;
+  /** Told of each run that went well. */
+  readonly onRun: (rows: number, times: RunTimes) => void;
 }
 
 /** How much the estimate of the fastest run may grow with each run, so that it follows a model that gets slower. */
@@ -53,9 +54,10 @@ export class Batcher {
     this.#joining = options.batchable && options.maxBatchRows > 1;
     this.#runner = {
       run: options.run,
-      onRun: (rows, runMs) => {
+      onRun: (rows, times) => {
+        const { runMs } = times;
         this.#fastestMs = this.#fastestMs === 0 ? runMs : Math.min(runMs, this.#fastestMs * FORGETTING);
-        options.onRun(rows, runMs);
+        options.onRun(rows, times);
       },
       onUnbatchable: () => {
         this.#joining = false;

@@ -15,6 +15,11 @@ export const InferConfigSchema: TObject<{
   modelControlMode: TUnsafe<'none' | 'explicit' | 'poll'>;
   pollSeconds: TInteger;
   allowSentFiles: TBoolean;
+  responseCacheMib: TInteger;
+  rateLimit: TBoolean;
+  maxLoadedModels: TInteger;
+  modelMemoryMib: TInteger;
+  loadOnDemand: TBoolean;
 }> = defineConfig({
   serverName: Type.String({ minLength: 1, maxLength: 100, default: 'lamella' }),
   instances: Type.Integer({ minimum: 1, maximum: 64, default: 1 }),
@@ -34,6 +39,11 @@ export const InferConfigSchema: TObject<{
   }),
   pollSeconds: Type.Integer({ minimum: 1, maximum: 86_400, default: 15 }),
   allowSentFiles: Type.Boolean({ default: false }),
+  responseCacheMib: Type.Integer({ minimum: 0, maximum: 65_536, default: 64 }),
+  rateLimit: Type.Boolean({ default: false }),
+  maxLoadedModels: Type.Integer({ minimum: 0, maximum: 100_000, default: 0 }),
+  modelMemoryMib: Type.Integer({ minimum: 0, maximum: 16_777_216, default: 0 }),
+  loadOnDemand: Type.Boolean({ default: false }),
 });
 
 /** Value of {@link InferConfigSchema}. */

@@ -63,6 +63,14 @@ export const ModelLoadFailed: ErrorType<'model' | 'problem'> = defineError({
   message: ({ model, problem }) => `failed to load '${model}': ${problem}`,
 });
 
+/** Too many models are asked for that are not loaded. */
+export const LoadsFull: ErrorType<'model' | 'limit'> = defineError({
+  reason: 'LOADS_FULL',
+  code: Code.UNAVAILABLE,
+  message: ({ model, limit }) =>
+    `'${model}' is not loaded, and ${limit} models wait to be loaded for requests already; try again later`,
+});
+
 /** A caller may not load or unload this model. */
 export const ModelControlRefused: ErrorType<'model' | 'advice'> = defineError({
   reason: 'MODEL_CONTROL_REFUSED',

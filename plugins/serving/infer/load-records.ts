@@ -17,12 +17,13 @@ export async function loadedRecords(storage: Storage): Promise<[string, LoadReco
 function readRecord(value: unknown): LoadRecord | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const fields: Readonly<Record<string, unknown>> = { ...value };
-  const config = typeof fields['config'] === 'string' ? fields['config'] : undefined;
-  if (fields['source'] === 'folder') return { source: 'folder', config };
-  const { version, folder } = fields;
-  if (fields['source'] === 'sent') {
-    return typeof folder === 'string' ? { source: 'sent', folder, config } : undefined;
-  }
+  const { source, version, folder } = fields;
+  const common = {
+    config: typeof fields['config'] === 'string' ? fields['config'] : undefined,
+    isEvicted: fields['isEvicted'] === true,
+  };
+  if (source === 'folder') return { source, ...common };
+  if (source === 'sent') return typeof folder === 'string' ? { source, folder, ...common } : undefined;
   // Without a source it is of the time when all models came from the registry.
-  return typeof version === 'string' ? { source: 'registry', version, config } : undefined;
+  return typeof version === 'string' ? { source: 'registry', version, ...common } : undefined;
 }

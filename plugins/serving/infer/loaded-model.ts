@@ -1,34 +1,18 @@
-import { type Code as CodeType, Code, isDeclaredError } from 'lamella/sdk';
-import type { OrtSession, OrtTensor, OrtTensors } from 'lamella/sdk/ort';
-import type { BatchAnswer } from './batch-entry.ts';
-import { batchKey } from './batch.ts';
-import { Batcher } from './batcher.ts';
-import type { Cancellation } from './cancellation.ts';
-import { classify, type WantedOutput } from './classification.ts';
-import { DeadlinePassed, RequestCancelled, RequestInvalid } from './errors.ts';
-import { type Feeds, type InferInput, readFeeds } from './infer-input.ts';
-import type { FailureReason, InferMetrics } from './infer-metrics.ts';
+import { randomUUID } from 'node:crypto';
+import type { OrtTensors } from 'lamella/sdk/ort';
 import type { ModelConfig } from 'lamella/proto/inference/model_config';
-import { type ModelPort, type ModelShape, reshapedDims } from './model-shape.ts';
-import type { QueuePolicies } from './queue-policy.ts';
-import { cutOutputs, padInputs, type ShapeBuckets } from './shape-buckets.ts';
-import { ModelStatisticsCounter } from './statistics.ts';
-
-/** One request for a model. */
-export interface InferCall {
-  /** Inputs. */
-  readonly inputs: readonly InferInput[];
-  /** Outputs that are wanted; empty means all, as they are. */
-  readonly outputs: readonly WantedOutput[];
-  /** Tells when nobody waits any more. */
-  readonly cancellation: Cancellation;
-  /** Moment after which nobody waits for the answer, in milliseconds since the epoch. */
-  readonly deadlineMs?: number | undefined;
-  /** Longest time in the queue in milliseconds. */
-  readonly timeoutMs?: number | undefined;
-  /** Priority from 1, the highest; 0 for the default of the model. */
-  readonly priority?: number | undefined;
-}
+import { AnswerShape, type ClassNames } from './answer-shape.ts';
+import type { CacheMetrics } from './cache-metrics.ts';
+import { DeadlinePassed, RequestCancelled, RequestInvalid } from './errors.ts';
+import type { Executor, OnRun } from './executor.ts';
+import { failureReason } from './failure-reason.ts';
+import type { InferCall } from './infer-call.ts';
+import { type Feeds, readFeeds } from './infer-input.ts';
+import type { InferMetrics } from './infer-metrics.ts';
+import type { ModelShape } from './model-shape.ts';
+import { processMemory } from './process-memory.ts';
+import { cacheKey, type ResponseCache } from './response-cache.ts';
+import { type MemoryUse, ModelStatisticsCounter } from './statistics.ts';
 
 /** What a loaded model is made of. */
 export interface LoadedModelParts {
@@ -38,28 +22,21 @@ export interface LoadedModelParts {
   readonly config: ModelConfig;
   /** Names of the classes of outputs that have such. */
   readonly classNames: ClassNames;
-  /** The open model; closed with it. */
-  readonly session: OrtSession;
-  /** How requests wait. */
-  readonly policies: QueuePolicies;
-  /** How requests of different sizes share a batch; `undefined` when they do not. */
-  readonly buckets: ShapeBuckets | undefined;
-  /** Longest time of one run in milliseconds. */
-  readonly runTimeoutMs: number;
+  /** Makes what answers its requests; closed with it. */
+  readonly makeExecutor: (onRun: OnRun) => Executor;
+  /** Where its answers are kept; `undefined` when they are not. */
+  readonly cache: ModelCache | undefined;
   /** Where requests are counted. */
   readonly metrics: InferMetrics;
   /** What it was made of: the file and the configuration that was given; another text means another model. */
   readonly origin: string;
 }
 
-/** Names of classes by output, each at the place of its index. */
-export type ClassNames = ReadonlyMap<string, readonly string[]>;
-
-const REASONS: ReadonlyMap<CodeType, FailureReason> = new Map<CodeType, FailureReason>([
-  [Code.CANCELLED, 'CANCELED'],
-  [Code.DEADLINE_EXCEEDED, 'CANCELED'],
-  [Code.RESOURCE_EXHAUSTED, 'REJECTED'],
-]);
+/** A cache and where it is counted. */
+export interface ModelCache {
+  readonly responses: ResponseCache;
+  readonly metrics: CacheMetrics;
+}
 
 /** A version of a model that answers requests. */
 export class LoadedModel {
@@ -67,43 +44,28 @@ export class LoadedModel {
   readonly config: ModelConfig;
   readonly origin: string;
   readonly statistics: ModelStatisticsCounter = new ModelStatisticsCounter();
-  readonly #classNames: ClassNames;
-  readonly #buckets: ShapeBuckets | undefined;
-  /** True when requests may differ in more than their rows. */
-  readonly #hasOpenDims: boolean;
-  readonly #allOutputs: readonly WantedOutput[];
-  readonly #reshapes: boolean;
-  readonly #session: OrtSession;
-  readonly #batcher: Batcher;
+  /** Different for each model that was ever loaded. */
+  readonly #id: string = randomUUID();
+  readonly #executor: Executor;
+  readonly #answer: AnswerShape;
+  readonly #cache: ModelCache | undefined;
   readonly #metrics: InferMetrics;
   readonly #labels: Readonly<Record<string, string>>;
 
   constructor(parts: LoadedModelParts) {
-    const { shape, session, metrics } = parts;
+    const { shape, metrics } = parts;
     this.shape = shape;
     this.config = parts.config;
     this.origin = parts.origin;
-    this.#classNames = parts.classNames;
-    this.#buckets = parts.buckets;
-    this.#hasOpenDims = [...shape.inputs.values()].some(({ dims }) => dims.includes(-1, 1));
-    this.#session = session;
+    this.#cache = parts.cache;
+    this.#answer = new AnswerShape(shape, parts.classNames);
     this.#metrics = metrics;
-    this.#allOutputs = [...shape.outputs.keys()].map((name) => ({ name }));
-    this.#reshapes = [...shape.outputs.values()].some(({ reshape }) => reshape !== undefined);
     this.#labels = { model: shape.name, version: shape.version };
     metrics.loaded(this.#labels);
-    this.#batcher = new Batcher({
-      model: shape.name,
-      slots: session.instances,
-      policies: parts.policies,
-      batchable: shape.batchable,
-      maxBatchRows: shape.maxBatchRows,
-      run: (tensors) => session.run(tensors, { timeoutMs: parts.runTimeoutMs }),
-      onRun: (rows, runMs) => {
-        this.statistics.executed(rows, runMs);
-        metrics.executed(this.#labels, rows);
-        metrics.waiting(this.#labels, this.#batcher.waiting);
-      },
+    this.#executor = parts.makeExecutor((rows, times) => {
+      this.statistics.executed(rows, times);
+      metrics.executed(this.#labels, rows);
+      metrics.waiting(this.#labels, this.#executor.waiting);
     });
   }
 
@@ -113,13 +75,8 @@ export class LoadedModel {
     try {
       const feeds = readFeeds(call.inputs, this.shape);
       this.#checkRequest(call, feeds.rows);
-      const inputMs = performance.now() - startMs;
-      const { answer, outputs } = await this.#run(feeds, call);
-      const totalMs = performance.now() - startMs;
-      const times = { rows: feeds.rows, queueMs: answer.queueMs, inputMs, runMs: answer.runMs, totalMs };
-      this.statistics.succeeded(times, Date.now());
-      this.#metrics.succeeded(this.#labels, times);
-      return this.#pick(outputs, call.outputs);
+      if (this.#cache === undefined) return await this.#compute(feeds, call, startMs);
+      return await this.#throughCache(this.#cache, { feeds, call, startMs });
     } catch (error) {
       this.statistics.failed(performance.now() - startMs);
       this.#metrics.failed(this.#labels, failureReason(error));
@@ -127,31 +84,65 @@ export class LoadedModel {
     }
   }
 
-  /** Ends the model once all its requests are answered. */
-  async close(): Promise<void> {
-    await this.#batcher.drained();
-    await this.#session.close();
+  /** Memory of its processes; `undefined` where the system does not tell. */
+  memory(): Promise<MemoryUse | undefined> {
+    return processMemory(this.#executor.pids);
   }
 
-  async #run(
-    { tensors, rows }: Feeds,
-    call: InferCall,
-  ): Promise<{ answer: BatchAnswer; outputs: OrtTensors }> {
-    const buckets = this.#buckets;
-    const padded = buckets === undefined ? undefined : padInputs(tensors, buckets);
-    const inputs = padded?.tensors ?? tensors;
-    const answer = await this.#batcher.submit({
-      tensors: inputs,
-      rows,
-      key: this.#hasOpenDims ? batchKey(inputs) : '',
-      cancellation: call.cancellation,
+  /** Ends the model once all its requests are answered. */
+  async close(): Promise<void> {
+    await this.#executor.close();
+    this.#cache?.responses.forget(this);
+  }
+
+  async #compute(feeds: Feeds, call: InferCall, startMs: number): Promise<OrtTensors> {
+    const readMs = performance.now() - startMs;
+    const execution = await this.#executor.execute({
+      ...feeds,
+      call,
       cancelError: () => this.#cancelError(call.deadlineMs),
-      deadlineMs: call.deadlineMs,
-      timeoutMs: call.timeoutMs,
-      priority: call.priority,
     });
-    if (padded === undefined || buckets === undefined) return { answer, outputs: answer.outputs };
-    return { answer, outputs: cutOutputs(answer.outputs, padded, buckets) };
+    const gotMs = performance.now();
+    const outputs = this.#answer.pick(execution.outputs, call.outputs);
+    const endMs = performance.now();
+    const { inputMs, runMs, outputMs } = execution.times;
+    const times = {
+      rows: feeds.rows,
+      queueMs: execution.queueMs,
+      inputMs: readMs + inputMs,
+      runMs,
+      outputMs: outputMs + endMs - gotMs,
+      totalMs: endMs - startMs,
+    };
+    this.statistics.succeeded(times, Date.now());
+    this.#metrics.succeeded(this.#labels, times);
+    return outputs;
+  }
+
+  async #throughCache(
+    { responses, metrics }: ModelCache,
+    { feeds, call, startMs }: { readonly feeds: Feeds; readonly call: InferCall; readonly startMs: number },
+  ): Promise<OrtTensors> {
+    const lookedMs = performance.now();
+    const key = cacheKey(this.#id, feeds.tensors, call.outputs);
+    const kept = responses.get(key);
+    const foundMs = performance.now();
+    if (kept === undefined) {
+      const outputs = await this.#compute(feeds, call, startMs);
+      const computedMs = performance.now();
+      responses.put(key, outputs, this);
+      const costMs = foundMs - lookedMs + performance.now() - computedMs;
+      this.statistics.missed(costMs);
+      metrics.missed(this.#labels, costMs);
+      return outputs;
+    }
+    const totalMs = foundMs - startMs;
+    this.statistics.succeededFromCache(foundMs - lookedMs, totalMs, Date.now());
+    metrics.hit(this.#labels, foundMs - lookedMs);
+    // Rows that were not inferred count as none.
+    const times = { rows: 0, queueMs: 0, inputMs: 0, runMs: 0, outputMs: 0, totalMs };
+    this.#metrics.succeeded(this.#labels, times);
+    return kept;
   }
 
   #checkRequest(call: InferCall, rows: number): void {
@@ -175,41 +166,8 @@ export class LoadedModel {
       throw new RequestInvalid({ problem: `output '${twice}' already exists in request` });
   }
 
-  #pick(outputs: OrtTensors, wanted: readonly WantedOutput[]): OrtTensors {
-    if (wanted.length === 0 && !this.#reshapes) return outputs;
-    const picked: Record<string, OrtTensor> = {};
-    const shownOutputs = wanted.length === 0 ? this.#allOutputs : wanted;
-    for (const { name, classes } of shownOutputs) {
-      const tensor = outputs[name];
-      const port = this.shape.outputs.get(name);
-      if (tensor === undefined || port === undefined) continue;
-      const shown = shownTensor(tensor, port, this.shape);
-      if (classes === undefined) {
-        picked[name] = shown;
-        continue;
-      }
-      const classNames = this.#classNames.get(name);
-      picked[name] = classify(name, shown, { classes, isBatched: this.shape.batchable, classNames });
-    }
-    return picked;
-  }
-
   #cancelError(deadlineMs: number | undefined): Error {
     const passed = deadlineMs !== undefined && Date.now() >= deadlineMs;
     return passed ? new DeadlinePassed({ model: this.shape.name }) : new RequestCancelled({});
   }
-}
-
-/** A tensor in the shape that callers see. */
-function shownTensor(tensor: OrtTensor, port: ModelPort, { batchable }: ModelShape): OrtTensor {
-  if (port.reshape === undefined) return tensor;
-  const to = batchable ? port.dims.slice(1) : port.dims;
-  return { ...tensor, dims: reshapedDims(tensor.dims, { from: port.reshape, to, batchable }) };
-}
-
-function failureReason(error: unknown): FailureReason {
-  if (!isDeclaredError(error)) return 'OTHER';
-  if (error.reason === 'QUEUE_FULL' || error.reason === 'REQUEST_EXPIRED') return 'REJECTED';
-  if (error.reason.startsWith('ORT_') && error.code !== Code.CANCELLED) return 'BACKEND';
-  return REASONS.get(error.code) ?? 'OTHER';
 }

@@ -9,10 +9,17 @@ import type { ModelFiles } from './model-files.ts';
 import { registryFiles } from './registry-files.ts';
 
 /** Where a loaded model came from; kept over restarts. */
-export type LoadRecord =
-  | { readonly source: 'registry'; readonly version: string; readonly config?: string | undefined }
-  | { readonly source: 'folder'; readonly config?: string | undefined }
-  | { readonly source: 'sent'; readonly folder: string; readonly config?: string | undefined };
+export type LoadRecord = LoadSource & {
+  /** Configuration in JSON that came with the load. */
+  readonly config?: string | undefined;
+  /** True for a model that went because others came, and comes back when it is asked for. */
+  readonly isEvicted?: boolean | undefined;
+};
+
+type LoadSource =
+  | { readonly source: 'registry'; readonly version: string }
+  | { readonly source: 'folder' }
+  | { readonly source: 'sent'; readonly folder: string };
 
 /** What the sources are made of. */
 export interface ModelSourcesParts {

@@ -1,15 +1,18 @@
 import { isDeclaredError } from 'lamella/sdk';
 import { openSession, type OrtSession, type OrtTensors } from 'lamella/sdk/ort';
 import type { ModelConfig } from 'lamella/proto/inference/model_config';
+import type { ClassNames } from './answer-shape.ts';
+import { BatchExecutor } from './batch-executor.ts';
 import { completeConfig } from './complete-config.ts';
 import type { InferConfig } from './config.ts';
 import { ModelLoadFailed } from './errors.ts';
 import type { InferMetrics } from './infer-metrics.ts';
-import { type ClassNames, LoadedModel } from './loaded-model.ts';
+import { LoadedModel, type ModelCache } from './loaded-model.ts';
 import type { ModelFile, ModelFiles } from './model-files.ts';
 import { modelShape } from './model-shape.ts';
 import { queuePolicies } from './queue-policy.ts';
 import { readShapeBuckets } from './shape-buckets.ts';
+import { RateLimited, type RateLimiter, rateLimitOf } from './rate-limiter.ts';
 import { sessionSettings } from './supported-config.ts';
 import { warmUp } from './warmup.ts';
 
@@ -31,6 +34,10 @@ export interface OpenModelRequest {
   readonly options: InferConfig;
   /** Where requests are counted. */
   readonly metrics: InferMetrics;
+  /** What shares resources between models; `undefined` when nothing does. */
+  readonly limiter: RateLimiter | undefined;
+  /** Where answers of models that want it are kept. */
+  readonly cache: ModelCache;
   /** Ends the wait for the sessions. */
   readonly signal: AbortSignal;
 }
@@ -54,14 +61,17 @@ export async function openModel(request: OpenModelRequest): Promise<LoadedModel>
     const runEverywhere = (tensors: OrtTensors): Promise<unknown> =>
       Promise.all(session.pids.map(() => session.run(tensors, { timeoutMs: runTimeoutMs })));
     await warmUp(config, files, runEverywhere);
+    const classNames = await readClassNames(config, files);
+    const { run, end } = limitedRun(request, config, (tensors) =>
+      session.run(tensors, { timeoutMs: runTimeoutMs }),
+    );
+    const shape = modelShape(config, String(request.version));
     return new LoadedModel({
-      shape: modelShape(config, String(request.version)),
+      shape,
       config,
-      classNames: await readClassNames(config, files),
-      session,
-      policies,
-      buckets,
-      runTimeoutMs,
+      classNames,
+      makeExecutor: (onRun) => new BatchExecutor({ shape, session, policies, buckets, run, end }, onRun),
+      cache: config.responseCache?.enable === true ? request.cache : undefined,
       metrics: request.metrics,
       origin: request.origin,
     });
@@ -81,6 +91,27 @@ async function openChildren({ name, file, given, options, signal }: OpenModelReq
     if (!isDeclaredError(error) || !error.reason.startsWith('ORT_')) throw error;
     throw new ModelLoadFailed({ model: name, problem: error.message }, { cause: error });
   }
+}
+
+function limitedRun(
+  { limiter }: OpenModelRequest,
+  config: ModelConfig,
+  run: (tensors: OrtTensors) => Promise<OrtTensors>,
+): LimitedRun {
+  const limit = rateLimitOf(config);
+  if (limiter === undefined || limit === undefined) return { run, end: () => undefined };
+  const model = new RateLimited(limit);
+  limiter.enter(model);
+  return {
+    run: (tensors) => limiter.run(model, () => run(tensors)),
+    end: () => limiter.leave(model),
+  };
+}
+
+interface LimitedRun {
+  readonly run: (tensors: OrtTensors) => Promise<OrtTensors>;
+  /** Gives its share back. */
+  readonly end: () => void;
 }
 
 async function readClassNames({ output }: ModelConfig, files: ModelFiles): Promise<ClassNames> {

@@ -8,10 +8,11 @@ import {
 import type { InferConfig } from './config.ts';
 import { readConfigJson, readConfigText } from './config-text.ts';
 import type { InferMetrics } from './infer-metrics.ts';
-import type { LoadedModel } from './loaded-model.ts';
+import type { LoadedModel, ModelCache } from './loaded-model.ts';
 import type { ModelFiles } from './model-files.ts';
 import type { LoadRecord, ModelSources } from './model-sources.ts';
 import { openModel } from './open-model.ts';
+import type { RateLimiter } from './rate-limiter.ts';
 import { assertSupported } from './supported-config.ts';
 import { chosenVersions } from './version-policy.ts';
 
@@ -23,6 +24,8 @@ export interface LoadedVersions {
   readonly newest: LoadedModel;
   /** Where it came from. */
   readonly record: LoadRecord;
+  /** Number of its last use: of two models, the one used later has the higher one. */
+  lastUse: number;
 }
 
 /** What is opened. */
@@ -39,6 +42,10 @@ export interface OpenVersionsRequest {
   readonly options: InferConfig;
   /** Where requests are counted. */
   readonly metrics: InferMetrics;
+  /** What shares resources between models; `undefined` when nothing does. */
+  readonly limiter: RateLimiter | undefined;
+  /** Where answers of models that want it are kept. */
+  readonly cache: ModelCache;
   /** The call that asks for it. */
   readonly context?: CallContext | undefined;
   /** Ends the wait. */
@@ -62,7 +69,8 @@ export async function openVersions(request: OpenVersionsRequest): Promise<Loaded
   const newest = [...versions.values()].at(-1);
   if (newest === undefined) throw new TypeError('A policy chooses one version at least.');
   // The version that an alias stands for stays the same until the next load.
-  return { versions, newest, record: isPinned ? { ...record, version: newest.shape.version } : record };
+  const { isEvicted: _gone, ...kept } = isPinned ? { ...record, version: newest.shape.version } : record;
+  return { versions, newest, record: kept, lastUse: 0 };
 }
 
 interface Chosen extends OpenVersionsRequest {
@@ -84,8 +92,9 @@ async function openAll(request: Chosen): Promise<Map<string, LoadedModel>> {
         versions.set(String(version), same);
         continue;
       }
-      const { options, metrics, signal } = request;
-      const model = await openModel({ name, version, file, files, given, origin, options, metrics, signal });
+      const { options, metrics, limiter, cache, signal } = request;
+      const facts = { name, version, file, files, given, origin };
+      const model = await openModel({ ...facts, options, metrics, limiter, cache, signal });
       opened.push(model);
       versions.set(String(version), model);
     }

@@ -1,6 +1,7 @@
 import type { CallContext } from 'lamella/sdk';
 import { MethodUnsupported } from './errors.ts';
-import type { ModelRepository, ModelState } from './repository.ts';
+import type { ModelState } from './model-state.ts';
+import type { ModelRepository } from './repository.ts';
 
 /** What of the index is wanted. */
 export interface IndexRequest {

@@ -2,6 +2,8 @@ import path from 'node:path';
 import type { CallContext, Host, Logger, Storage } from 'lamella/sdk';
 import { isDeclaredError } from 'lamella/sdk';
 import { RegistryService } from 'lamella/proto/lamella/model/v1/registry_service';
+import { atOnce } from './at-once.ts';
+import { CacheMetrics } from './cache-metrics.ts';
 import type { InferConfig } from './config.ts';
 import { ModelControlRefused, ModelUnknown } from './errors.ts';
 import { FolderPoller } from './folder-poller.ts';
@@ -9,24 +11,17 @@ import { InferMetrics } from './infer-metrics.ts';
 import { KeyedTurns } from './keyed-turns.ts';
 import { loadedRecords, PREFIX } from './load-records.ts';
 import type { LoadRequest } from './load-request.ts';
-import type { LoadedModel } from './loaded-model.ts';
+import type { LoadedModel, ModelCache } from './loaded-model.ts';
 import { type LoadRecord, ModelSources } from './model-sources.ts';
+import type { ModelState } from './model-state.ts';
 import { type LoadedVersions, openVersions } from './open-versions.ts';
-
-/** State of one version of a model, in Triton's words. */
-export interface ModelState {
-  /** Model name. */
-  readonly name: string;
-  /** Version number; empty when none is loaded. */
-  readonly version: string;
-  /** `READY`, `LOADING`, `UNLOADING` or `UNAVAILABLE`. */
-  readonly state: string;
-  /** Why it is unavailable. */
-  readonly reason: string;
-}
+import { RateLimiter } from './rate-limiter.ts';
+import { Residency } from './residency.ts';
+import { ResponseCache } from './response-cache.ts';
 
 const DEFAULT_VERSION = 'champion';
 const RESTORE_AT_ONCE = 4;
+const BYTES_PER_MIB = 1_048_576;
 
 /** The models that are loaded: loads, replaces and unloads them, and remembers them over restarts. */
 export class ModelRepository {
@@ -36,11 +31,14 @@ export class ModelRepository {
   readonly #log: Logger;
   readonly #signal: AbortSignal;
   readonly #metrics: InferMetrics;
+  readonly #cache: ModelCache;
   readonly #poller: FolderPoller;
   readonly #models: Map<string, LoadedVersions> = new Map();
   readonly #states: Map<string, ModelState> = new Map();
   readonly #turns: KeyedTurns = new KeyedTurns();
   readonly #leaving: Set<Promise<void>> = new Set();
+  readonly #residency: Residency;
+  readonly #limiter: RateLimiter | undefined;
   #ready = false;
 
   constructor(host: Host<InferConfig>) {
@@ -49,6 +47,16 @@ export class ModelRepository {
     this.#log = host.log;
     this.#signal = host.signal;
     this.#metrics = new InferMetrics(host.metrics);
+    this.#residency = new Residency({
+      config: host.config,
+      load: (model, record) => this.#loadForRequest(model, record),
+      evict: (model) => this.#evict(model),
+    });
+    this.#limiter = host.config.rateLimit ? new RateLimiter() : undefined;
+    this.#cache = {
+      responses: new ResponseCache(host.config.responseCacheMib * BYTES_PER_MIB),
+      metrics: new CacheMetrics(host.metrics),
+    };
     this.sources = new ModelSources({
       folders: host.config.modelRepositories,
       registry: host.call(RegistryService),
@@ -74,6 +82,14 @@ export class ModelRepository {
     const model = this.#find(name, version);
     if (model !== undefined) return model;
     throw new ModelUnknown({ what: this.#models.has(name) ? `'${name}' version ${version}` : `'${name}'` });
+  }
+
+  /** The model that a request is for; it is loaded first where the options say so. @throws MODEL_UNKNOWN LOADS_FULL */
+  forRequest(name: string, version: string): LoadedModel | Promise<LoadedModel> {
+    const model = this.#models.get(name);
+    if (model === undefined && this.#config.loadOnDemand) return this.#demand(name, version);
+    if (model !== undefined) this.#residency.use(model);
+    return this.get(name, version);
   }
 
   /** Tells whether a model, and the version asked for, answers requests. */
@@ -135,7 +151,8 @@ export class ModelRepository {
   /** Takes a model away; its requests are answered still. @throws MODEL_UNKNOWN MODEL_CONTROL_REFUSED */
   async unload(name: string): Promise<void> {
     if (this.#models.get(name)?.record.source === 'folder') this.#requireExplicit(name);
-    await this.#unload(name);
+    if (this.#residency.forget(name)) await this.#storage.delete(PREFIX + name);
+    else await this.#unload(name);
   }
 
   /** Loads what was loaded when the plugin stopped; a model that fails is logged and listed with its reason. */
@@ -145,16 +162,14 @@ export class ModelRepository {
     const sent = new Set(records.map(([, record]) => (record.source === 'sent' ? record.folder : '')));
     await this.sources.forget((folder) => sent.has(folder));
     // Unless callers decide, the folders do.
-    const wanted = records.filter(([, { source }]) => isExplicit || source !== 'folder');
-    const worker = async (): Promise<void> => {
-      for (let next = wanted.pop(); next !== undefined; next = wanted.pop()) {
-        const [model, record] = next;
-        await this.#load(model, { record }).catch((error: unknown) =>
-          this.#log.error('A model of the last time could not be loaded', { model, error }),
-        );
-      }
-    };
-    await Promise.all(Array.from({ length: RESTORE_AT_ONCE }, worker));
+    const followed = records.filter(([, { source }]) => isExplicit || source !== 'folder');
+    for (const [name, record] of followed) if (record.isEvicted === true) this.#residency.left(name, record);
+    const wanted = followed.filter(([, { isEvicted }]) => isEvicted !== true);
+    await atOnce(wanted, RESTORE_AT_ONCE, ([model, record]) =>
+      this.#load(model, { record }).catch((error: unknown) =>
+        this.#log.error('A model of the last time could not be loaded', { model, error }),
+      ),
+    );
     if (this.#config.modelControlMode === 'none') await this.#poller.poll();
     if (this.#config.modelControlMode === 'poll') await this.#poller.start(this.#config.pollSeconds * 1_000);
     this.#ready = true;
@@ -172,8 +187,8 @@ export class ModelRepository {
 
   #find(name: string, version: string): LoadedModel | undefined {
     const model = this.#models.get(name);
-    if (model === undefined || version === '') return model?.newest;
-    return model.versions.get(version);
+    if (model === undefined) return undefined;
+    return version === '' ? model.newest : model.versions.get(version);
   }
 
   #requireExplicit(name: string): void {
@@ -193,11 +208,45 @@ export class ModelRepository {
       const old = this.#models.get(name);
       const model = await this.#open(name, record, context);
       await this.#storage.put(PREFIX + name, model.record);
+      this.#residency.use(model);
+      this.#residency.forget(name);
       this.#models.set(name, model);
       this.#log.info('Model loaded', { model: name, versions: [...model.versions.keys()] });
       const kept = new Set(model.versions.values());
       this.#leave([...(old?.versions.values() ?? [])].filter((version) => !kept.has(version)));
       if (old !== undefined) await this.sources.discard(old.record);
+    });
+    await this.#residency.keepLimits(this.#models, name);
+  }
+
+  async #demand(name: string, version: string): Promise<LoadedModel> {
+    await this.#residency.demand(name);
+    return this.get(name, version);
+  }
+
+  /** Loads for a request; not in the name of that call, since others wait for it as well. */
+  async #loadForRequest(name: string, record: LoadRecord | undefined): Promise<void> {
+    try {
+      await (record === undefined ? this.load(name) : this.#load(name, { record }));
+    } catch (error) {
+      if (!isDeclaredError(error) || error.reason !== 'MODEL_NOT_REGISTERED') throw error;
+      throw new ModelUnknown({ what: `'${name.slice(0, 100)}'` }, { cause: error });
+    }
+  }
+
+  /** Takes a model away that comes back when it is asked for. */
+  async #evict(name: string): Promise<void> {
+    await this.#turns.run(name, async () => {
+      const model = this.#models.get(name);
+      if (model === undefined) return;
+      await this.#storage.put(PREFIX + name, { ...model.record, isEvicted: true });
+      this.#residency.left(name, model.record);
+      this.#models.delete(name);
+      const reason =
+        'it was unloaded, since others were used later and the limit of loaded models is reached';
+      this.#states.set(name, { name, version: model.newest.shape.version, state: 'UNAVAILABLE', reason });
+      this.#log.info('Model unloaded to keep the limit', { model: name });
+      this.#leave([...model.versions.values()]);
     });
   }
 
@@ -225,6 +274,8 @@ export class ModelRepository {
         before: this.#models.get(name),
         options: this.#config,
         metrics: this.#metrics,
+        limiter: this.#limiter,
+        cache: this.#cache,
         context,
         signal: context?.signal ?? this.#signal,
       });

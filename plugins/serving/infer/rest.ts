@@ -14,6 +14,7 @@ import { repositoryIndex } from './repository-index.ts';
 import { readInferRequest } from './rest-request.ts';
 import { writeInferResponse } from './rest-response.ts';
 import type { ServerFacts } from './service.ts';
+import { statisticsOf } from './statistics.ts';
 
 type Verb = 'GET' | 'POST';
 
@@ -113,16 +114,18 @@ function restRoutes(repository: ModelRepository, server: ServerFacts): readonly 
     get('^/v2/health/ready', () =>
       json({ ready: repository.ready }, { status: repository.ready ? 200 : 503 }),
     ),
-    get('^/v2/models/stats', () => json(statistics(repository.loaded()))),
+    get('^/v2/models/stats', () => statistics(repository.loaded())),
     get(`${MODEL}/ready`, ({ groups }) => {
       const ready = repository.has(groups['model'] ?? '', groups['version'] ?? '');
       return json({ name: groups['model'], ready }, { status: ready ? 200 : 503 });
     }),
     get(`${MODEL}/config`, (parts) => json(plain(ModelConfigSchema, model(parts).config))),
     get(`${MODEL}/stats`, (parts) =>
-      json(statistics(repository.loaded(parts.groups['model'], parts.groups['version']))),
+      statistics(repository.loaded(parts.groups['model'], parts.groups['version'])),
     ),
-    post(`${MODEL}/infer`, (parts) => infer(model(parts), parts)),
+    post(`${MODEL}/infer`, async (parts) =>
+      infer(await repository.forRequest(parts.groups['model'] ?? '', parts.groups['version'] ?? ''), parts),
+    ),
     get(MODEL, (parts) => json(metadata(model(parts), repository.versions(parts.groups['model'] ?? '')))),
     post('^/v2/repository/index', async ({ request }) => {
       const { ready } = await bodyObject(request);
@@ -175,9 +178,8 @@ async function bodyParameters(request: Request): Promise<Readonly<Record<string,
 }
 
 /** Statistics in the protocol's JSON, in which 64-bit counts are numbers. */
-function statistics(models: readonly LoadedModel[]): unknown {
-  const modelStats = models.map((model) => model.statistics.snapshot(model.shape.name, model.shape.version));
-  return plain(ModelStatisticsResponseSchema, { modelStats });
+async function statistics(models: readonly LoadedModel[]): Promise<Response> {
+  return json(plain(ModelStatisticsResponseSchema, { modelStats: await statisticsOf(models) }));
 }
 
 /** Fields of config and statistics that are text even where they hold a number. */

@@ -16,10 +16,12 @@ import {
   priorityParameter,
   timeoutParameter,
 } from './grpc-tensors.ts';
+import type { InferCall } from './infer-call.ts';
 import { readLoadParameters, readUnloadParameters } from './load-request.ts';
-import type { InferCall, LoadedModel } from './loaded-model.ts';
+import type { LoadedModel } from './loaded-model.ts';
 import type { ModelRepository } from './repository.ts';
 import { repositoryIndex } from './repository-index.ts';
+import { statisticsOf } from './statistics.ts';
 import { streamInfer } from './stream-infer.ts';
 
 type InferResponse = MessageInitShape<typeof ModelInferResponseSchema>;
@@ -40,8 +42,8 @@ export function inferenceService(
   repository: ModelRepository,
   server: ServerFacts,
 ): ServiceImplementation<typeof GRPCInferenceService> {
-  const infer = (request: ModelInferRequest, call: GrpcCall): Promise<InferResponse> =>
-    inferGrpc(repository.get(request.modelName, request.modelVersion), request, call);
+  const infer = async (request: ModelInferRequest, call: GrpcCall): Promise<InferResponse> =>
+    inferGrpc(await repository.forRequest(request.modelName, request.modelVersion), request, call);
   return {
     serverLive: () => ({ live: true }),
     serverReady: () => ({ ready: repository.ready }),
@@ -56,10 +58,8 @@ export function inferenceService(
       const call = { cancellation: signalCancellation(signal), deadlineMs };
       return streamInfer(requests, (request) => infer(request, call));
     },
-    modelStatistics: ({ name, version }) => ({
-      modelStats: repository
-        .loaded(name, version)
-        .map((model) => model.statistics.snapshot(model.shape.name, model.shape.version)),
+    modelStatistics: async ({ name, version }) => ({
+      modelStats: await statisticsOf(repository.loaded(name, version)),
     }),
     repositoryIndex: async ({ repositoryName, ready }, context) => ({
       models: await repositoryIndex(repository, { repositoryName, ready }, context),

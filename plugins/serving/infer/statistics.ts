@@ -16,8 +16,32 @@ export interface RequestTimes {
   readonly inputMs: number;
   /** Time of the run in milliseconds. */
   readonly runMs: number;
+  /** Time to take the outputs apart and convert them in milliseconds. */
+  readonly outputMs: number;
   /** Whole time in milliseconds. */
   readonly totalMs: number;
+}
+
+/** What one run cost. */
+export interface RunTimes {
+  /** Time to join the inputs in milliseconds. */
+  readonly inputMs: number;
+  /** Time of the run in milliseconds. */
+  readonly runMs: number;
+  /** Time to take the outputs apart in milliseconds. */
+  readonly outputMs: number;
+}
+
+/** Memory of a loaded version. */
+export interface MemoryUse {
+  /** Bytes that its processes hold. */
+  readonly sizeBytes: number;
+}
+
+interface BatchDurations {
+  readonly input: Duration;
+  readonly run: Duration;
+  readonly output: Duration;
 }
 
 /**
@@ -30,7 +54,10 @@ export class ModelStatisticsCounter {
   readonly #queue: Duration = zero();
   readonly #computeInput: Duration = zero();
   readonly #computeInfer: Duration = zero();
-  readonly #batches: Map<number, Duration> = new Map();
+  readonly #computeOutput: Duration = zero();
+  readonly #cacheHit: Duration = zero();
+  readonly #cacheMiss: Duration = zero();
+  readonly #batches: Map<number, BatchDurations> = new Map();
   #lastInferenceMs = 0;
   #inferences = 0n;
   #executions = 0n;
@@ -43,6 +70,19 @@ export class ModelStatisticsCounter {
     add(this.#queue, times.queueMs);
     add(this.#computeInput, times.inputMs);
     add(this.#computeInfer, times.runMs);
+    add(this.#computeOutput, times.outputMs);
+  }
+
+  /** Counts a request that the cache answered: it is no inference. */
+  succeededFromCache(lookupMs: number, totalMs: number, nowMs: number): void {
+    this.#lastInferenceMs = nowMs;
+    add(this.#success, totalMs);
+    add(this.#cacheHit, lookupMs);
+  }
+
+  /** Counts a request that was looked for in the cache in vain. */
+  missed(lookupMs: number): void {
+    add(this.#cacheMiss, lookupMs);
   }
 
   /** Counts a request that failed. */
@@ -51,15 +91,23 @@ export class ModelStatisticsCounter {
   }
 
   /** Counts a run. */
-  executed(rows: number, runMs: number): void {
+  executed(rows: number, { inputMs, runMs, outputMs }: RunTimes): void {
     this.#executions += 1n;
-    const duration = this.#batches.get(rows) ?? zero();
-    add(duration, runMs);
-    this.#batches.set(rows, duration);
+    let durations = this.#batches.get(rows);
+    if (durations === undefined) {
+      durations = { input: zero(), run: zero(), output: zero() };
+      this.#batches.set(rows, durations);
+    }
+    add(durations.input, inputMs);
+    add(durations.run, runMs);
+    add(durations.output, outputMs);
   }
 
   /** The counts as a message. */
-  snapshot(name: string, version: string): MessageInitShape<typeof ModelStatisticsSchema> {
+  snapshot(
+    { name, version }: { readonly name: string; readonly version: string },
+    memory?: MemoryUse,
+  ): MessageInitShape<typeof ModelStatisticsSchema> {
     return {
       name,
       version,
@@ -72,15 +120,37 @@ export class ModelStatisticsCounter {
         queue: this.#queue,
         computeInput: this.#computeInput,
         computeInfer: this.#computeInfer,
-        computeOutput: { count: this.#success.count, ns: 0n },
-        cacheHit: zero(),
-        cacheMiss: zero(),
+        computeOutput: this.#computeOutput,
+        cacheHit: this.#cacheHit,
+        cacheMiss: this.#cacheMiss,
       },
       batchStats: [...this.#batches]
         .toSorted(([left], [right]) => left - right)
-        .map(([rows, computeInfer]) => ({ batchSize: BigInt(rows), computeInfer })),
+        .map(([rows, { input, run, output }]) => ({
+          batchSize: BigInt(rows),
+          computeInput: input,
+          computeInfer: run,
+          computeOutput: output,
+        })),
+      memoryUsage: memory === undefined ? [] : [{ type: 'CPU', id: 0n, byteSize: BigInt(memory.sizeBytes) }],
     };
   }
+}
+
+/** A model whose statistics can be asked for. */
+interface Counted {
+  readonly shape: { readonly name: string; readonly version: string };
+  readonly statistics: ModelStatisticsCounter;
+  memory(): Promise<MemoryUse | undefined>;
+}
+
+/** Statistics of models as messages. */
+export function statisticsOf(
+  models: readonly Counted[],
+): Promise<MessageInitShape<typeof ModelStatisticsSchema>[]> {
+  return Promise.all(
+    models.map(async (model) => model.statistics.snapshot(model.shape, await model.memory())),
+  );
 }
 
 function zero(): Duration {

@@ -67,11 +67,6 @@ const UNSUPPORTED: readonly Setting[] = [
     advice: 'a model in ONNX gives one answer to a request',
     isUsed: ({ modelTransactionPolicy }) => modelTransactionPolicy?.decoupled === true,
   },
-  {
-    name: 'response_cache',
-    advice: 'leave it out',
-    isUsed: ({ responseCache }) => responseCache?.enable === true,
-  },
 ];
 
 /** Refuses what would be passed over. @throws MODEL_LOAD_FAILED naming the settings and what to do instead */

@@ -130,6 +130,11 @@ const CONFIG: InferConfig = {
   modelControlMode: 'explicit',
   pollSeconds: 1,
   allowSentFiles: false,
+  responseCacheMib: 1,
+  rateLimit: false,
+  maxLoadedModels: 0,
+  modelMemoryMib: 0,
+  loadOnDemand: false,
 };
 
 const silent = (): void => undefined;

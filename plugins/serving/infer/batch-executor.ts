@@ -1,0 +1,80 @@
+import type { OrtSession, OrtTensors } from 'lamella/sdk/ort';
+import { batchKey } from './batch.ts';
+import { Batcher } from './batcher.ts';
+import type { Execution, ExecutionRequest, Executor, OnRun } from './executor.ts';
+import type { ModelShape } from './model-shape.ts';
+import type { QueuePolicies } from './queue-policy.ts';
+import { cutOutputs, padInputs, type ShapeBuckets } from './shape-buckets.ts';
+
+/** What independent requests are run by. */
+export interface BatchExecutorParts {
+  /** Name, version, inputs and outputs. */
+  readonly shape: ModelShape;
+  /** The open model; closed with it. */
+  readonly session: OrtSession;
+  /** How requests wait. */
+  readonly policies: QueuePolicies;
+  /** How requests of different sizes share a batch; `undefined` when they do not. */
+  readonly buckets: ShapeBuckets | undefined;
+  /** Runs the model. */
+  readonly run: (tensors: OrtTensors) => Promise<OrtTensors>;
+  /** Called once nothing runs any more. */
+  readonly end: () => void;
+}
+
+/** Runs requests that have nothing to do with each other, in batches where they fit. */
+export class BatchExecutor implements Executor {
+  readonly #session: OrtSession;
+  readonly #batcher: Batcher;
+  readonly #end: () => void;
+  readonly #buckets: ShapeBuckets | undefined;
+  /** True when requests may differ in more than their rows. */
+  readonly #hasOpenDims: boolean;
+
+  constructor({ shape, session, policies, buckets, run, end }: BatchExecutorParts, onRun: OnRun) {
+    this.#session = session;
+    this.#buckets = buckets;
+    this.#end = end;
+    this.#hasOpenDims = [...shape.inputs.values()].some(({ dims }) => dims.includes(-1, 1));
+    this.#batcher = new Batcher({
+      model: shape.name,
+      slots: session.instances,
+      policies,
+      batchable: shape.batchable,
+      maxBatchRows: shape.maxBatchRows,
+      run,
+      onRun,
+    });
+  }
+
+  get waiting(): number {
+    return this.#batcher.waiting;
+  }
+
+  get pids(): readonly number[] {
+    return this.#session.pids;
+  }
+
+  async execute({ tensors, rows, call, cancelError }: ExecutionRequest): Promise<Execution> {
+    const padded = this.#buckets === undefined ? undefined : padInputs(tensors, this.#buckets);
+    const inputs = padded?.tensors ?? tensors;
+    const answer = await this.#batcher.submit({
+      tensors: inputs,
+      rows,
+      key: this.#hasOpenDims ? batchKey(inputs) : '',
+      cancellation: call.cancellation,
+      cancelError,
+      deadlineMs: call.deadlineMs,
+      timeoutMs: call.timeoutMs,
+      priority: call.priority,
+    });
+    if (padded === undefined || this.#buckets === undefined) return answer;
+    return { ...answer, outputs: cutOutputs(answer.outputs, padded, this.#buckets) };
+  }
+
+  async close(): Promise<void> {
+    await this.#batcher.drained();
+    this.#end();
+    await this.#session.close();
+  }
+}
