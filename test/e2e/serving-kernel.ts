@@ -125,6 +125,14 @@ export class ServingKernel {
     await rm(this.#home, { recursive: true, force: true });
   }
 
+  /** Registers a version of a model and makes it the champion. */
+  async register(model: string, file: Uint8Array): Promise<void> {
+    await withService(parseAddress(this.grpc), RegistryService, async (registry) => {
+      const { version } = await registry.createVersion(versionParts(model, file));
+      await registry.setAlias({ name: `models/${model}/aliases/champion`, version: version?.name ?? '' });
+    });
+  }
+
   /** Token of who runs the kernel. */
   async ownerToken(): Promise<string> {
     const owner = await readOwnerFile(path.join(this.#home, 'kernel'));
@@ -132,11 +140,7 @@ export class ServingKernel {
   }
 
   async #loadDigits(): Promise<void> {
-    const address = parseAddress(this.grpc);
-    await withService(address, RegistryService, async (registry) => {
-      const { version } = await registry.createVersion(versionParts('digits', lightModel()));
-      await registry.setAlias({ name: 'models/digits/aliases/champion', version: version?.name ?? '' });
-    });
+    await this.register('digits', lightModel());
     // Which models run is for the owner to say.
     await withService(await this.asOwner(), GRPCInferenceService, (inference) =>
       inference.repositoryModelLoad({ modelName: 'digits' }),

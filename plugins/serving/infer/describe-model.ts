@@ -7,6 +7,7 @@ import type { LoadedModel } from './loaded-model.ts';
 /** Extensions of the protocol that this server has, in Triton's order. */
 export const EXTENSIONS: readonly string[] = [
   'classification',
+  'sequence',
   'model_repository',
   'model_repository(unload_dependents)',
   'schedule_policy',

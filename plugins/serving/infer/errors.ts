@@ -78,6 +78,14 @@ export const ModelControlRefused: ErrorType<'model' | 'advice'> = defineError({
   message: ({ model, advice }) => `failed to load or unload '${model}': ${advice}`,
 });
 
+/** Says that folders, and not callers, decide which of their models are loaded. */
+export function notExplicit(model: string, mode: string): Error {
+  const advice =
+    `explicit model load / unload is not allowed if modelControlMode is ${mode}; ` +
+    'change its folder, or set the mode to explicit';
+  return new ModelControlRefused({ model, advice });
+}
+
 /** A method of the protocol that this server does not have. */
 export const MethodUnsupported: ErrorType<'method' | 'advice'> = defineError({
   reason: 'METHOD_UNSUPPORTED',

@@ -1,6 +1,7 @@
 import type { Cancellation } from './cancellation.ts';
 import type { WantedOutput } from './classification.ts';
 import type { InferInput } from './infer-input.ts';
+import type { SequencePlace } from './sequence-parameters.ts';
 
 /** One request for a model. */
 export interface InferCall {
@@ -16,4 +17,8 @@ export interface InferCall {
   readonly timeoutMs?: number | undefined;
   /** Priority from 1, the highest; 0 for the default of the model. */
   readonly priority?: number | undefined;
+  /** The sequence that it belongs to, if any. */
+  readonly sequence?: SequencePlace | undefined;
+  /** How many ensembles it came through. */
+  readonly depth?: number | undefined;
 }

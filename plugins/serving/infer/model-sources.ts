@@ -3,8 +3,9 @@ import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { CallContext, Client, Logger } from 'lamella/sdk';
 import type { RegistryService } from 'lamella/proto/lamella/model/v1/registry_service';
-import { ModelNotRegistered } from './errors.ts';
+import { ModelControlRefused, ModelNotRegistered } from './errors.ts';
 import { folderFiles, folderModels } from './folder-files.ts';
+import type { LoadRequest } from './load-request.ts';
 import type { ModelFiles } from './model-files.ts';
 import { registryFiles } from './registry-files.ts';
 
@@ -31,9 +32,13 @@ export interface ModelSourcesParts {
   readonly directory: string;
   /** Largest model file, in bytes. */
   readonly maxModelBytes: number;
+  /** True to take files that callers send. */
+  readonly allowSentFiles: boolean;
   /** Where trouble is written. */
   readonly log: Logger;
 }
+
+const DEFAULT_VERSION = 'champion';
 
 /** Where models are found: folders in Triton's layout, the model registry, and files that came with a load. */
 export class ModelSources {
@@ -62,6 +67,23 @@ export class ModelSources {
     throw new ModelNotRegistered({ model: model.slice(0, 63), version: 'folder of that name' });
   }
 
+  /**
+   * Decides where a model comes from: files that came with the load, a folder, or the registry.
+   *
+   * @throws MODEL_CONTROL_REFUSED when files came that are not allowed
+   */
+  async recordFor(model: string, { version, config, files }: LoadRequest): Promise<LoadRecord> {
+    if (files !== undefined && !this.#parts.allowSentFiles) {
+      const advice =
+        'files of loads are refused; set allowSentFiles of serving.infer, or put them into a folder';
+      throw new ModelControlRefused({ model, advice });
+    }
+    if (files !== undefined) return { source: 'sent', folder: await this.#keep(model, files), config };
+    const folder = version === undefined ? await this.folderOf(model) : undefined;
+    if (folder !== undefined) return { source: 'folder', config };
+    return { source: 'registry', version: version ?? DEFAULT_VERSION, config };
+  }
+
   /** The folder that holds a model; `undefined` when none does. */
   async folderOf(model: string): Promise<string | undefined> {
     for (const folder of this.#parts.folders) {
@@ -71,7 +93,7 @@ export class ModelSources {
   }
 
   /** Keeps files that a caller sent, in Triton's layout; nothing is left of them when that fails. */
-  async keep(model: string, files: ReadonlyMap<string, Uint8Array>): Promise<string> {
+  async #keep(model: string, files: ReadonlyMap<string, Uint8Array>): Promise<string> {
     const folder = randomUUID();
     const unfinished = path.join(this.#parts.directory, `.${folder}`);
     try {

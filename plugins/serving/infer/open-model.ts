@@ -2,16 +2,16 @@ import { isDeclaredError } from 'lamella/sdk';
 import { openSession, type OrtSession, type OrtTensors } from 'lamella/sdk/ort';
 import type { ModelConfig } from 'lamella/proto/inference/model_config';
 import type { ClassNames } from './answer-shape.ts';
-import { BatchExecutor } from './batch-executor.ts';
 import { completeConfig } from './complete-config.ts';
 import type { InferConfig } from './config.ts';
+import { EnsembleExecutor, type InferStep } from './ensemble-executor.ts';
+import { completeEnsemble } from './ensemble-plan.ts';
 import { ModelLoadFailed } from './errors.ts';
 import type { InferMetrics } from './infer-metrics.ts';
 import { LoadedModel, type ModelCache } from './loaded-model.ts';
+import { type ModelRuns, prepareExecutor } from './make-executor.ts';
 import type { ModelFile, ModelFiles } from './model-files.ts';
 import { modelShape } from './model-shape.ts';
-import { queuePolicies } from './queue-policy.ts';
-import { readShapeBuckets } from './shape-buckets.ts';
 import { RateLimited, type RateLimiter, rateLimitOf } from './rate-limiter.ts';
 import { sessionSettings } from './supported-config.ts';
 import { warmUp } from './warmup.ts';
@@ -55,23 +55,22 @@ export async function openModel(request: OpenModelRequest): Promise<LoadedModel>
       instances: session.instances,
     });
     const { runTimeoutMs, queueLimit } = options;
-    const policies = queuePolicies(config, queueLimit);
-    const buckets = readShapeBuckets(config);
+    const shape = modelShape(config, String(request.version));
+    const makeExecutor = await prepareExecutor({ config, shape, session, files, queueLimit });
     // At once, so that every child gets one.
     const runEverywhere = (tensors: OrtTensors): Promise<unknown> =>
       Promise.all(session.pids.map(() => session.run(tensors, { timeoutMs: runTimeoutMs })));
     await warmUp(config, files, runEverywhere);
     const classNames = await readClassNames(config, files);
-    const { run, end } = limitedRun(request, config, (tensors) =>
-      session.run(tensors, { timeoutMs: runTimeoutMs }),
-    );
-    const shape = modelShape(config, String(request.version));
+    const runs = limitedRuns(request, config, (tensors) => session.run(tensors, { timeoutMs: runTimeoutMs }));
+    const isCached =
+      config.responseCache?.enable === true && config.schedulingChoice.case !== 'sequenceBatching';
     return new LoadedModel({
       shape,
       config,
       classNames,
-      makeExecutor: (onRun) => new BatchExecutor({ shape, session, policies, buckets, run, end }, onRun),
-      cache: config.responseCache?.enable === true ? request.cache : undefined,
+      makeExecutor: (onRun) => makeExecutor(runs, onRun),
+      cache: isCached ? request.cache : undefined,
       metrics: request.metrics,
       origin: request.origin,
     });
@@ -93,11 +92,11 @@ async function openChildren({ name, file, given, options, signal }: OpenModelReq
   }
 }
 
-function limitedRun(
+function limitedRuns(
   { limiter }: OpenModelRequest,
   config: ModelConfig,
   run: (tensors: OrtTensors) => Promise<OrtTensors>,
-): LimitedRun {
+): ModelRuns {
   const limit = rateLimitOf(config);
   if (limiter === undefined || limit === undefined) return { run, end: () => undefined };
   const model = new RateLimited(limit);
@@ -108,13 +107,8 @@ function limitedRun(
   };
 }
 
-interface LimitedRun {
-  readonly run: (tensors: OrtTensors) => Promise<OrtTensors>;
-  /** Gives its share back. */
-  readonly end: () => void;
-}
-
-async function readClassNames({ output }: ModelConfig, files: ModelFiles): Promise<ClassNames> {
+/** Class names of outputs, from the files that the configuration names. @throws MODEL_LOAD_FAILED */
+export async function readClassNames({ output }: ModelConfig, files: ModelFiles): Promise<ClassNames> {
   const names = new Map<string, readonly string[]>();
   for (const { name, labelFilename } of output) {
     if (labelFilename === '') continue;
@@ -125,4 +119,34 @@ async function readClassNames({ output }: ModelConfig, files: ModelFiles): Promi
     );
   }
   return names;
+}
+
+/** What an ensemble is opened from. */
+export interface OpenEnsembleRequest extends Pick<
+  OpenModelRequest,
+  'name' | 'version' | 'files' | 'origin' | 'options' | 'metrics' | 'cache'
+> {
+  /** Its configuration. */
+  readonly given: ModelConfig;
+  /** Calls other models. */
+  readonly inferStep: InferStep;
+}
+
+/** Opens a graph of models, which must be loaded when requests come. @throws MODEL_LOAD_FAILED */
+export async function openEnsemble(request: OpenEnsembleRequest): Promise<LoadedModel> {
+  const { name, files, options, inferStep, metrics, origin } = request;
+  const config = completeEnsemble(name, request.given);
+  const { schedulingChoice } = config;
+  const most =
+    schedulingChoice.case === 'ensembleScheduling' ? schedulingChoice.value.maxInflightRequests : 0;
+  const limit = most > 0 ? Math.min(most, options.queueLimit) : options.queueLimit;
+  return new LoadedModel({
+    shape: modelShape(config, String(request.version)),
+    config,
+    classNames: await readClassNames(config, files),
+    makeExecutor: (onRun) => new EnsembleExecutor({ config, limit, inferStep }, onRun),
+    cache: config.responseCache?.enable === true ? request.cache : undefined,
+    metrics,
+    origin,
+  });
 }

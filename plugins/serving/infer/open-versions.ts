@@ -6,12 +6,15 @@ import {
   ModelVersionPolicySchema,
 } from 'lamella/proto/inference/model_config';
 import type { InferConfig } from './config.ts';
+import type { InferStep } from './ensemble-executor.ts';
+import { ensembleSteps } from './ensemble-plan.ts';
 import { readConfigJson, readConfigText } from './config-text.ts';
+import { ModelLoadFailed } from './errors.ts';
 import type { InferMetrics } from './infer-metrics.ts';
 import type { LoadedModel, ModelCache } from './loaded-model.ts';
-import type { ModelFiles } from './model-files.ts';
+import type { ModelFile, ModelFiles } from './model-files.ts';
 import type { LoadRecord, ModelSources } from './model-sources.ts';
-import { openModel } from './open-model.ts';
+import { openEnsemble, openModel } from './open-model.ts';
 import type { RateLimiter } from './rate-limiter.ts';
 import { assertSupported } from './supported-config.ts';
 import { chosenVersions } from './version-policy.ts';
@@ -36,12 +39,18 @@ export interface OpenVersionsRequest {
   readonly record: LoadRecord;
   /** All places. */
   readonly sources: ModelSources;
+  /** True when it is loaded for the step of an ensemble. */
+  readonly isStep: boolean;
   /** What is loaded now; versions that would be the same are taken from it. */
   readonly before: LoadedVersions | undefined;
   /** Options of the plugin. */
   readonly options: InferConfig;
   /** Where requests are counted. */
   readonly metrics: InferMetrics;
+  /** Calls the models of the steps of an ensemble. */
+  readonly inferStep: InferStep;
+  /** Loads a model that an ensemble needs, unless it is loaded. */
+  readonly loadStep: (model: string) => Promise<void>;
   /** What shares resources between models; `undefined` when nothing does. */
   readonly limiter: RateLimiter | undefined;
   /** Where answers of models that want it are kept. */
@@ -62,6 +71,7 @@ export async function openVersions(request: OpenVersionsRequest): Promise<Loaded
   });
   const config = sent ?? readConfigText(name, files.configText ?? '');
   assertSupported(name, config);
+  await loadSteps(request, config);
   const chosen = chosenVersions(name, files.versions, config.versionPolicy);
   const isPinned = record.source === 'registry' && config.versionPolicy === undefined;
   config.versionPolicy ??= defaultPolicy(record, chosen);
@@ -73,6 +83,19 @@ export async function openVersions(request: OpenVersionsRequest): Promise<Loaded
   return { versions, newest, record: kept, lastUse: 0 };
 }
 
+async function loadSteps(
+  { name, isStep, loadStep }: OpenVersionsRequest,
+  config: ModelConfig,
+): Promise<void> {
+  const steps = ensembleSteps(config);
+  if (isStep && steps.length > 0) {
+    // Two that load each other would wait for each other.
+    const problem = 'it is an ensemble within an ensemble; load it first';
+    throw new ModelLoadFailed({ model: name, problem });
+  }
+  for (const { modelName } of steps) await loadStep(modelName);
+}
+
 interface Chosen extends OpenVersionsRequest {
   readonly files: ModelFiles;
   readonly given: ModelConfig;
@@ -80,21 +103,22 @@ interface Chosen extends OpenVersionsRequest {
 }
 
 async function openAll(request: Chosen): Promise<Map<string, LoadedModel>> {
-  const { name, files, given, before, record } = request;
+  const { files, given, before, record } = request;
   const versions = new Map<string, LoadedModel>();
   const opened: LoadedModel[] = [];
+  const isEnsemble = given.schedulingChoice.case === 'ensembleScheduling';
   try {
     for (const version of request.chosen) {
-      const file = await files.versionFile(version, given.defaultModelFilename || 'model.onnx');
+      const fileName = given.defaultModelFilename || 'model.onnx';
+      const file = isEnsemble ? NO_FILE : await files.versionFile(version, fileName);
       const origin = [file.fingerprint, files.sharedFingerprint, record.config ?? ''].join('\n');
       const same = before?.versions.get(String(version));
       if (same?.origin === origin) {
         versions.set(String(version), same);
         continue;
       }
-      const { options, metrics, limiter, cache, signal } = request;
-      const facts = { name, version, file, files, given, origin };
-      const model = await openModel({ ...facts, options, metrics, limiter, cache, signal });
+      const facts = { ...request, version, file, origin };
+      const model = await (isEnsemble ? openEnsemble(facts) : openModel(facts));
       opened.push(model);
       versions.set(String(version), model);
     }
@@ -104,6 +128,9 @@ async function openAll(request: Chosen): Promise<Map<string, LoadedModel>> {
     throw error;
   }
 }
+
+/** An ensemble has no file of its own. */
+const NO_FILE: ModelFile = { fingerprint: '', read: () => Promise.resolve(new Uint8Array()) };
 
 function defaultPolicy({ source }: LoadRecord, chosen: readonly number[]): ModelVersionPolicy {
   const policyChoice =

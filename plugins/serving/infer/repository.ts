@@ -5,10 +5,12 @@ import { RegistryService } from 'lamella/proto/lamella/model/v1/registry_service
 import { atOnce } from './at-once.ts';
 import { CacheMetrics } from './cache-metrics.ts';
 import type { InferConfig } from './config.ts';
-import { ModelControlRefused, ModelUnknown } from './errors.ts';
+import { dependentsOf } from './dependents.ts';
+import { ModelUnknown, notExplicit } from './errors.ts';
 import { FolderPoller } from './folder-poller.ts';
 import { InferMetrics } from './infer-metrics.ts';
 import { KeyedTurns } from './keyed-turns.ts';
+import { LeavingModels } from './leaving-models.ts';
 import { loadedRecords, PREFIX } from './load-records.ts';
 import type { LoadRequest } from './load-request.ts';
 import type { LoadedModel, ModelCache } from './loaded-model.ts';
@@ -19,9 +21,15 @@ import { RateLimiter } from './rate-limiter.ts';
 import { Residency } from './residency.ts';
 import { ResponseCache } from './response-cache.ts';
 
-const DEFAULT_VERSION = 'champion';
 const RESTORE_AT_ONCE = 4;
 const BYTES_PER_MIB = 1_048_576;
+
+interface LoadOrder {
+  readonly record: LoadRecord;
+  readonly context?: CallContext | undefined;
+  /** True when an ensemble needs it. */
+  readonly isStep?: boolean;
+}
 
 /** The models that are loaded: loads, replaces and unloads them, and remembers them over restarts. */
 export class ModelRepository {
@@ -36,7 +44,7 @@ export class ModelRepository {
   readonly #models: Map<string, LoadedVersions> = new Map();
   readonly #states: Map<string, ModelState> = new Map();
   readonly #turns: KeyedTurns = new KeyedTurns();
-  readonly #leaving: Set<Promise<void>> = new Set();
+  readonly #leaving: LeavingModels;
   readonly #residency: Residency;
   readonly #limiter: RateLimiter | undefined;
   #ready = false;
@@ -47,6 +55,7 @@ export class ModelRepository {
     this.#log = host.log;
     this.#signal = host.signal;
     this.#metrics = new InferMetrics(host.metrics);
+    this.#leaving = new LeavingModels(host.log);
     this.#residency = new Residency({
       config: host.config,
       load: (model, record) => this.#loadForRequest(model, record),
@@ -62,6 +71,7 @@ export class ModelRepository {
       registry: host.call(RegistryService),
       directory: path.join(host.storage.directory, 'sent-models'),
       maxModelBytes: host.config.maxModelBytes,
+      allowSentFiles: host.config.allowSentFiles,
       log: host.log,
     });
     this.#poller = new FolderPoller({
@@ -128,18 +138,8 @@ export class ModelRepository {
    * @throws MODEL_NOT_REGISTERED MODEL_LOAD_FAILED MODEL_CONTROL_REFUSED
    */
   async load(name: string, request: LoadRequest = {}, context?: CallContext): Promise<void> {
-    const folder = request.version === undefined ? await this.sources.folderOf(name) : undefined;
-    if (folder !== undefined) this.#requireExplicit(name);
-    const { config, files, version = DEFAULT_VERSION } = request;
-    if (files !== undefined && !this.#config.allowSentFiles) {
-      const advice =
-        'files of loads are refused; set allowSentFiles of serving.infer, or put them into a folder';
-      throw new ModelControlRefused({ model: name, advice });
-    }
-    let record: LoadRecord = { source: 'registry', version, config };
-    if (files !== undefined)
-      record = { source: 'sent', folder: await this.sources.keep(name, files), config };
-    else if (folder !== undefined) record = { source: 'folder', config };
+    const record = await this.sources.recordFor(name, request);
+    if (record.source === 'folder') this.#requireExplicit(name);
     try {
       await this.#load(name, { record, context });
     } catch (error) {
@@ -148,11 +148,19 @@ export class ModelRepository {
     }
   }
 
-  /** Takes a model away; its requests are answered still. @throws MODEL_UNKNOWN MODEL_CONTROL_REFUSED */
-  async unload(name: string): Promise<void> {
+  /**
+   * Takes a model away; its requests are answered still.
+   *
+   * @param withDependents - True to take away the models of an ensemble's steps that no other one needs as well.
+   * @throws MODEL_UNKNOWN MODEL_CONTROL_REFUSED
+   */
+  async unload(name: string, withDependents: boolean = false): Promise<void> {
+    const versions = [...(this.#models.get(name)?.versions.values() ?? [])];
+    const dependents = withDependents ? dependentsOf(versions, this.loaded()) : [];
     if (this.#models.get(name)?.record.source === 'folder') this.#requireExplicit(name);
     if (this.#residency.forget(name)) await this.#storage.delete(PREFIX + name);
     else await this.#unload(name);
+    for (const dependent of dependents) if (this.#models.has(dependent)) await this.#unload(dependent);
   }
 
   /** Loads what was loaded when the plugin stopped; a model that fails is logged and listed with its reason. */
@@ -181,8 +189,8 @@ export class ModelRepository {
     this.#poller.close();
     const models = this.loaded();
     this.#models.clear();
-    this.#leave(models);
-    await Promise.all(this.#leaving);
+    this.#leaving.add(models);
+    await this.#leaving.ended();
   }
 
   #find(name: string, version: string): LoadedModel | undefined {
@@ -194,26 +202,20 @@ export class ModelRepository {
   #requireExplicit(name: string): void {
     const { modelControlMode: mode } = this.#config;
     if (mode === 'explicit') return;
-    const advice =
-      `explicit model load / unload is not allowed if modelControlMode is ${mode}; ` +
-      'change its folder, or set the mode to explicit';
-    throw new ModelControlRefused({ model: name, advice });
+    throw notExplicit(name, mode);
   }
 
-  async #load(
-    name: string,
-    { record, context }: { readonly record: LoadRecord; readonly context?: CallContext | undefined },
-  ): Promise<void> {
+  async #load(name: string, order: LoadOrder): Promise<void> {
     await this.#turns.run(name, async () => {
       const old = this.#models.get(name);
-      const model = await this.#open(name, record, context);
+      const model = await this.#open(name, order);
       await this.#storage.put(PREFIX + name, model.record);
       this.#residency.use(model);
       this.#residency.forget(name);
       this.#models.set(name, model);
       this.#log.info('Model loaded', { model: name, versions: [...model.versions.keys()] });
       const kept = new Set(model.versions.values());
-      this.#leave([...(old?.versions.values() ?? [])].filter((version) => !kept.has(version)));
+      this.#leaving.add([...(old?.versions.values() ?? [])].filter((version) => !kept.has(version)));
       if (old !== undefined) await this.sources.discard(old.record);
     });
     await this.#residency.keepLimits(this.#models, name);
@@ -234,6 +236,11 @@ export class ModelRepository {
     }
   }
 
+  async #loadStep(name: string, context: CallContext | undefined): Promise<void> {
+    if (this.#models.has(name)) return;
+    await this.#load(name, { record: await this.sources.recordFor(name, {}), context, isStep: true });
+  }
+
   /** Takes a model away that comes back when it is asked for. */
   async #evict(name: string): Promise<void> {
     await this.#turns.run(name, async () => {
@@ -246,7 +253,7 @@ export class ModelRepository {
         'it was unloaded, since others were used later and the limit of loaded models is reached';
       this.#states.set(name, { name, version: model.newest.shape.version, state: 'UNAVAILABLE', reason });
       this.#log.info('Model unloaded to keep the limit', { model: name });
-      this.#leave([...model.versions.values()]);
+      this.#leaving.add([...model.versions.values()]);
     });
   }
 
@@ -259,22 +266,25 @@ export class ModelRepository {
       const version = models.at(-1)?.shape.version ?? '';
       this.#states.set(name, { name, version, state: 'UNAVAILABLE', reason: 'unloaded' });
       this.#log.info('Model unloaded', { model: name });
-      this.#leave(models);
+      this.#leaving.add(models);
       if (record !== undefined) await this.sources.discard(record);
     });
   }
 
-  async #open(name: string, record: LoadRecord, context: CallContext | undefined): Promise<LoadedVersions> {
+  async #open(name: string, { record, context, isStep = false }: LoadOrder): Promise<LoadedVersions> {
     this.#states.set(name, { name, version: '', state: 'LOADING', reason: '' });
     try {
       return await openVersions({
         name,
         record,
         sources: this.sources,
+        isStep,
         before: this.#models.get(name),
         options: this.#config,
         metrics: this.#metrics,
         limiter: this.#limiter,
+        inferStep: async (model, version, call) => (await this.forRequest(model, version)).infer(call),
+        loadStep: (model) => this.#loadStep(model, context),
         cache: this.#cache,
         context,
         signal: context?.signal ?? this.#signal,
@@ -283,16 +293,6 @@ export class ModelRepository {
       const reason = isDeclaredError(error) ? error.message : 'it failed in an unexpected way';
       this.#states.set(name, { name, version: '', state: 'UNAVAILABLE', reason });
       throw error;
-    }
-  }
-
-  #leave(models: readonly LoadedModel[]): void {
-    for (const model of models) {
-      const leaving = model
-        .close()
-        .catch((error: unknown) => this.#log.error('A model did not end', { model: model.shape.name, error }))
-        .finally(() => this.#leaving.delete(leaving));
-      this.#leaving.add(leaving);
     }
   }
 }

@@ -3,6 +3,7 @@ import { datatypeOf } from './datatype.ts';
 import { RequestInvalid } from './errors.ts';
 import type { InferInput } from './infer-input.ts';
 import type { ModelShape } from './model-shape.ts';
+import { readSequence, type SequencePlace } from './sequence-parameters.ts';
 import type { TypedValues } from './typed-values.ts';
 
 /** An output that a REST request names. */
@@ -25,6 +26,8 @@ export interface RestInferRequest {
   readonly timeoutMs: number | undefined;
   /** Priority from 1; 0 or `undefined` for the default. */
   readonly priority: number | undefined;
+  /** The sequence that it belongs to, if any. */
+  readonly sequence: SequencePlace | undefined;
 }
 
 type JsonObject = Readonly<Record<string, unknown>>;
@@ -55,6 +58,7 @@ export function readInferRequest(body: Uint8Array, headers: Headers, model: Mode
     binaryByDefault,
     timeoutMs: readTimeout(parameters['timeout']),
     priority: readPriority(parameters['priority']),
+    sequence: readSequence((name) => parameters[name]),
   };
 }
 
@@ -94,14 +98,8 @@ function rawRequest(body: Uint8Array, model: ModelShape): RestInferRequest {
   const inputs: InferInput[] = [
     { name: port.name, datatype, shape, content: { raw: rawBytes(body, sizeBytes) } },
   ];
-  return {
-    id: undefined,
-    inputs,
-    outputs: [],
-    binaryByDefault: true,
-    timeoutMs: undefined,
-    priority: undefined,
-  };
+  const parameters = { timeoutMs: undefined, priority: undefined, sequence: undefined };
+  return { id: undefined, inputs, outputs: [], binaryByDefault: true, ...parameters };
 }
 
 /** A raw BYTES tensor is one element without its length. */

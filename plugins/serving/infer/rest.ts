@@ -136,8 +136,7 @@ function restRoutes(repository: ModelRepository, server: ServerFacts): readonly 
       return json({});
     }),
     post('^/v2/repository/models/(?<model>[^/]+)/unload', async ({ request, groups }) => {
-      readUnloadParameters(await bodyParameters(request));
-      await repository.unload(groups['model'] ?? '');
+      await repository.unload(groups['model'] ?? '', readUnloadParameters(await bodyParameters(request)));
       return json({});
     }),
   ];
@@ -152,6 +151,7 @@ async function infer(model: LoadedModel, { request, context }: RouteParts): Prom
     cancellation: signalCancellation(context.signal),
     timeoutMs: call.timeoutMs,
     priority: call.priority,
+    sequence: call.sequence,
   });
   return writeInferResponse(model.shape, call, outputs);
 }

@@ -21,6 +21,7 @@ import { readLoadParameters, readUnloadParameters } from './load-request.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import type { ModelRepository } from './repository.ts';
 import { repositoryIndex } from './repository-index.ts';
+import { readSequence } from './sequence-parameters.ts';
 import { statisticsOf } from './statistics.ts';
 import { streamInfer } from './stream-infer.ts';
 
@@ -69,8 +70,7 @@ export function inferenceService(
       return {};
     },
     repositoryModelUnload: async ({ modelName, parameters }) => {
-      readUnloadParameters(plainParameters(parameters));
-      await repository.unload(modelName);
+      await repository.unload(modelName, readUnloadParameters(plainParameters(parameters)));
       return {};
     },
     systemSharedMemoryStatus: unsupported('SystemSharedMemoryStatus', SHARED_MEMORY),
@@ -98,6 +98,7 @@ async function inferGrpc(
     ...call,
     timeoutMs: timeoutParameter(request.parameters),
     priority: priorityParameter(request.parameters),
+    sequence: readSequence((name) => request.parameters[name]?.parameterChoice.value),
   });
   return grpcResponse(model.shape, request.id, outputs);
 }

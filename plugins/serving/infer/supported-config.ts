@@ -14,8 +14,9 @@ const UNSUPPORTED: readonly Setting[] = [
   {
     name: 'platform or backend',
     advice: `this server runs ${PLATFORM}; export the model as ONNX`,
-    isUsed: ({ platform, backend }) =>
-      !['', PLATFORM].includes(platform) || !['', 'onnxruntime'].includes(backend),
+    isUsed: ({ platform, backend, schedulingChoice }) =>
+      schedulingChoice.case !== 'ensembleScheduling' &&
+      (!['', PLATFORM].includes(platform) || !['', 'onnxruntime'].includes(backend)),
   },
   {
     name: 'batch_input and batch_output',
@@ -53,14 +54,10 @@ const UNSUPPORTED: readonly Setting[] = [
     isUsed: ({ instanceGroup }) => instanceGroup.some(({ gpus }) => gpus.length > 1 || (gpus[0] ?? 0) !== 0),
   },
   {
-    name: 'ensemble_scheduling',
-    advice: 'call the models one after another',
-    isUsed: ({ schedulingChoice }) => schedulingChoice.case === 'ensembleScheduling',
-  },
-  {
-    name: 'sequence_batching',
-    advice: 'keep the state in the caller',
-    isUsed: ({ schedulingChoice }) => schedulingChoice.case === 'sequenceBatching',
+    name: 'iterative_sequence',
+    advice: 'let the caller send the requests of the sequence',
+    isUsed: ({ schedulingChoice }) =>
+      schedulingChoice.case === 'sequenceBatching' && schedulingChoice.value.iterativeSequence,
   },
   {
     name: 'decoupled',

@@ -1,6 +1,6 @@
 """Calls a running Lamella with NVIDIA's unmodified client and prints what it got as JSON.
 
-Usage: client.py GRPC_ADDRESS HTTP_ADDRESS OWNER_TOKEN
+Usage: client.py GRPC_ADDRESS HTTP_ADDRESS OWNER_TOKEN SEQUENCE_CONFIG
 """
 
 import json
@@ -26,7 +26,7 @@ def infer_input(module, images):
     return tensor
 
 
-def call_grpc(address, token):
+def call_grpc(address, token, sequence_config):
     client = tritonclient.grpc.InferenceServerClient(address)
     server = client.get_server_metadata()
     model = client.get_model_metadata("digits")
@@ -79,7 +79,11 @@ def call_grpc(address, token):
     controlled.append(client.is_model_ready("digits"))
     client.load_model("digits", headers=owner)
     controlled.append(client.is_model_ready("digits", "1"))
+    client.load_model("sum", headers=owner, config=sequence_config)
+    sequences, no_start = call_sequences(client)
     return {
+        "sequences": sequences,
+        "no_start": no_start,
         "controlled": controlled,
         "live": client.is_server_live(),
         "ready": client.is_server_ready(),
@@ -101,6 +105,44 @@ def call_grpc(address, token):
         "inference_count": statistics.inference_count,
         "execution_count": statistics.execution_count,
     }
+
+
+def value_input(value):
+    tensor = tritonclient.grpc.InferInput("value", [1, 1], "FP32")
+    tensor.set_data_from_numpy(numpy.array([[value]], numpy.float32))
+    return tensor
+
+
+def call_sequences(client):
+    """Sums of a sequence sent call by call, and of one sent as a stream with a text as its id."""
+    one_by_one = [
+        client.infer(
+            "sum",
+            [value_input(value)],
+            sequence_id=42,
+            sequence_start=value == 1,
+            sequence_end=value == 3,
+        ).as_numpy("total")
+        for value in (1, 2, 3)
+    ]
+    answers = queue.Queue()
+    client.start_stream(lambda result, error: answers.put((result, error)))
+    for value in (10, 20):
+        client.async_stream_infer(
+            "sum",
+            [value_input(value)],
+            sequence_id="text",
+            sequence_start=value == 10,
+            sequence_end=value == 20,
+        )
+    streamed = [answers.get(timeout=30)[0].as_numpy("total") for _ in range(2)]
+    client.stop_stream()
+    try:
+        client.infer("sum", [value_input(1)], sequence_id=43)
+        no_start = None
+    except InferenceServerException as error:
+        no_start = {"status": str(error.status()), "message": error.message()}
+    return [[float(total[0][0]) for total in totals] for totals in (one_by_one, streamed)], no_start
 
 
 def call_http(address):
@@ -133,4 +175,4 @@ def call_http(address):
     }
 
 
-print(json.dumps({"grpc": call_grpc(sys.argv[1], sys.argv[3]), "http": call_http(sys.argv[2])}))
+print(json.dumps({"grpc": call_grpc(sys.argv[1], sys.argv[3], sys.argv[4]), "http": call_http(sys.argv[2])}))

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { access } from 'node:fs/promises';
 import path from 'node:path';
 import { ROOT, ServingKernel } from '../serving-kernel.ts';
+import { sumConfig, sumModel } from '../../plugins/serving/sequence-model.ts';
 import { needTool, runTool, toolCache } from '../tool.ts';
 
 /** The released client that the suite is written for. */
@@ -15,6 +16,8 @@ interface Failure {
 interface Report {
   readonly grpc: {
     readonly controlled: readonly unknown[];
+    readonly sequences: readonly (readonly number[])[];
+    readonly no_start: Failure;
     readonly live: boolean;
     readonly ready: boolean;
     readonly model_ready: boolean;
@@ -74,10 +77,10 @@ describe("NVIDIA's Python client, unmodified", function () {
   before(async function () {
     const python = await needTool(this, 'Python with tritonclient', pythonWithClient);
     kernel = await ServingKernel.start();
+    await kernel.register('sum', sumModel());
     const script = path.join(ROOT, 'test', 'e2e', 'python', 'client.py');
-    report = JSON.parse(
-      await runTool(python, [script, kernel.grpc, kernel.http, await kernel.ownerToken()]),
-    ) as Report;
+    const parameters = [kernel.grpc, kernel.http, await kernel.ownerToken(), sumConfig()];
+    report = JSON.parse(await runTool(python, [script, ...parameters])) as Report;
   });
   after(async () => {
     // Not there when the suite was skipped.
@@ -95,7 +98,10 @@ describe("NVIDIA's Python client, unmodified", function () {
       ['label', 'INT64', [-1]],
     ]);
     assert.equal(max_batch_size, 64);
-    assert.deepEqual(index, [['digits', 'READY']]);
+    assert.deepEqual(index, [
+      ['digits', 'READY'],
+      ['sum', 'READY'],
+    ]);
   });
 
   it('infers over gRPC, one call, many at once and as a stream', () => {
@@ -119,6 +125,15 @@ describe("NVIDIA's Python client, unmodified", function () {
     assert.deepEqual(report.grpc.controlled, [8, 'all', false, true]);
   });
 
+  it('sends sequences call by call and as a stream', () => {
+    assert.deepEqual(report.grpc.sequences, [
+      [1, 3, 6],
+      [10, 30],
+    ]);
+    assert.equal(report.grpc.no_start.status, 'StatusCode.INVALID_ARGUMENT');
+    assert.match(report.grpc.no_start.message, /must specify the START flag/);
+  });
+
   it('gets the errors it knows over gRPC', () => {
     const { unknown, shape } = report.grpc;
     assert.equal(unknown.status, 'StatusCode.NOT_FOUND');
@@ -138,7 +153,10 @@ describe("NVIDIA's Python client, unmodified", function () {
     assert.deepEqual(probabilities_shape, [2, 10]);
     assert.deepEqual(
       index.map(({ name, state }) => [name, state]),
-      [['digits', 'READY']],
+      [
+        ['digits', 'READY'],
+        ['sum', 'READY'],
+      ],
     );
   });
 

@@ -1,0 +1,64 @@
+import type { OrtSession, OrtTensors } from 'lamella/sdk/ort';
+import type { ModelConfig, ModelSequenceBatching } from 'lamella/proto/inference/model_config';
+import { BatchExecutor } from './batch-executor.ts';
+import type { Executor, OnRun } from './executor.ts';
+import type { ModelFiles } from './model-files.ts';
+import type { ModelShape } from './model-shape.ts';
+import { queuePolicies } from './queue-policy.ts';
+import { readSequenceInputs } from './sequence-inputs.ts';
+import { SequenceExecutor } from './sequence-executor.ts';
+import { readShapeBuckets } from './shape-buckets.ts';
+
+/** What an executor is made for. */
+export interface ExecutorParts {
+  /** Completed configuration. */
+  readonly config: ModelConfig;
+  /** Name, version, inputs and outputs. */
+  readonly shape: ModelShape;
+  /** The open model. */
+  readonly session: OrtSession;
+  /** Files beside the model. */
+  readonly files: ModelFiles;
+  /** Requests that may wait. */
+  readonly queueLimit: number;
+}
+
+/** Runs of a model, and what ends them. */
+export interface ModelRuns {
+  readonly run: (tensors: OrtTensors) => Promise<OrtTensors>;
+  /** Called once nothing runs any more. */
+  readonly end: () => void;
+}
+
+/** Microseconds after which a silent sequence is forgotten, where a configuration says nothing; Triton's default. */
+const DEFAULT_IDLE_MICROSECONDS = 1_000_000n;
+
+/** Prepares what answers the requests of a model, by its scheduling. @throws MODEL_LOAD_FAILED */
+export async function prepareExecutor(
+  parts: ExecutorParts,
+): Promise<(runs: ModelRuns, onRun: OnRun) => Executor> {
+  const { config, shape, session, files, queueLimit } = parts;
+  const { schedulingChoice } = config;
+  if (schedulingChoice.case === 'sequenceBatching') {
+    const inputs = await readSequenceInputs(config, session.inputs, files);
+    const limits = sequenceLimits(schedulingChoice.value, session.instances * shape.maxBatchRows);
+    return (runs, onRun) =>
+      new SequenceExecutor({ shape, session, inputs, ...limits, queueLimit, ...runs }, onRun);
+  }
+  const policies = queuePolicies(config, queueLimit);
+  const buckets = readShapeBuckets(config);
+  return (runs, onRun) => new BatchExecutor({ shape, session, policies, buckets, ...runs }, onRun);
+}
+
+function sequenceLimits(
+  { maxSequenceIdleMicroseconds: idle, strategyChoice }: ModelSequenceBatching,
+  slots: number,
+): { maxSequences: number; maxIdleMs: number; maxDelayMs: number } {
+  const candidates = strategyChoice.case === 'oldest' ? strategyChoice.value.maxCandidateSequences : 0;
+  const delay = strategyChoice.value?.maxQueueDelayMicroseconds ?? 0n;
+  return {
+    maxSequences: candidates > 0 ? candidates : slots,
+    maxIdleMs: Math.min(Number(idle === 0n ? DEFAULT_IDLE_MICROSECONDS : idle) / 1_000, 2 ** 31 - 1),
+    maxDelayMs: Math.min(Number(delay) / 1_000, 2 ** 31 - 1),
+  };
+}
