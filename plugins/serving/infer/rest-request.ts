@@ -12,8 +12,18 @@ export interface RestOutput extends WantedOutput {
   readonly binary: boolean;
 }
 
+/** What the parameters of a request say. */
+export interface RestParameters {
+  /** Longest time in the queue in milliseconds. */
+  readonly timeoutMs: number | undefined;
+  /** Priority from 1; 0 or `undefined` for the default. */
+  readonly priority: number | undefined;
+  /** The sequence that it belongs to, if any. */
+  readonly sequence: SequencePlace | undefined;
+}
+
 /** A REST request, read. */
-export interface RestInferRequest {
+export interface RestInferRequest extends RestParameters {
   /** Id that comes back. */
   readonly id: string | undefined;
   /** Inputs. */
@@ -22,12 +32,6 @@ export interface RestInferRequest {
   readonly outputs: readonly RestOutput[];
   /** True to get outputs that are not named one by one as bytes. */
   readonly binaryByDefault: boolean;
-  /** Longest time in the queue in milliseconds. */
-  readonly timeoutMs: number | undefined;
-  /** Priority from 1; 0 or `undefined` for the default. */
-  readonly priority: number | undefined;
-  /** The sequence that it belongs to, if any. */
-  readonly sequence: SequencePlace | undefined;
 }
 
 type JsonObject = Readonly<Record<string, unknown>>;
@@ -56,9 +60,7 @@ export function readInferRequest(body: Uint8Array, headers: Headers, model: Mode
     inputs,
     outputs: listOf(request['outputs'] ?? [], 'outputs').map((output) => readOutput(output, binaryByDefault)),
     binaryByDefault,
-    timeoutMs: readTimeout(parameters['timeout']),
-    priority: readPriority(parameters['priority']),
-    sequence: readSequence((name) => parameters[name]),
+    ...readParameters(parameters),
   };
 }
 
@@ -136,11 +138,11 @@ function readInput(value: unknown, tensors: TensorBytes): InferInput {
       `receiving ${datatype} data via JSON is not supported. Please use the binary data format for '${name}'`,
     );
   }
-  return { name, datatype, shape, content: { values: flatten(input['data'], name) } };
+  return { name, datatype, shape, content: { values: flatValues(input['data'], name) } };
 }
 
-/** Values of a list that may be nested as its shape is. */
-function flatten(data: unknown, name: string): TypedValues {
+/** Values of a list that may be nested as its shape is. @throws REQUEST_INVALID */
+export function flatValues(data: unknown, name: string): TypedValues {
   const flat: TypedValues[number][] = [];
   const visit = (value: unknown, depth: number): void => {
     if (Array.isArray(value)) {
@@ -166,6 +168,15 @@ function readOutput(value: unknown, binaryByDefault: boolean): RestOutput {
     name,
     binary: binary === undefined ? binaryByDefault : binary === true,
     classes: readClasses(parameters['classification'], name),
+  };
+}
+
+/** Reads the parameters that all requests may have. @throws REQUEST_INVALID */
+export function readParameters(parameters: JsonObject): RestParameters {
+  return {
+    timeoutMs: readTimeout(parameters['timeout']),
+    priority: readPriority(parameters['priority']),
+    sequence: readSequence((name) => parameters[name]),
   };
 }
 

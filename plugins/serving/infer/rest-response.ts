@@ -38,7 +38,8 @@ export function writeInferResponse(
   });
 }
 
-function jsonData({ type, data }: OrtTensor): unknown[] {
+/** Values as JSON has them. */
+export function jsonData({ type, data }: OrtTensor): unknown[] {
   const values: unknown[] = [...data];
   if (type === 'bool') return values.map((value) => value === 1);
   // JSON of the protocol has numbers; those beyond 2^53 lose their last digits, so ask for bytes to get them whole.

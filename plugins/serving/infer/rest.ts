@@ -7,10 +7,12 @@ import { datatypeOf } from './datatype.ts';
 import { signalCancellation } from './cancellation.ts';
 import { EXTENSIONS } from './describe-model.ts';
 import { RequestInvalid } from './errors.ts';
+import { eventStream, generateAnswer, readGenerateRequest } from './generate.ts';
 import { readLoadParameters, readUnloadParameters } from './load-request.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import type { ModelRepository } from './repository.ts';
 import { repositoryIndex } from './repository-index.ts';
+import { readBody, readBodyObject } from './rest-body.ts';
 import { readInferRequest } from './rest-request.ts';
 import { writeInferResponse } from './rest-response.ts';
 import type { ServerFacts } from './service.ts';
@@ -98,6 +100,8 @@ function decoded(groups: Readonly<Record<string, string | undefined>>): Record<s
 function restRoutes(repository: ModelRepository, server: ServerFacts): readonly Route[] {
   const model = ({ groups }: RouteParts): LoadedModel =>
     repository.get(groups['model'] ?? '', groups['version'] ?? '');
+  const wanted = ({ groups }: RouteParts): LoadedModel | Promise<LoadedModel> =>
+    repository.forRequest(groups['model'] ?? '', groups['version'] ?? '');
   const get = (pattern: string, answer: Route['answer']): Route => ({
     verb: 'GET',
     pattern: new RegExp(`${pattern}$`),
@@ -123,12 +127,14 @@ function restRoutes(repository: ModelRepository, server: ServerFacts): readonly 
     get(`${MODEL}/stats`, (parts) =>
       statistics(repository.loaded(parts.groups['model'], parts.groups['version'])),
     ),
-    post(`${MODEL}/infer`, async (parts) =>
-      infer(await repository.forRequest(parts.groups['model'] ?? '', parts.groups['version'] ?? ''), parts),
+    post(`${MODEL}/infer`, async (parts) => infer(await wanted(parts), parts)),
+    post(`${MODEL}/generate`, async (parts) => json(await generate(await wanted(parts), parts))),
+    post(`${MODEL}/generate_stream`, async (parts) =>
+      eventStream(await generate(await wanted(parts), parts)),
     ),
     get(MODEL, (parts) => json(metadata(model(parts), repository.versions(parts.groups['model'] ?? '')))),
     post('^/v2/repository/index', async ({ request }) => {
-      const { ready } = await bodyObject(request);
+      const { ready } = await readBodyObject(request);
       return json(await repositoryIndex(repository, { repositoryName: '', ready: ready === true }));
     }),
     post('^/v2/repository/models/(?<model>[^/]+)/load', async ({ request, groups }) => {
@@ -143,8 +149,7 @@ function restRoutes(repository: ModelRepository, server: ServerFacts): readonly 
 }
 
 async function infer(model: LoadedModel, { request, context }: RouteParts): Promise<Response> {
-  const body = new Uint8Array(await request.arrayBuffer());
-  const call = readInferRequest(body, request.headers, model.shape);
+  const call = readInferRequest(await readBody(request), request.headers, model.shape);
   const outputs = await model.infer({
     inputs: call.inputs,
     outputs: call.outputs,
@@ -156,22 +161,18 @@ async function infer(model: LoadedModel, { request, context }: RouteParts): Prom
   return writeInferResponse(model.shape, call, outputs);
 }
 
-/** Body of a repository request: an object, or nothing. */
-async function bodyObject(request: Request): Promise<Record<string, unknown>> {
-  const text = await request.text();
-  if (text.trim() === '') return {};
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
-  } catch {
-    // Falls through to the same sentence.
-  }
-  throw new RequestInvalid({ problem: 'the body must be a JSON object or empty' });
+async function generate(
+  model: LoadedModel,
+  { request, context }: RouteParts,
+): Promise<Readonly<Record<string, unknown>>> {
+  const call = readGenerateRequest(await readBodyObject(request), model.shape);
+  const cancellation = signalCancellation(context.signal);
+  return generateAnswer(model.shape, call.id, await model.infer({ ...call, outputs: [], cancellation }));
 }
 
 /** The parameters of a repository request. */
 async function bodyParameters(request: Request): Promise<Readonly<Record<string, unknown>>> {
-  const { parameters = {} } = await bodyObject(request);
+  const { parameters = {} } = await readBodyObject(request);
   if (typeof parameters === 'object' && parameters !== null && !Array.isArray(parameters))
     return { ...parameters };
   throw new RequestInvalid({ problem: "'parameters' must be a JSON object" });
