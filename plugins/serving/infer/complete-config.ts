@@ -54,12 +54,12 @@ export function completeConfig(given: ModelConfig | undefined, facts: GraphFacts
     { kind: 'input', given: config.input, graph: inputs, model, isBatched },
     (port) => create(ModelInputSchema, port),
   );
-  const outputs = facts.outputs.filter(({ name }) => !serverOutputs(config).has(name));
+  // States are for the server, unless the configuration shows one to callers as well.
+  const hidden = serverOutputs(config);
+  const named = new Set(config.output.map(({ name }) => name));
+  const outputs = facts.outputs.filter(({ name }) => !hidden.has(name) || named.has(name));
   // A configuration may leave out outputs that nobody needs.
-  const shown =
-    config.output.length === 0
-      ? outputs
-      : outputs.filter(({ name }) => config.output.some((output) => output.name === name));
+  const shown = config.output.length === 0 ? outputs : outputs.filter(({ name }) => named.has(name));
   config.output = completePorts(
     { kind: 'output', given: config.output, graph: shown, model, isBatched },
     (port) => create(ModelOutputSchema, port),
@@ -75,14 +75,14 @@ export function completeConfig(given: ModelConfig | undefined, facts: GraphFacts
 }
 
 /** Inputs that the server fills and callers do not send. */
-export function serverInputs({ schedulingChoice }: ModelConfig): ReadonlySet<string> {
+function serverInputs({ schedulingChoice }: ModelConfig): ReadonlySet<string> {
   if (schedulingChoice.case !== 'sequenceBatching') return new Set();
   const { controlInput, state } = schedulingChoice.value;
   return new Set([...controlInput.map(({ name }) => name), ...state.map(({ inputName }) => inputName)]);
 }
 
 /** Outputs that the server keeps and callers do not get. */
-export function serverOutputs({ schedulingChoice }: ModelConfig): ReadonlySet<string> {
+function serverOutputs({ schedulingChoice }: ModelConfig): ReadonlySet<string> {
   if (schedulingChoice.case !== 'sequenceBatching') return new Set();
   return new Set(schedulingChoice.value.state.map(({ outputName }) => outputName));
 }

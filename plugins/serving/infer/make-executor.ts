@@ -40,7 +40,7 @@ export async function prepareExecutor(
   const { config, shape, session, files, queueLimit } = parts;
   const { schedulingChoice } = config;
   if (schedulingChoice.case === 'sequenceBatching') {
-    const inputs = await readSequenceInputs(config, session.inputs, files);
+    const inputs = await readSequenceInputs(config, session, files);
     const limits = sequenceLimits(schedulingChoice.value, session.instances * shape.maxBatchRows);
     return (runs, onRun) =>
       new SequenceExecutor({ shape, session, inputs, ...limits, queueLimit, ...runs }, onRun);

@@ -172,16 +172,14 @@ export class SequenceExecutor implements Executor {
       deadlineMs: call.deadlineMs,
       timeoutMs: call.timeoutMs,
     });
-    const outputs: Record<string, OrtTensor> = {};
     const states: Record<string, OrtTensor> = {};
-    for (const [name, tensor] of Object.entries(answer.outputs)) {
-      const input = stateInputs.get(name);
-      if (input === undefined) outputs[name] = tensor;
+    for (const [output, input] of stateInputs) {
+      const tensor = answer.outputs[output];
       // A copy, since what a run gives is a part of the buffer of its whole batch.
-      else states[input] = { ...tensor, data: tensor.data.slice() };
+      if (tensor !== undefined) states[input] = { ...tensor, data: tensor.data.slice() };
     }
     sequence.states = states;
-    return { ...answer, outputs };
+    return answer;
   }
 
   /** Gives sequences that wait the places that are free. */

@@ -39,7 +39,7 @@ const MOST_STATE_BYTES = 64 * 1_024 * 1_024;
 /** Reads what the server fills in for sequences. @throws MODEL_LOAD_FAILED where it does not fit the graph */
 export async function readSequenceInputs(
   config: ModelConfig,
-  graph: readonly OrtPort[],
+  graph: { readonly inputs: readonly OrtPort[]; readonly outputs: readonly OrtPort[] },
   files: ModelFiles,
 ): Promise<SequenceInputs> {
   const fail = (problem: string): Error => new ModelLoadFailed({ model: config.name, problem });
@@ -48,7 +48,7 @@ export async function readSequenceInputs(
   const { controlInput, state } = schedulingChoice.value;
   const isBatched = config.maxBatchSize > 0;
   const portOf = (name: string): OrtPort => {
-    const port = graph.find((one) => one.name === name);
+    const port = graph.inputs.find((one) => one.name === name);
     if (port === undefined)
       throw fail(`sequence_batching names an input '${name}' that the file does not have`);
     return port;
@@ -60,6 +60,9 @@ export async function readSequenceInputs(
   });
   const initialStates: Record<string, OrtTensor> = {};
   for (const one of state) {
+    if (!graph.outputs.some(({ name }) => name === one.outputName)) {
+      throw fail(`sequence_batching names an output '${one.outputName}' that the file does not have`);
+    }
     initialStates[one.inputName] = await initialState(one, portOf(one.inputName), { isBatched, fail, files });
   }
   return {

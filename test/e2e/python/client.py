@@ -122,7 +122,7 @@ def call_sequences(client):
             sequence_id=42,
             sequence_start=value == 1,
             sequence_end=value == 3,
-        ).as_numpy("total")
+        ).as_numpy("seen")
         for value in (1, 2, 3)
     ]
     answers = queue.Queue()
@@ -135,14 +135,14 @@ def call_sequences(client):
             sequence_start=value == 10,
             sequence_end=value == 20,
         )
-    streamed = [answers.get(timeout=30)[0].as_numpy("total") for _ in range(2)]
+    streamed = [answers.get(timeout=30)[0].as_numpy("seen") for _ in range(2)]
     client.stop_stream()
     try:
         client.infer("sum", [value_input(1)], sequence_id=43)
         no_start = None
     except InferenceServerException as error:
         no_start = {"status": str(error.status()), "message": error.message()}
-    return [[float(total[0][0]) for total in totals] for totals in (one_by_one, streamed)], no_start
+    return [[float(seen[0][0]) for seen in answered] for answered in (one_by_one, streamed)], no_start
 
 
 def call_http(address):

@@ -127,8 +127,8 @@ describe("NVIDIA's Python client, unmodified", function () {
 
   it('sends sequences call by call and as a stream', () => {
     assert.deepEqual(report.grpc.sequences, [
-      [1, 3, 6],
-      [10, 30],
+      [420_101, 420_003, 421_006],
+      [110, 1_030],
     ]);
     assert.equal(report.grpc.no_start.status, 'StatusCode.INVALID_ARGUMENT');
     assert.match(report.grpc.no_start.message, /must specify the START flag/);

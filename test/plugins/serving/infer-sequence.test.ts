@@ -79,6 +79,15 @@ describe('sequences of serving.infer', function () {
     assert.equal(await ask(1, { id: 'text', start: true, end: true }), 1_101);
   });
 
+  it('show a state to callers where the configuration names it as an output', async () => {
+    const output = [{ name: 'total' }];
+    await subject.loadWith('sum', {
+      config: JSON.stringify({ ...(JSON.parse(sumConfig()) as object), output }),
+    });
+    await ask(5, { id: 7n, start: true });
+    assert.equal(await ask(6, { id: 7n, end: true }), 11);
+  });
+
   it('need an id and one row a request', async () => {
     await load();
     for (const id of [undefined, 0n, '']) {
@@ -158,6 +167,11 @@ describe('sequences of serving.infer', function () {
       what: 'a state of another type',
       change: { state: [{ input_name: 'before', output_name: 'total', data_type: 'TYPE_INT32', dims: [1] }] },
       text: /state 'before' is FP32/,
+    },
+    {
+      what: 'a state from an unknown output',
+      change: { state: [{ input_name: 'before', output_name: 'q', data_type: 'TYPE_FP32', dims: [1] }] },
+      text: /an output 'q' that the file does not have/,
     },
     { what: 'iterations', change: { iterative_sequence: true }, text: /iterative_sequence is not supported/ },
   ];
