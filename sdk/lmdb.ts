@@ -43,19 +43,32 @@ export async function requireLmdbRoom(
   { database, directory }: LmdbEnvironment,
   sizeBytes: number | undefined,
 ): Promise<void> {
-  const { bavail, bsize } = await statfs(directory);
-  const freeBytes = bavail * bsize;
+  const freeBytes = await freeBytesOf(directory);
   const keptBytes = RESERVE_BYTES[kindOf(sizeBytes)];
   const wantedBytes = 2 * (sizeBytes ?? 0);
+  if (freeBytes - keptBytes >= wantedBytes) return;
+  // Going through the file takes longer than most writes, so it is left for the end.
   const reusable = reusableBytes(database.getStats() as LmdbStats);
   const isRoom =
-    freeBytes - keptBytes >= wantedBytes ||
-    (reusable >= wantedBytes && freeBytes >= (sizeBytes ?? 0) + RESERVE_BYTES.removal && reusable > 0);
+    reusable >= wantedBytes && freeBytes >= (sizeBytes ?? 0) + RESERVE_BYTES.removal && reusable > 0;
   if (!isRoom) {
     throw new Error(
       `the disk has ${mib(freeBytes)} MiB free, ${mib(wantedBytes + keptBytes)} MiB are needed`,
     );
   }
+}
+
+/** Questions under way, by folder: writes that come at once need to ask only once. */
+const asking: Map<string, Promise<number>> = new Map();
+
+function freeBytesOf(directory: string): Promise<number> {
+  const asked = asking.get(directory);
+  if (asked !== undefined) return asked;
+  const answer = statfs(directory)
+    .then(({ bavail, bsize }) => bavail * bsize)
+    .finally(() => asking.delete(directory));
+  asking.set(directory, answer);
+  return answer;
 }
 
 function kindOf(sizeBytes: number | undefined): keyof typeof RESERVE_BYTES {

@@ -38,33 +38,35 @@ export class Dependencies {
 
   /** Services that a plugin requires and that none of their providers serves, each with why; empty when all is well. */
   unserved(record: PluginRecord, isServing: (provider: PluginRecord) => boolean): string[] {
+    const needed = record.manifest.requires.filter(({ optional }) => !optional);
+    if (needed.length === 0) return [];
     const others = this.#records().filter((other) => other !== record);
-    return record.manifest.requires
-      .filter(({ optional }) => !optional)
-      .flatMap(({ service, extension }) => {
-        const providers = others.filter(({ manifest }) =>
-          manifest.provides.some(
-            (provided) =>
-              provided.service === service && (extension === '' || provided.extension === extension),
-          ),
-        );
-        if (providers.some(isServing)) return [];
-        const [first] = providers;
-        if (first === undefined) return [`it requires ${service}, which no plugin provides`];
-        const why = first.reason === '' ? '' : `: ${first.reason}`;
-        return [`it requires ${service} of plugin '${first.id}', which is ${first.state}${why}`];
-      });
+    return needed.flatMap(({ service, extension }) => {
+      const providers = others.filter(({ manifest }) =>
+        manifest.provides.some(
+          (provided) =>
+            provided.service === service && (extension === '' || provided.extension === extension),
+        ),
+      );
+      if (providers.some(isServing)) return [];
+      const [first] = providers;
+      if (first === undefined) return [`it requires ${service}, which no plugin provides`];
+      const why = first.reason === '' ? '' : `: ${first.reason}`;
+      return [`it requires ${service} of plugin '${first.id}', which is ${first.state}${why}`];
+    });
   }
 
   /** Ids of the plugins that require a service which this one provides. */
   dependants(record: PluginRecord): string[] {
     const provided = new Set(record.manifest.provides.map(({ service }) => service));
-    return this.#records()
-      .filter((other) => other !== record)
-      .filter(({ manifest }) =>
-        manifest.requires.some(({ service, optional }) => !optional && provided.has(service)),
-      )
-      .map(({ id }) => id);
+    // Asked at each change of each of perhaps a thousand plugins.
+    const ids: string[] = [];
+    for (const other of this.#records()) {
+      const { requires } = other.manifest;
+      if (requires.length === 0 || other === record) continue;
+      if (requires.some(({ service, optional }) => !optional && provided.has(service))) ids.push(other.id);
+    }
+    return ids;
   }
 }
 

@@ -75,7 +75,6 @@ export class Starter {
     const resolved = await this.#configs.resolve(manifest);
     const { config } = resolved;
     const storageDirectory = path.join(this.#parts.home, 'plugins', manifest.id);
-    await mkdir(storageDirectory, { recursive: true, mode: 0o700 });
     const level = this.#level(manifest, asked);
     const undeclare = this.#parts.events.topics.declare(manifest.id, manifest.topics);
     try {
@@ -173,7 +172,10 @@ export class Starter {
     });
   }
 
-  #process(manifest: Manifest, { directory, config, storageDirectory, code }: Placement): Promise<Started> {
+  async #process(manifest: Manifest, placement: Placement): Promise<Started> {
+    const { directory, config, storageDirectory, code } = placement;
+    // It opens its storage itself, and may have no right to make the folder.
+    await mkdir(storageDirectory, { recursive: true, mode: 0o700 });
     const { log, registrations, kernelSocket, environment } = this.#parts;
     const load = this.#loads.for(manifest);
     return startProcess({

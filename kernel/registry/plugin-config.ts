@@ -24,12 +24,12 @@ export function configSchemaProblem(schema: JsonObject, where: string = 'config'
  * @throws PLUGIN_CONFIG_INVALID names every option that is wrong.
  */
 export function validateConfig(manifest: Manifest, value: unknown): JsonObject {
-  // Most plugins have neither options nor anything to check, and the compiler is dear.
-  if (manifest.config === undefined && value === undefined) return {};
   const config: unknown = structuredClone(value ?? {});
   if (typeof config !== 'object' || config === null || Array.isArray(config)) {
     throw new PluginConfigInvalid({ plugin: manifest.id, problems: 'it must be an object of options' });
   }
+  // Most plugins have neither options nor anything to check, and the compiler is dear.
+  if (manifest.config === undefined && Object.keys(config).length === 0) return {};
   const schema = manifest.config ?? NO_OPTIONS;
   const validate = compile(schema);
   if (validate(config)) return config as JsonObject;
