@@ -4,7 +4,7 @@ import { EXIT, EXIT_HELP } from '../exit-code.ts';
 import type { Terminal } from '../terminal.ts';
 
 /** Targets that come with Lamella; the kernel has the last word. */
-const TARGETS: readonly string[] = ['local', 'docker', 'kubernetes'];
+const TARGETS: readonly string[] = ['local', 'docker', 'kubernetes', 'helm', 'kserve', 'edge'];
 
 /** Options of `lamella deploy` as commander gives them. */
 export interface DeployOptions {

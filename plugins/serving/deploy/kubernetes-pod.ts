@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
+import type { JsonObject } from '@bufbuild/protobuf';
 import { selectorLabels } from './manifest.ts';
 import { PORTS } from './node-config.ts';
 import type { Spec } from './spec.ts';
@@ -41,7 +41,7 @@ export function podTemplate(plan: DeploymentPlan, config: string): JsonObject {
           labelSelector: { matchLabels: selectorLabels(spec.name) },
         },
       ],
-      containers: [{ ...container(plan), ...probes(plan.model) }],
+      containers: [{ ...container(plan), ...probes(plan.model, { http: 'http', metrics: 'metrics' }) }],
       volumes: nodeVolumes(spec.name),
     },
   };
@@ -59,19 +59,25 @@ function container({ spec }: DeploymentPlan): JsonObject {
   };
 }
 
+/** Ports by name or number. */
+export interface ProbePorts {
+  readonly http: string | number;
+  readonly metrics: string | number;
+}
+
 /**
  * Probes as docs/mesh.md has them. The node is ready as soon as its plugins are, so the start counts as done only when
  * the model answers; Kubernetes asks for readiness from then on.
  */
-export function probes(model: string, http: JsonValue = 'http'): JsonObject {
+export function probes(model: string, { http, metrics }: ProbePorts): JsonObject {
   return {
     startupProbe: {
       httpGet: { path: `/v2/models/${model}/ready`, port: http },
       periodSeconds: 2,
       failureThreshold: 150,
     },
-    readinessProbe: { httpGet: { path: '/healthz/ready', port: 'metrics' }, periodSeconds: 2 },
-    livenessProbe: { httpGet: { path: '/healthz/live', port: 'metrics' }, periodSeconds: 10 },
+    readinessProbe: { httpGet: { path: '/healthz/ready', port: metrics }, periodSeconds: 2 },
+    livenessProbe: { httpGet: { path: '/healthz/live', port: metrics }, periodSeconds: 10 },
   };
 }
 

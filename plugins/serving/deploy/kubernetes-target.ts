@@ -1,29 +1,32 @@
+import type { TBoolean, TObject, TString } from '@sinclair/typebox';
 import { defineConfig, Type } from 'lamella/sdk';
 import { ImageMissing } from './errors.ts';
-import { kubernetesManifests } from './kubernetes-manifests.ts';
-import { type Manifest, manifestFile, manifestText } from './manifest.ts';
+import { kubernetesManifests, type KubernetesOptions } from './kubernetes-manifests.ts';
+import { manifestFile, manifestText } from './manifest.ts';
 import type { DeploymentPlan, Target } from './target.ts';
 
-const OPTIONS = defineConfig({
-  serviceMonitor: Type.Boolean({
-    default: true,
-    description: 'true or false: make a ServiceMonitor, which needs the Prometheus operator',
-  }),
-  monitoringNamespace: Type.String({
-    pattern: '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$',
-    default: 'monitoring',
-    description: 'namespace that Prometheus scrapes from',
-  }),
-});
+/** Options of the targets that make plain Kubernetes objects. */
+export const KUBERNETES_OPTIONS: TObject<{ serviceMonitor: TBoolean; monitoringNamespace: TString }> =
+  defineConfig({
+    serviceMonitor: Type.Boolean({
+      default: true,
+      description: 'true or false: make a ServiceMonitor, which needs the Prometheus operator',
+    }),
+    monitoringNamespace: Type.String({
+      pattern: '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$',
+      default: 'monitoring',
+      description: 'namespace that Prometheus scrapes from',
+    }),
+  });
 
-/** Objects of a plan for plain Kubernetes. @throws IMAGE_MISSING */
-export function manifestsOf(plan: DeploymentPlan): Manifest[] {
+/** A plan with its options as the manifests want them. @throws IMAGE_MISSING */
+export function kubernetesPlan(plan: DeploymentPlan): [DeploymentPlan, KubernetesOptions] {
   if (plan.spec.image === '') throw new ImageMissing({});
   const { serviceMonitor, monitoringNamespace } = plan.options;
-  return kubernetesManifests(plan, {
-    serviceMonitor: serviceMonitor === true,
-    monitoringNamespace: String(monitoringNamespace),
-  });
+  return [
+    plan,
+    { serviceMonitor: serviceMonitor === true, monitoringNamespace: String(monitoringNamespace) },
+  ];
 }
 
 /** A Deployment in a cluster with all that belongs to it. */
@@ -32,9 +35,9 @@ export function kubernetesTarget(): Target {
     name: 'kubernetes',
     description:
       'A Deployment in a cluster, with Services, probes, disruption budget, autoscaler and network policy',
-    options: OPTIONS,
+    options: KUBERNETES_OPTIONS,
     async *render(plan) {
-      for (const object of manifestsOf(plan)) {
+      for (const object of kubernetesManifests(...kubernetesPlan(plan))) {
         yield { path: manifestFile(object, plan.spec.name), content: manifestText(object) };
       }
     },

@@ -17,7 +17,7 @@ export interface BundleParts {
 }
 
 /** Packages that the program of a node needs beside itself. */
-const PACKAGES: readonly string[] = ['lmdb', 'onnxruntime-node'];
+const PACKAGES: readonly string[] = ['@bufbuild/protobuf', 'lmdb', 'onnxruntime-node'];
 const SERVED = 'inference.GRPCInferenceService';
 
 interface PluginManifest {
@@ -108,7 +108,8 @@ async function* namesBelow(directory: string, inside: string): AsyncGenerator<st
   }
 }
 
-async function fileSource(file: string): Promise<FileSource> {
+/** A file of this machine. */
+export async function fileSource(file: string): Promise<FileSource> {
   const { size } = await stat(file);
   return { sizeBytes: size, read: () => createReadStream(file) as AsyncIterable<Buffer> };
 }

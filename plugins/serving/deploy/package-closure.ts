@@ -55,7 +55,7 @@ async function findPackage(name: string, roots: readonly string[]): Promise<stri
     advice:
       processor === undefined
         ? 'install Lamella anew, from its package'
-        : `npm install --prefix FOLDER --os=linux --cpu=${processor} lmdb, then set extraPackages of serving.deploy to FOLDER`,
+        : `npm install --force --prefix FOLDER --os=linux --cpu=${processor} ${name.startsWith('node-') ? `${name}@22` : 'lmdb'}, then set extraPackages of serving.deploy to FOLDER`,
   });
 }
 

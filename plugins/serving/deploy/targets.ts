@@ -2,6 +2,9 @@ import type { Client } from 'lamella/sdk';
 import type { GRPCInferenceService } from 'lamella/proto/inference/grpc_inference_service';
 import type { DeployConfig } from './config.ts';
 import { dockerTarget } from './docker-target.ts';
+import { edgeTarget } from './edge-target.ts';
+import { helmTarget } from './helm-target.ts';
+import { kserveTarget } from './kserve-target.ts';
 import { kubernetesTarget } from './kubernetes-target.ts';
 import { localTarget } from './local-target.ts';
 import type { Target } from './target.ts';
@@ -19,5 +22,12 @@ export interface TargetParts {
 /** Every place to deploy to. */
 export function deployTargets({ inference, packageDirectory, config }: TargetParts): Target[] {
   const bundle = { packageDirectory, extraPackages: config.extraPackages };
-  return [localTarget(inference, config), dockerTarget(bundle), kubernetesTarget()];
+  return [
+    localTarget(inference, config),
+    dockerTarget(bundle),
+    kubernetesTarget(),
+    helmTarget(),
+    kserveTarget(),
+    edgeTarget(bundle),
+  ];
 }

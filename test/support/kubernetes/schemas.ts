@@ -8,12 +8,16 @@ import { runTool, toolCache } from '../../e2e/tool.ts';
 const PYTHON_PACKAGE = 'kubernetes-validate==1.37.0';
 const KUBERNETES_FOLDER = 'kubernetes_validate/kubernetes-json-schema/v1.37.0-local-strict';
 
+const KSERVE = 'github.com/kserve/kserve@v0.15.2';
+
 /** Go modules that carry the definitions of kinds that are not Kubernetes' own. */
 const DEFINITIONS: Readonly<Record<string, { readonly module: string; readonly file: string }>> = {
   ServiceMonitor: {
     module: 'github.com/prometheus-operator/prometheus-operator@v0.85.0',
     file: 'example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml',
   },
+  ServingRuntime: { module: KSERVE, file: 'config/crd/full/serving.kserve.io_servingruntimes.yaml' },
+  InferenceService: { module: KSERVE, file: 'config/crd/full/serving.kserve.io_inferenceservices.yaml' },
 };
 
 /** An object as it stands in a manifest. */

@@ -5,7 +5,7 @@ import { ListTargetsRequestSchema } from 'lamella/proto/lamella/serving/v1/deplo
 import { fakeContext } from '../../../support/fake-host.ts';
 import { MODEL_BYTES, type Rendered, render, subject } from './deploy-subject.ts';
 
-const TARGETS: readonly string[] = ['docker', 'kubernetes', 'local'];
+const TARGETS: readonly string[] = ['docker', 'edge', 'helm', 'kserve', 'kubernetes', 'local'];
 
 async function refusal(work: Promise<unknown>): Promise<string> {
   const error = await work.then(
