@@ -52,7 +52,6 @@ function textSource(text: string): FileSource {
   const bytes = new TextEncoder().encode(text);
   return {
     sizeBytes: bytes.byteLength,
-    // eslint-disable-next-line typescript/require-await
     async *read(_context: CallContext) {
       yield bytes;
     },
