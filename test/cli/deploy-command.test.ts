@@ -6,6 +6,7 @@ import { parseAllDocuments } from 'yaml';
 import { RegistryService } from 'lamella/proto/lamella/model/v1/registry_service';
 import { startTestKernel, type TestKernel } from '../../sdk/testing/index.ts';
 import { addModel } from '../plugins/serving/infer-fixture.ts';
+import { TestApiServer } from '../support/kubernetes/api-server.ts';
 import { runLamella } from '../support/run-lamella.ts';
 import { ROOT } from './lamella-process.ts';
 
@@ -15,12 +16,17 @@ describe('lamella deploy', function () {
   this.timeout(120_000);
   let kernel: TestKernel;
   let folder: string;
+  let cluster: TestApiServer;
 
   before(async () => {
+    cluster = new TestApiServer();
+    await cluster.start();
     folder = await mkdtemp(path.join(tmpdir(), 'lamella-deploy-'));
     kernel = await startTestKernel({
       plugins: PLUGINS.map((plugin) => path.join(ROOT, 'dist', 'plugins', plugin)),
+      config: { plugins: { 'serving.deploy': { config: { kubeconfig: path.join(folder, 'kubeconfig') } } } },
     });
+    await writeFile(path.join(folder, 'kubeconfig'), cluster.kubeconfig());
     const registry = kernel.call(RegistryService);
     async function* parts(): AsyncGenerator<object> {
       yield { part: { case: 'header', value: { model: 'adder' } } };
@@ -33,6 +39,7 @@ describe('lamella deploy', function () {
 
   after(async () => {
     await kernel.stop();
+    await cluster.stop();
     await rm(folder, { recursive: true, force: true });
   });
 
@@ -81,6 +88,29 @@ describe('lamella deploy', function () {
     );
     const after = await deploy('adder', '--diff', '--json');
     assert.deepEqual(JSON.parse(after.out), [{ resource: 'model adder', kind: 'NONE', fields: [] }]);
+  });
+
+  it('shows what would change in a cluster, changes it, and says what stands in the way', async () => {
+    cluster.settle = (object) =>
+      object.kind === 'Deployment'
+        ? {
+            ...object,
+            status: { observedGeneration: 9, replicas: 1, updatedReplicas: 1, availableReplicas: 1 },
+          }
+        : object;
+    const words = ['adder', '--target', 'kubernetes', '--spec', path.join(folder, 'spec.yaml')];
+    const before = await deploy(...words, '--diff');
+    assert.equal(before.code, 0, before.err);
+    assert.match(before.out, /^\+ apps\/v1 Deployment prod\/adder$/m);
+    assert.match(before.out, /9 to create, 0 to change, 0 to delete, 0 as they shall be$/);
+    const applied = await deploy(...words, '--apply');
+    assert.equal(applied.code, 0, applied.err);
+    assert.match(applied.out, /deployments\/kubernetes:adder {2}models\/adder\/versions\/1 {2}READY$/);
+    cluster.foreign.add('Service');
+    const conflict = await deploy(...words, '--apply');
+    assert.equal(conflict.code, 1);
+    assert.match(conflict.err, /v1 Service prod\/adder[\s\S]*force=true[\s\S]*CLUSTER_CONFLICT/);
+    assert.equal((await deploy(...words, '--apply', '--option', 'force=true')).code, 0);
   });
 
   const wrong: readonly [string, readonly string[], number, RegExp][] = [

@@ -62,6 +62,46 @@ export const ArtifactIncomplete: ErrorType<'name' | 'readBytes'> = defineError({
     `Only ${readBytes} bytes of '${name}' came from the model registry; try again, then register it again.`,
 });
 
+/** No cluster answers. */
+export const ClusterUnreachable: ErrorType<'problem'> = defineError({
+  reason: 'CLUSTER_UNREACHABLE',
+  code: Code.UNAVAILABLE,
+  retryAfterMs: 5_000,
+  message: ({ problem }) =>
+    `The cluster cannot be reached: ${problem}; check kubeconfig and kubeContext of serving.deploy, and 'kubectl cluster-info'.`,
+});
+
+/** The cluster does not let us. */
+export const ClusterForbidden: ErrorType<'name' | 'problem'> = defineError({
+  reason: 'CLUSTER_FORBIDDEN',
+  code: Code.PERMISSION_DENIED,
+  message: ({ name, problem }) =>
+    `The cluster refuses ${name}: ${problem}; give the account of the kubeconfig get, list, patch, create and delete on it.`,
+});
+
+/** Somebody else manages fields of the object. */
+export const ClusterConflict: ErrorType<'name' | 'problem'> = defineError({
+  reason: 'CLUSTER_CONFLICT',
+  code: Code.ABORTED,
+  message: ({ name, problem }) =>
+    `Somebody else manages fields of ${name}: ${problem}; the option force=true takes them over.`,
+});
+
+/** The cluster finds the object wrong. */
+export const ClusterRefused: ErrorType<'name' | 'problem'> = defineError({
+  reason: 'CLUSTER_REFUSED',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ name, problem }) => `The cluster does not take ${name}: ${problem}`,
+});
+
+/** The cluster does not know the kind, or the namespace is not there. */
+export const ClusterKindUnknown: ErrorType<'name'> = defineError({
+  reason: 'CLUSTER_KIND_UNKNOWN',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ name }) =>
+    `The cluster has no place for ${name}: install what defines that kind, make the namespace, or leave it out (serviceMonitor=false).`,
+});
+
 /** A package that the bundle needs is not installed here. */
 export const PackageMissing: ErrorType<'name' | 'advice'> = defineError({
   reason: 'PACKAGE_MISSING',

@@ -1,7 +1,12 @@
 import { defineConfig, Type } from 'lamella/sdk';
+import type { Cluster } from './cluster.ts';
+import { type ClusterShape, ClusterTarget } from './cluster-target.ts';
+import type { DeployConfig } from './config.ts';
 import { ImageMissing } from './errors.ts';
 import { kserveManifests, type KserveOptions } from './kserve-manifests.ts';
+import { FORCE } from './kubernetes-target.ts';
 import { manifestFile, manifestText } from './manifest.ts';
+import { inferenceServiceWaitsFor } from './rollout.ts';
 import type { DeploymentPlan, Target } from './target.ts';
 
 const OPTIONS = defineConfig({
@@ -14,21 +19,33 @@ const OPTIONS = defineConfig({
     default: 'v2',
     description: 'v2 (REST) or grpc-v2: what KServe routes to',
   }),
+  force: FORCE,
   deploymentMode: Type.Union([Type.Literal('RawDeployment'), Type.Literal('Serverless')], {
     default: 'RawDeployment',
     description: 'RawDeployment or Serverless, which needs Knative',
   }),
 });
 
+const SHAPE: ClusterShape = {
+  kinds: [
+    { apiVersion: 'v1', kind: 'ConfigMap' },
+    { apiVersion: 'serving.kserve.io/v1alpha1', kind: 'ServingRuntime' },
+    { apiVersion: 'serving.kserve.io/v1beta1', kind: 'InferenceService' },
+  ],
+  manifests: (plan) => kserveManifests(...kservePlan(plan)),
+  awaited: 'InferenceService',
+  waitsFor: inferenceServiceWaitsFor,
+};
+
 /** A ServingRuntime and an InferenceService by KServe's contract for runtimes. */
-export function kserveTarget(): Target {
+export function kserveTarget(cluster: Cluster, config: DeployConfig): Target {
   return {
     name: 'kserve',
     description: 'A ServingRuntime and an InferenceService of KServe',
     options: OPTIONS,
-    nextStep: 'kubectl apply --server-side -f FOLDER',
+    live: new ClusterTarget(cluster, SHAPE, config),
     async *render(plan) {
-      for (const object of kserveManifests(...kservePlan(plan))) {
+      for (const object of SHAPE.manifests(plan)) {
         yield { path: manifestFile(object, plan.spec.name), content: manifestText(object) };
       }
     },

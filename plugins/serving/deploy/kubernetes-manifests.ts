@@ -1,4 +1,5 @@
 import type { JsonObject } from '@bufbuild/protobuf';
+import type { ObjectKind } from './cluster.ts';
 import { podTemplate } from './kubernetes-pod.ts';
 import { type Manifest, manifest, selectorLabels } from './manifest.ts';
 import { IMAGE_MODELS, nodeConfig, PORTS } from './node-config.ts';
@@ -11,6 +12,18 @@ export interface KubernetesOptions {
   /** Namespace that Prometheus scrapes from. */
   readonly monitoringNamespace: string;
 }
+
+/** Kinds that {@link kubernetesManifests} makes, also by other options. */
+export const KUBERNETES_KINDS: readonly ObjectKind[] = [
+  { apiVersion: 'v1', kind: 'ServiceAccount' },
+  { apiVersion: 'v1', kind: 'ConfigMap' },
+  { apiVersion: 'v1', kind: 'Service' },
+  { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy' },
+  { apiVersion: 'apps/v1', kind: 'Deployment' },
+  { apiVersion: 'policy/v1', kind: 'PodDisruptionBudget' },
+  { apiVersion: 'autoscaling/v2', kind: 'HorizontalPodAutoscaler' },
+  { apiVersion: 'monitoring.coreos.com/v1', kind: 'ServiceMonitor' },
+];
 
 /** Everything that a deployment is in a cluster, in the order in which it is made. */
 export function kubernetesManifests(plan: DeploymentPlan, options: KubernetesOptions): Manifest[] {

@@ -1,8 +1,12 @@
 import type { TBoolean, TObject, TString } from '@sinclair/typebox';
 import { defineConfig, Type } from 'lamella/sdk';
+import type { Cluster } from './cluster.ts';
+import { type ClusterShape, ClusterTarget } from './cluster-target.ts';
+import type { DeployConfig } from './config.ts';
 import { ImageMissing } from './errors.ts';
-import { kubernetesManifests, type KubernetesOptions } from './kubernetes-manifests.ts';
+import { KUBERNETES_KINDS, kubernetesManifests, type KubernetesOptions } from './kubernetes-manifests.ts';
 import { manifestFile, manifestText } from './manifest.ts';
+import { deploymentWaitsFor } from './rollout.ts';
 import type { DeploymentPlan, Target } from './target.ts';
 
 /** Options of the targets that make plain Kubernetes objects. */
@@ -29,18 +33,31 @@ export function kubernetesPlan(plan: DeploymentPlan): [DeploymentPlan, Kubernete
   ];
 }
 
+/** Options of targets that change a cluster. */
+export const FORCE: TBoolean = Type.Boolean({
+  default: false,
+  description: 'true or false: take over fields that others manage',
+});
+
+const SHAPE: ClusterShape = {
+  kinds: KUBERNETES_KINDS,
+  manifests: (plan) => kubernetesManifests(...kubernetesPlan(plan)),
+  awaited: 'Deployment',
+  waitsFor: deploymentWaitsFor,
+};
+
 /** A Deployment in a cluster with all that belongs to it. */
-export function kubernetesTarget(): Target {
+export function kubernetesTarget(cluster: Cluster, config: DeployConfig): Target {
   return {
     name: 'kubernetes',
     description:
       'A Deployment in a cluster, with Services, probes, disruption budget, autoscaler and network policy',
-    options: KUBERNETES_OPTIONS,
+    options: defineConfig({ ...KUBERNETES_OPTIONS.properties, force: FORCE }),
+    live: new ClusterTarget(cluster, SHAPE, config),
     async *render(plan) {
-      for (const object of kubernetesManifests(...kubernetesPlan(plan))) {
+      for (const object of SHAPE.manifests(plan)) {
         yield { path: manifestFile(object, plan.spec.name), content: manifestText(object) };
       }
     },
-    nextStep: 'kubectl apply --server-side -f FOLDER',
   };
 }

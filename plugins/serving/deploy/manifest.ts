@@ -22,6 +22,11 @@ export function selectorLabels(name: string): Record<string, string> {
 /** Who manages an object: what carries this label and a deployment's name may be pruned with it. */
 const MANAGED_BY = 'app.kubernetes.io/managed-by';
 
+/** Labels of all that belongs to a deployment and was applied from here. */
+export function managedLabels(name: string): Record<string, string> {
+  return { ...selectorLabels(name), [MANAGED_BY]: 'lamella' };
+}
+
 /** Which object it is. */
 export interface ManifestKind {
   readonly apiVersion: string;
@@ -38,10 +43,9 @@ export function manifest(
 ): Manifest {
   const { name, namespace } = plan.spec;
   const labels = {
-    ...selectorLabels(name),
+    ...managedLabels(name),
     'app.kubernetes.io/version': plan.version,
     'app.kubernetes.io/component': 'serving',
-    [MANAGED_BY]: 'lamella',
   };
   return { apiVersion, kind, metadata: { name: `${name}${suffix}`, namespace, labels }, ...body };
 }

@@ -6,6 +6,7 @@ import { edgeTarget } from './edge-target.ts';
 import { helmTarget } from './helm-target.ts';
 import { kserveTarget } from './kserve-target.ts';
 import { kubernetesTarget } from './kubernetes-target.ts';
+import { KubeCluster } from './kube-cluster.ts';
 import { localTarget } from './local-target.ts';
 import type { Target } from './target.ts';
 
@@ -22,12 +23,13 @@ export interface TargetParts {
 /** Every place to deploy to. */
 export function deployTargets({ inference, packageDirectory, config }: TargetParts): Target[] {
   const bundle = { packageDirectory, extraPackages: config.extraPackages };
+  const cluster = new KubeCluster(config);
   return [
     localTarget(inference, config),
     dockerTarget(bundle),
-    kubernetesTarget(),
+    kubernetesTarget(cluster, config),
     helmTarget(),
-    kserveTarget(),
+    kserveTarget(cluster, config),
     edgeTarget(bundle),
   ];
 }

@@ -69,7 +69,13 @@ export function subject(
   });
 }
 
-const DEFAULTS = { readyTimeoutMs: 5_000, pollIntervalMs: 10, extraPackages: '' };
+const DEFAULTS = {
+  readyTimeoutMs: 5_000,
+  pollIntervalMs: 10,
+  extraPackages: '',
+  kubeconfig: '',
+  kubeContext: '',
+};
 
 /** Fields of RenderDeploymentRequest that a test sets. */
 export interface RenderInit {

@@ -79,7 +79,13 @@ describe('serving.deploy', () => {
       registry: registry as Client<typeof RegistryService>,
       deployments: new Deployments(new MemoryStorage()),
       targets: [
-        localTarget(inference.client(), { readyTimeoutMs: 1_000, pollIntervalMs: 10, extraPackages: '' }),
+        localTarget(inference.client(), {
+          readyTimeoutMs: 1_000,
+          pollIntervalMs: 10,
+          extraPackages: '',
+          kubeconfig: '',
+          kubeContext: '',
+        }),
         dockerTarget({ packageDirectory: '.', extraPackages: '' }),
       ],
       clock: { now: () => 1_000 },
