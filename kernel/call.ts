@@ -153,6 +153,11 @@ export class Call implements CallContext, Indexed {
     return this.#abortReason;
   }
 
+  /** @throws why the call was ended while it waited for its turn */
+  throwIfAborted(): void {
+    if (this.#abortReason !== undefined) throw this.#abortReason as Error;
+  }
+
   /** What a failure means to the caller: an implementation that was told to stop says only "aborted", the call knows why. */
   explain(error: unknown): unknown {
     const isAbort = error instanceof Error && error.name === 'AbortError';

@@ -52,10 +52,15 @@ export class Dispatcher implements Target {
       const waiting = this.#before(call, path);
       if (waiting !== undefined) await waiting;
       for (;;) {
-        const found = this.instance(path, call);
-        instance = found instanceof Promise ? await found : found;
+        let found = this.instance(path, call);
+        // What came may have left again by the time that its waiters are told.
+        for (; found instanceof Promise; found = this.instance(path, call)) await found;
+        instance = found;
         const entering = enter(instance, call);
-        if (entering !== undefined) await entering;
+        if (entering !== undefined) {
+          await entering;
+          call.throwIfAborted();
+        }
         try {
           const answer = await run(instance);
           call.observation?.response.only(answer);
@@ -96,10 +101,16 @@ export class Dispatcher implements Target {
     try {
       const waiting = this.#before(call, path);
       if (waiting !== undefined) await waiting;
-      const found = await this.instance(path, call);
-      await enter(found, call);
+      let found = this.instance(path, call);
+      // No pause once it is found: meanwhile it could be taken out of service and stopped.
+      for (; found instanceof Promise; found = this.instance(path, call)) await found;
       instance = found;
-      const answers = run(found);
+      const entering = enter(instance, call);
+      if (entering !== undefined) {
+        await entering;
+        call.throwIfAborted();
+      }
+      const answers = run(instance);
       yield* call.observation?.response.counted(answers) ?? answers;
     } catch (error) {
       failure = call.explain(error);

@@ -33,6 +33,14 @@ export const KernelStarting: ErrorType<'service'> = defineKernelError({
   message: ({ service }) => `The kernel starts and does not know yet who provides ${service}; retry later.`,
 });
 
+/** The kernel is on its way out. */
+export const KernelStopping: ErrorType = defineKernelError({
+  reason: 'KERNEL_STOPPING',
+  code: Code.UNAVAILABLE,
+  retryAfterMs: 1_000,
+  message: () => 'The kernel stops and starts nothing any more; retry when it runs again.',
+});
+
 /** Nobody provides this variant of an extension point. */
 export const ExtensionNotFound: ErrorType<'service' | 'extension' | 'known'> = defineKernelError({
   reason: 'EXTENSION_NOT_FOUND',

@@ -1,3 +1,4 @@
+import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import type { PluginState } from '../registry/state.ts';
 import type { Dependencies } from './dependencies.ts';
 import type { Lifecycle, StateChange } from './lifecycle.ts';
@@ -25,6 +26,8 @@ export class Degradation {
   readonly #records: () => readonly PluginRecord[];
   /** What was said of a plugin before it turned DEGRADED. */
   readonly #before: WeakMap<PluginRecord, string> = new WeakMap();
+  /** The version that each plugin served last: those who need it may miss something of the next. */
+  readonly #served: WeakMap<PluginRecord, Manifest> = new WeakMap();
   #isStopped = false;
 
   constructor(lifecycle: Lifecycle, dependencies: Dependencies, records: () => readonly PluginRecord[]) {
@@ -52,14 +55,16 @@ export class Degradation {
     }
   }
 
-  #onChange({ record, previous }: StateChange): void {
-    if (this.#isStopped || previous === record.state) return;
-    const before = SERVES.has(previous);
-    const now = SERVES.has(record.state);
-    if (before === now && now) return;
-    if (now) this.examine(record);
-    if (!now && !DOES_NOT_SERVE.has(record.state)) return;
-    const dependants = new Set(this.#dependencies.dependants(record));
+  #onChange(change: StateChange): void {
+    if (this.#isStopped) return;
+    const { record, previous } = change;
+    // Also one that was ACTIVE before: what is in service may be another version.
+    if (record.state === 'ACTIVE' || previous !== record.state) this.examine(record);
+    const before = this.#served.get(record) ?? record.manifest;
+    if (SERVES.has(record.state)) this.#served.set(record, record.manifest);
+    if (!concernsOthers(change, before)) return;
+    const versions = [...new Set([record.manifest, before])];
+    const dependants = new Set(versions.flatMap((version) => this.#dependencies.dependants(record, version)));
     for (const other of this.#records()) if (dependants.has(other.id)) this.examine(other);
   }
 
@@ -74,4 +79,10 @@ export class Degradation {
     if (SERVES.has(state)) return true;
     return !DOES_NOT_SERVE.has(state) && dependant.state === 'ACTIVE';
   }
+}
+
+/** @param before - Version that the plugin served last. */
+function concernsOthers({ record, previous }: StateChange, before: Manifest): boolean {
+  if (SERVES.has(record.state)) return !SERVES.has(previous) || before !== record.manifest;
+  return previous !== record.state && DOES_NOT_SERVE.has(record.state);
 }

@@ -1,5 +1,5 @@
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
-import { PluginsUnresolved } from '../errors.ts';
+import { PluginInUse, PluginsUnresolved } from '../errors.ts';
 import { resolveGraph, type ResolutionFailure } from '../registry/graph.ts';
 import type { PluginRecord } from './record.ts';
 
@@ -56,9 +56,9 @@ export class Dependencies {
     });
   }
 
-  /** Ids of the plugins that require a service which this one provides. */
-  dependants(record: PluginRecord): string[] {
-    const provided = new Set(record.manifest.provides.map(({ service }) => service));
+  /** Ids of the plugins that require a service which this one provides, or a version of it. */
+  dependants(record: PluginRecord, version: Manifest = record.manifest): string[] {
+    const provided = new Set(version.provides.map(({ service }) => service));
     // Asked at each change of each of perhaps a thousand plugins.
     const ids: string[] = [];
     for (const other of this.#records()) {
@@ -67,6 +67,14 @@ export class Dependencies {
       if (requires.some(({ service, optional }) => !optional && provided.has(service))) ids.push(other.id);
     }
     return ids;
+  }
+
+  /** @throws PLUGIN_IN_USE names the plugins that require what this one provides. */
+  checkUnneeded(record: PluginRecord): void {
+    const dependants = this.dependants(record);
+    // What is in quarantine provides nothing.
+    if (dependants.length === 0 || record.state === 'QUARANTINED') return;
+    throw new PluginInUse({ plugin: record.id, dependants: dependants.join(', ') });
   }
 }
 

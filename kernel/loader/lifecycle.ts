@@ -87,7 +87,6 @@ export class Lifecycle {
       standby: undefined,
       leaving: new Set(),
       crashesMs: [],
-      pending: Promise.resolve(),
     };
   }
 

@@ -1,8 +1,10 @@
 import path from 'node:path';
 import type { Logger } from '../../sdk/index.ts';
-import { PluginInUse, RemoteUnreachable } from '../errors.ts';
+import { KernelStopping, RemoteUnreachable } from '../errors.ts';
 import { readManifest } from '../registry/manifest.ts';
 import { isLazy } from '../registry/activation.ts';
+import type { PluginState } from '../registry/state.ts';
+import { begin, resume } from './begin.ts';
 import { Dependencies, describeFailures, refuse } from './dependencies.ts';
 import { CanaryImpossible } from './errors.ts';
 import { Degradation } from './degradation.ts';
@@ -18,7 +20,8 @@ import { type LoadPlan, planLoad, type Preview } from './load-plan.ts';
 import { launchSuccessor, type SuccessorParts } from './successor.ts';
 import { Supervisor } from './supervisor.ts';
 import { Swapper, type SwapperParts } from './swapper.ts';
-import { checkUpgrade } from './upgrade-check.ts';
+import { Turns } from './turns.ts';
+import { checkSameId, checkUpgrade } from './upgrade-check.ts';
 
 /** What the loader needs of the rest of the kernel. */
 export interface LoaderParts extends SwapperParts, LauncherParts, PluginRecordsParts {
@@ -28,6 +31,9 @@ export interface LoaderParts extends SwapperParts, LauncherParts, PluginRecordsP
   /** What is known of a version before it starts. @throws as `prepare` */
   readonly preview: (version: Version) => Promise<Preview>;
 }
+
+/** States that a restart leads out of: after a crash, and for a plugin that waits for its first call. */
+const RESTARTABLE: ReadonlySet<PluginState> = new Set(['BACKOFF', 'RESOLVED']);
 
 /** Loads, replaces, restarts and unloads plugins. */
 export class Loader {
@@ -40,6 +46,10 @@ export class Loader {
   readonly #degradation: Degradation;
   readonly #successorParts: SuccessorParts;
   readonly #lazyStart: LazyStart;
+  readonly #turns: Turns = new Turns();
+  /** Resolves when the plugins that the kernel starts with are known. */
+  #known: Promise<unknown> = Promise.resolve();
+  #isStopping = false;
 
   constructor(parts: LoaderParts) {
     this.#parts = parts;
@@ -81,16 +91,22 @@ export class Loader {
    * @throws PLUGINS_UNRESOLVED lists everything that is wrong with the set: manifests, dependencies, cycles.
    */
   async loadAll(folders: readonly PluginFolder[]): Promise<void> {
+    const adding = this.#addAll(folders);
+    this.#known = adding.catch(() => undefined);
+    await Promise.allSettled(await adding);
+  }
+
+  /** Makes plugins known. @returns their starts, which are the first in the queue of each */
+  async #addAll(folders: readonly PluginFolder[]): Promise<Promise<void>[]> {
     const { versions: known, problems } = await readVersions(folders);
     const admitted = await Promise.allSettled(known.map((version) => this.#records.admitOrKeep(version)));
     const versions = known.filter((_, index) => admitted[index]?.status === 'fulfilled');
     const failures = this.#dependencies.failures(versions.map(({ manifest }) => manifest));
     refuse([...problems, ...describeFailures(failures)]);
+    this.#refuseWhileStopping();
     const added = versions.map((version) => ({ record: this.#records.add(version), version }));
     this.#parts.routes.complete();
-    await Promise.allSettled(
-      added.map(({ record, version }) => this.#beginOrRetry(record, version.recalled)),
-    );
+    return added.map(({ record, version }) => this.#beginOrRetry(record, version.recalled));
   }
 
   /**
@@ -101,27 +117,9 @@ export class Loader {
    */
   async load(directory: string, options: LoadOptions = {}): Promise<PluginRecord> {
     const absolute = path.resolve(directory);
-    const manifest = await readManifest(absolute);
-    const known = this.#records.find(manifest.id);
-    if (known?.state === 'QUARANTINED') this.#records.forget(known);
-    else if (known !== undefined) {
-      await this.#exclusively(known, () => this.#replace(known, absolute, options));
-      return known;
-    }
-    if (isCanary(options))
-      throw new CanaryImpossible({ plugin: manifest.id, why: 'nothing is in service yet' });
-    const version = { manifest, directory: absolute, level: options.isolation };
-    await this.#records.admitOrKeep(version);
-    refuse(describeFailures(this.#dependencies.failures([manifest])));
-    const record = this.#records.add(version);
-    try {
-      await this.#exclusively(record, () => this.#beginOrRest(record));
-    } catch (error) {
-      this.#lazyStart.forget(record);
-      this.#records.forget(record);
-      throw error;
-    }
-    return record;
+    const { id } = await readManifest(absolute);
+    await this.#known;
+    return this.#turns.take(id, () => this.#put(id, absolute, options));
   }
 
   /** Checks what `load` would check before any code runs, changes nothing, and tells what it would do. */
@@ -139,10 +137,7 @@ export class Loader {
 
   /** Replaces a plugin by what its folder holds now. When that does not start, the old instance stays in service. */
   async reload(id: string, options: LoadOptions = {}): Promise<PluginRecord> {
-    const record = this.record(id);
-    if (record.state === 'QUARANTINED') return this.load(record.directory, options);
-    await this.#exclusively(record, () => this.#replace(record, record.directory, options));
-    return record;
+    return this.#turns.take(id, () => this.#put(id, this.record(id).directory, options));
   }
 
   /** Gives all calls to the version on trial. @throws NOTHING_TO_PROMOTE */
@@ -166,32 +161,74 @@ export class Loader {
    * @throws PLUGIN_IN_USE names the plugins that require what this one provides.
    */
   async unload(id: string, isForced = false): Promise<void> {
-    const record = this.record(id);
-    const dependants = this.#dependencies.dependants(record);
-    if (dependants.length > 0 && record.state !== 'QUARANTINED' && !isForced) {
-      throw new PluginInUse({ plugin: id, dependants: dependants.join(', ') });
-    }
-    await this.#exclusively(record, async () => {
+    await this.#turns.take(id, async () => {
+      const record = this.record(id);
+      if (!isForced) this.#dependencies.checkUnneeded(record);
       await this.#end(record);
-      this.#lazyStart.forget(record);
-      this.#records.forget(record);
+      this.#forget(record);
     });
   }
 
-  /** Stops everything, last started first. */
+  /** Stops everything, last started first; nothing is started any more. */
   async stopAll(): Promise<void> {
+    this.#isStopping = true;
     this.#supervisor.stop();
     this.#lazyStart.stop();
     this.#degradation.stop();
     for (const record of this.records.toReversed()) {
-      await this.#exclusively(record, () => this.#end(record));
+      await this.#turns.take(record.id, async () => {
+        if (this.#records.find(record.id) === record) await this.#end(record);
+      });
     }
+  }
+
+  /** Puts what a folder holds in the place of the plugin, or makes the plugin known. */
+  async #put(id: string, directory: string, options: LoadOptions): Promise<PluginRecord> {
+    const known = this.#records.find(id);
+    if (known === undefined || known.state === 'QUARANTINED') return this.#add(id, directory, options);
+    this.#refuseWhileStopping();
+    await this.#replace(known, directory, options);
+    return known;
+  }
+
+  async #add(id: string, directory: string, options: LoadOptions): Promise<PluginRecord> {
+    const manifest = await readManifest(directory);
+    checkSameId(id, manifest);
+    if (isCanary(options)) throw new CanaryImpossible({ plugin: id, why: 'nothing is in service yet' });
+    const quarantined = this.#records.find(id);
+    if (quarantined !== undefined) this.#forget(quarantined);
+    const version = { manifest, directory, level: options.isolation };
+    await this.#records.admitOrKeep(version);
+    refuse(describeFailures(this.#dependencies.failures([manifest])));
+    this.#refuseWhileStopping();
+    const record = this.#records.add(version);
+    try {
+      await this.#beginOrRest(record);
+    } catch (error) {
+      this.#forget(record);
+      throw error;
+    }
+    return record;
+  }
+
+  #forget(record: PluginRecord): void {
+    this.#lazyStart.forget(record);
+    this.#records.forget(record);
+  }
+
+  /** @throws KERNEL_STOPPING: what came now would be stopped by nobody. */
+  #refuseWhileStopping(): void {
+    if (this.#isStopping) throw new KernelStopping({});
   }
 
   /** A plugin elsewhere may well be started after the kernel; anything else that does not start will not do so later. */
   async #beginOrRetry(record: PluginRecord, recalled?: Recalled): Promise<void> {
     try {
-      await this.#exclusively(record, () => this.#beginOrResume(record, recalled));
+      await this.#turns.take(record.id, () =>
+        recalled === undefined
+          ? this.#beginOrRest(record)
+          : resume(record, recalled, { ...this.#successorParts, begin: () => this.#beginOrRest(record) }),
+      );
     } catch (error) {
       if (error instanceof RemoteUnreachable) this.#supervisor.retry(record, error);
       else throw error;
@@ -199,45 +236,7 @@ export class Loader {
   }
 
   async #beginOrRest(record: PluginRecord): Promise<void> {
-    await (isLazy(record.manifest) ? this.#lazyStart.rest(record) : this.#begin(record));
-  }
-
-  /** Goes on where an earlier run was killed. */
-  async #beginOrResume(record: PluginRecord, recalled: Recalled | undefined): Promise<void> {
-    if (recalled === undefined) return this.#beginOrRest(record);
-    const { asked, setAside, crashesMs, restarts, failure, canary } = recalled;
-    Object.assign(record, { asked, setAside, restarts, crashesMs: [...crashesMs], givenUp: failure });
-    if (failure !== undefined) return this.#parts.lifecycle.move(record, 'fail', failure);
-    await (canary === undefined ? this.#beginOrRest(record) : this.#begin(record));
-    // A rollback that was decided holds; putting the version into service forgets it.
-    record.setAside = setAside;
-    if (canary !== undefined) await this.#resumeCanary(record, canary);
-  }
-
-  async #resumeCanary(record: PluginRecord, canary: NonNullable<Recalled['canary']>): Promise<void> {
-    const { lifecycle, log } = this.#parts;
-    try {
-      const generation = await this.#launcher.launch(record, canary.version);
-      this.#swapper.tryOut(record, generation, canary.percent);
-      this.#supervisor.watch(record, generation);
-    } catch (error) {
-      const { version } = canary.version.manifest;
-      lifecycle.note(record, `the trial of version ${version} has ended: ${(error as Error).message}`);
-      log.warn('a canary could not be started again', { plugin: record.id, version, error });
-    }
-  }
-
-  async #begin(record: PluginRecord): Promise<void> {
-    const { lifecycle } = this.#parts;
-    lifecycle.move(record, 'start');
-    try {
-      const generation = await this.#launcher.launch(record, record);
-      this.#swapper.upgrade(record, generation);
-      this.#supervisor.watch(record, generation);
-    } catch (error) {
-      lifecycle.move(record, 'fail', (error as Error).message);
-      throw error;
-    }
+    await (isLazy(record.manifest) ? this.#lazyStart.rest(record) : begin(record, this.#successorParts));
   }
 
   async #replace(record: PluginRecord, directory: string, options: LoadOptions): Promise<void> {
@@ -271,27 +270,25 @@ export class Loader {
 
   /** Called by the supervisor after a crash and its pause, and for a plugin that waited for its first call. */
   async #restart(record: PluginRecord): Promise<void> {
-    await this.#exclusively(record, async () => {
-      if (this.#records.find(record.id) !== record || record.active !== undefined) return;
+    await this.#turns.take(record.id, async () => {
+      // Somebody may have loaded another version meanwhile, unloaded it, or found that it may not run.
+      if (!RESTARTABLE.has(record.state) || this.#isStopping) return;
       try {
         await this.#parts.admit(record.manifest, record.directory);
       } catch (error) {
+        if (record.active !== undefined) return;
         // Its files were changed while it ran: it stays down until an operator has looked.
         this.#parts.lifecycle.move(record, 'quarantine', (error as Error).message);
+        await this.#swapper.end(record);
         return;
       }
-      await this.#begin(record);
+      // A canary may have been promoted meanwhile.
+      if (record.active === undefined) await begin(record, this.#successorParts);
     });
   }
 
   #onAiling(record: PluginRecord, generation: Generation): void {
     if (generation.instance.load.vitals.isUnhealthy && this.#swapper.replaceIll(record, generation)) return;
     if (record.active === generation) this.#degradation.examine(record);
-  }
-
-  async #exclusively<Result>(record: PluginRecord, work: () => Promise<Result>): Promise<Result> {
-    const result = record.pending.then(work, work);
-    record.pending = result.catch(() => undefined);
-    return result;
   }
 }

@@ -39,6 +39,4 @@ export interface PluginRecord {
   readonly leaving: Set<Generation>;
   /** Times of the last crashes, in milliseconds since the epoch. */
   crashesMs: number[];
-  /** Changes of one plugin happen one after another; this is the end of the queue. */
-  pending: Promise<unknown>;
 }

@@ -12,6 +12,8 @@ export interface RetirementOptions {
   /** Time it then waits to be called back, in milliseconds; 0 stops it once it is drained. */
   readonly standbyMs: number;
   readonly log: Logger;
+  /** Told when the instance can no longer be called back. */
+  readonly onStopping?: () => void;
 }
 
 /**
@@ -67,6 +69,7 @@ export class Retirement {
     if (!this.#isExpired && !this.#recalled.signal.aborted) await this.#standby();
     if (this.#recalled.signal.aborted) return;
     this.#state = 'STOPPED';
+    this.#options.onStopping?.();
     await this.#instance.stop();
     log.debug('an instance has stopped', { plugin: pluginId, version });
   }

@@ -137,23 +137,30 @@ function httpHandler(record: PluginRecord): MountHandler {
       readPeer: () => peer,
       onCancelled: (listener) => left.addEventListener('abort', listener, { once: true }),
     });
-    const instance = await record.slot.acquire(call);
+    let instance = record.slot.acquire(call);
+    // No pause once it is found: meanwhile it could be taken out of service and stopped.
+    for (; instance instanceof Promise; instance = record.slot.acquire(call)) await instance;
+    const { http, load } = instance;
     onServed(instance);
-    if (instance.http === undefined) {
+    if (http === undefined) {
       return Response.json(
         { error: `Plugin '${record.id}' has an HTTP prefix but serves no HTTP.` },
         { status: 501 },
       );
     }
-    await instance.load.enter(call);
-    onEnd(() => instance.load.leave(call));
+    const entering = load.enter(call);
+    onEnd(() => load.leave(call));
     try {
+      if (entering !== undefined) {
+        await entering;
+        call.throwIfAborted();
+      }
       // Aborted when the client leaves, and when the instance is drained and can wait no longer.
       const signal = AbortSignal.any([left, call.signal]);
-      return await instance.http(request, { signal, peer });
+      return await http(request, { signal, peer });
     } catch (error) {
       const failure = call.explain(error);
-      instance.load.leave(call, failure);
+      load.leave(call, failure);
       throw failure;
     }
   };

@@ -34,11 +34,14 @@ export async function launchSuccessor(
   if (active === undefined || !isAlone) return launcher.launch(record, version);
   // Whatever can be found wrong with it is found while the old one still serves.
   const prepared = await launcher.prepare(version);
+  // It may have crashed meanwhile, or been rolled back.
+  const before = record.active;
+  if (before === undefined) return launcher.launch(record, prepared);
   await takeOut(record, prepared, parts);
   try {
     return await launcher.launch(record, prepared);
   } catch (error) {
-    await startAgain(record, active, parts);
+    await startAgain(record, before, parts);
     throw error;
   }
 }

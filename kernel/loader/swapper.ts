@@ -112,12 +112,12 @@ export class Swapper {
     return true;
   }
 
-  /** A version says that it does not serve: it is taken out if there is another. @returns whether there was. */
+  /** A version says that it does not serve: it is taken out if there is another that does. @returns whether there was. */
   replaceIll(record: PluginRecord, generation: Generation): boolean {
     const { ailment } = generation.instance.load.vitals;
     const isTrial = record.canary === generation;
-    const hasOther =
-      record.active === generation && record.canary === undefined && record.standby !== undefined;
+    const isOtherWell = record.standby?.instance.load.vitals.isUnhealthy === false;
+    const hasOther = record.active === generation && record.canary === undefined && isOtherWell;
     if (!isTrial && !hasOther) return false;
     const why = `version ${generation.manifest.version} does not serve (${ailment})`;
     this.#parts.log.warn('rolled back', { plugin: record.id, why });
@@ -176,6 +176,9 @@ export class Swapper {
       drainMs: drainLimitMs(generation.manifest),
       standbyMs,
       log: this.#parts.log,
+      onStopping: () => {
+        if (record.standby === generation) record.standby = undefined;
+      },
     });
     generation.retirement = retirement;
     record.leaving.add(generation);
@@ -183,7 +186,6 @@ export class Swapper {
       // It may be in service again, or on its way out for the second time.
       if (generation.retirement !== retirement) return;
       record.leaving.delete(generation);
-      if (record.standby === generation) record.standby = undefined;
     });
   }
 

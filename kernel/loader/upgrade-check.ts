@@ -16,12 +16,7 @@ export function checkUpgrade(
   options: { readonly dependencies: Dependencies; readonly isCanary: boolean },
 ): void {
   const { id, active } = record;
-  if (next.id !== id) {
-    throw new PluginStartFailed({
-      plugin: id,
-      cause: `its plugin.json now says id '${next.id}'; unload '${id}' and load the folder anew.`,
-    });
-  }
+  checkSameId(id, next);
   refuse(describeFailures(options.dependencies.upgradeFailures(record, next)));
   if (!options.isCanary) return;
   if (active === undefined) throw new CanaryImpossible({ plugin: id, why: 'nothing is in service' });
@@ -41,4 +36,13 @@ export function checkUpgrade(
       services: missing.map(({ service }) => service).join(', '),
     });
   }
+}
+
+/** @throws PLUGIN_START_FAILED when a folder has become that of another plugin. */
+export function checkSameId(id: string, next: Manifest): void {
+  if (next.id === id) return;
+  throw new PluginStartFailed({
+    plugin: id,
+    cause: `its plugin.json now says id '${next.id}'; unload '${id}' and load the folder anew.`,
+  });
 }
