@@ -5,6 +5,7 @@ import path from 'node:path';
 import { type Browser, launch, type Page } from 'puppeteer-core';
 import type { FeedbackService } from 'lamella/proto/lamella/app/v1/feedback_service';
 import type { RegistryService } from 'lamella/proto/lamella/model/v1/registry_service';
+import type { MonitorService } from 'lamella/proto/lamella/serving/v1/monitor_service';
 import type { Client } from 'lamella/sdk';
 import { createLogger } from '../../kernel/logger.ts';
 import { HttpListener } from '../../kernel/server/http-listener.ts';
@@ -59,6 +60,7 @@ describe('the console page where the kernel asks who calls', function () {
       log,
       feedback: feedback as Client<typeof FeedbackService>,
       registry: registry as Client<typeof RegistryService>,
+      monitor: {} as Client<typeof MonitorService>,
     };
     const handler = consoleHandler(parts);
     listener.mount(

@@ -5,7 +5,9 @@ import { access, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { MonitorService } from 'lamella/proto/lamella/serving/v1/monitor_service';
 import { type Browser, launch, type Page } from 'puppeteer-core';
+import { parseAddress, withService } from '../../kernel/cli/connect.ts';
 import { ROOT } from './serving-kernel.ts';
 import { needTool } from './tool.ts';
 
@@ -22,11 +24,14 @@ const SEVEN: readonly (readonly [number, number])[] = [
 /** The digits example in a home of its own. */
 class DigitsKernel {
   readonly url: string;
+  /** `host:port` of the gRPC listener. */
+  readonly grpc: string;
   readonly #child: ChildProcess;
 
-  private constructor(child: ChildProcess, url: string) {
+  private constructor(child: ChildProcess, { http, grpc }: { http: string; grpc: string }) {
     this.#child = child;
-    this.url = url;
+    this.url = `http://${http}/`;
+    this.grpc = grpc;
   }
 
   static async start(home: string): Promise<DigitsKernel> {
@@ -45,7 +50,7 @@ class DigitsKernel {
     while (Date.now() < endMs && child.exitCode === null) {
       const text = await readFile(readyFile, 'utf8').catch(() => undefined);
       if (text !== undefined) {
-        return new DigitsKernel(child, `http://${(JSON.parse(text) as { http: string }).http}/`);
+        return new DigitsKernel(child, JSON.parse(text) as { http: string; grpc: string });
       }
       await delay(50);
     }
@@ -146,6 +151,30 @@ describe('the console page in a browser', function () {
     }
     // The best of five: other work on the machine may delay some.
     assert.ok(Math.min(...times) <= 50, `took ${times.join(', ')} ms`);
+  });
+
+  it('shows alerts and models live, silenced by keyboard, in both languages, on a phone too', async () => {
+    const text = 'groups: [{name: g, rules: [{alert: Up, expr: process_start_time_seconds > 0}]}]';
+    await withService(parseAddress(kernel?.grpc ?? ''), MonitorService, (monitor) =>
+      monitor.setRuleFile({ ruleFile: { name: 'ruleFiles/up', text } }),
+    );
+    await page.close();
+    page = await open('zh-CN', 390, 844);
+    await page.goto(`${kernel?.url ?? ''}console/page/monitor.html`);
+    await waitFor("document.querySelector('#alerts li.firing button')?.textContent === '静默一小时'");
+    assert.equal(await page.evaluate('document.documentElement.scrollWidth <= innerWidth'), true);
+    await page.focus('#alerts li.firing button');
+    await page.keyboard.press('Enter');
+    await waitFor("document.querySelector('#alerts li.silenced button')?.textContent === '结束静默'");
+    await page.focus('#language');
+    await page.keyboard.press('Enter');
+    await waitFor("document.querySelector('#alerts li.silenced button')?.textContent === 'End the silence'");
+    assert.match(await textOf('#alerts li'), /Up · silenced · since/);
+    await page.focus('#alerts li button');
+    await page.keyboard.press('Space');
+    await waitFor("document.querySelector('#alerts li.firing') !== null");
+    await waitFor("document.querySelector('#waiting polyline') !== null");
+    assert.match(await textOf('#waiting'), /digits: 0/);
   });
 
   it('can be drawn on with a finger', async () => {

@@ -1,9 +1,11 @@
 import type { FeedbackService } from 'lamella/proto/lamella/app/v1/feedback_service';
 import type { RegistryService } from 'lamella/proto/lamella/model/v1/registry_service';
+import type { MonitorService } from 'lamella/proto/lamella/serving/v1/monitor_service';
 import { type CallOptions, type Client, type FetchHandler, isDeclaredError, type Logger } from 'lamella/sdk';
 import { listFeedback, modelOf, recordFeedback } from './feedback-api.ts';
 import { errorResponse, isJsonRequest, jsonResponse, readJsonObject } from './json-http.ts';
 import { listModels } from './models-api.ts';
+import { endSilence, showMonitor, silenceAlerts } from './monitor-api.ts';
 import { retrainEvents } from './retrain-events.ts';
 import { type StaticFiles, staticResponse } from './static-files.ts';
 
@@ -12,6 +14,7 @@ export interface ConsoleParts {
   readonly files: StaticFiles;
   readonly feedback: Client<typeof FeedbackService>;
   readonly registry: Client<typeof RegistryService>;
+  readonly monitor: Client<typeof MonitorService>;
   readonly log: Logger;
 }
 
@@ -54,7 +57,7 @@ function methodRefused(method: string, allowed: readonly string[]): Response {
   return jsonResponse({ error: `${method} is not allowed here; use ${allow}.` }, 405, { allow });
 }
 
-function apiRoutes({ feedback, registry, log }: ConsoleParts): ReadonlyMap<string, Methods> {
+function apiRoutes({ feedback, registry, monitor, log }: ConsoleParts): ReadonlyMap<string, Methods> {
   const list: Answer = async (request, options) => {
     const model = modelOf(new URL(request.url).searchParams.get('model'));
     return jsonResponse(await listFeedback(feedback, model, options));
@@ -77,5 +80,21 @@ function apiRoutes({ feedback, registry, log }: ConsoleParts): ReadonlyMap<strin
     ],
     ['/console/api/retrain', new Map([['POST', retrain]])],
     ['/console/api/models', new Map([['GET', models]])],
+    ...monitorRoutes(monitor),
   ]);
+}
+
+function monitorRoutes(monitor: ConsoleParts['monitor']): readonly (readonly [string, Methods])[] {
+  const show: Answer = async (_request, options) => jsonResponse(await showMonitor(monitor, options));
+  const silence: Answer = async (request, options) =>
+    jsonResponse({ name: await silenceAlerts(monitor, request, options) }, 201);
+  const end: Answer = async (request, options) => {
+    await endSilence(monitor, request, options);
+    return jsonResponse({});
+  };
+  return [
+    ['/console/api/monitor', new Map([['GET', show]])],
+    ['/console/api/monitor/silence', new Map([['POST', silence]])],
+    ['/console/api/monitor/unsilence', new Map([['POST', end]])],
+  ];
 }

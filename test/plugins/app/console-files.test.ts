@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import type { FeedbackService } from 'lamella/proto/lamella/app/v1/feedback_service';
 import type { RegistryService } from 'lamella/proto/lamella/model/v1/registry_service';
+import type { MonitorService } from 'lamella/proto/lamella/serving/v1/monitor_service';
 import type { Client, FetchHandler, Logger } from 'lamella/sdk';
 import { consoleHandler } from '../../../plugins/app/console/console-handler.ts';
 import { readStaticFiles, type StaticFiles } from '../../../plugins/app/console/static-files.ts';
@@ -46,6 +47,7 @@ describe('files of app.console', () => {
       log,
       feedback: feedback as Client<typeof FeedbackService>,
       registry: registry as Client<typeof RegistryService>,
+      monitor: {} as Client<typeof MonitorService>,
     });
   }
 
@@ -90,7 +92,8 @@ describe('files of app.console', () => {
     assert.ok(english.size > 40);
     assert.deepEqual([...chinese.keys()], [...english.keys()]);
     assert.deepEqual([...chinese.values()].map(partsOf), [...english.values()].map(partsOf));
-    const used = [...textOf('/').matchAll(/data-(?:text|label)="(\w+)"/g)].map((match) => match[1] ?? '');
+    const pages = textOf('/') + textOf('/console/page/monitor.html');
+    const used = [...pages.matchAll(/data-(?:text|label)="(\w+)"/g)].map((match) => match[1] ?? '');
     assert.deepEqual(
       used.filter((key) => !english.has(key)),
       [],

@@ -9,6 +9,7 @@ import {
 } from 'lamella/proto/lamella/app/v1/feedback_service';
 import { ModelSchema, ModelVersionSchema } from 'lamella/proto/lamella/model/v1/model';
 import type { RegistryService } from 'lamella/proto/lamella/model/v1/registry_service';
+import type { MonitorService } from 'lamella/proto/lamella/serving/v1/monitor_service';
 import { type Client, Code, defineError, type FetchHandler, type Logger } from 'lamella/sdk';
 import { consoleHandler } from '../../../plugins/app/console/console-handler.ts';
 
@@ -35,6 +36,7 @@ describe('app.console', () => {
       log,
       feedback: feedback as Feedback,
       registry: registry as Client<typeof RegistryService>,
+      monitor: {} as Client<typeof MonitorService>,
     });
   }
 

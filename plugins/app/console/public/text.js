@@ -78,6 +78,26 @@ const TEXTS = {
     failed: 'It did not work: {problem}',
     unreachable: 'the server does not answer; is the kernel running?',
     notReady: 'No model is loaded yet; try again in a moment.',
+    monitorTitle: 'Lamella · monitor',
+    monitorSubtitle: 'Alerts and models, live',
+    monitorLink: 'Monitor',
+    consoleLink: 'Digits',
+    alertsTitle: 'Alerts',
+    noAlerts: 'Nothing is wrong.',
+    alertFiring: 'fires',
+    alertPending: 'may fire soon',
+    alertSilenced: 'silenced',
+    alertSince: 'since {time}',
+    silence: 'Silence for an hour',
+    unsilence: 'End the silence',
+    troubled: 'These receivers take no alerts: {names}',
+    chartRequests: 'Answers a second',
+    chartFailures: 'Failures a second',
+    chartLatency: 'Slowest of a hundred answers, ms',
+    chartWaiting: 'Requests that wait',
+    chartNow: '{model}: {value}',
+    chartEmpty: 'Nothing to show yet.',
+    monitorMissing: 'serving.monitor is not loaded.',
   },
   zh: {
     pageTitle: 'Lamella · 手写数字',
@@ -151,6 +171,26 @@ const TEXTS = {
     failed: '未能完成：{problem}',
     unreachable: '服务器没有响应，内核是否在运行？',
     notReady: '模型尚未加载，请稍后再试。',
+    monitorTitle: 'Lamella · 监控',
+    monitorSubtitle: '告警与模型的实时状态',
+    monitorLink: '监控',
+    consoleLink: '手写数字',
+    alertsTitle: '告警',
+    noAlerts: '一切正常。',
+    alertFiring: '告警中',
+    alertPending: '可能即将告警',
+    alertSilenced: '已静默',
+    alertSince: '始于 {time}',
+    silence: '静默一小时',
+    unsilence: '结束静默',
+    troubled: '以下接收方未收到告警：{names}',
+    chartRequests: '每秒应答数',
+    chartFailures: '每秒失败数',
+    chartLatency: '最慢百分之一应答的时间（毫秒）',
+    chartWaiting: '等待中的请求',
+    chartNow: '{model}：{value}',
+    chartEmpty: '暂无数据。',
+    monitorMissing: '未加载 serving.monitor。',
   },
 };
 
@@ -193,7 +233,7 @@ export function switchLanguage() {
 /** Puts the texts into all elements that name one. */
 export function showTexts() {
   document.documentElement.lang = tag();
-  document.title = text('pageTitle');
+  document.title = text(document.documentElement.dataset.title ?? 'pageTitle');
   for (const element of document.querySelectorAll('[data-text]'))
     element.textContent = text(element.dataset.text);
   for (const element of document.querySelectorAll('[data-label]')) {
