@@ -21,6 +21,8 @@ const CONTROL: readonly string[] = [
   '!lamella.kernel.v1.*/*',
   '!inference.GRPCInferenceService/RepositoryModelLoad',
   '!inference.GRPCInferenceService/RepositoryModelUnload',
+  '!inference.GRPCInferenceService/TraceSetting',
+  '!inference.GRPCInferenceService/LogSettings',
   '!lamella.serving.v1.DeployService/Deploy',
   '!lamella.serving.v1.DeployService/Undeploy',
   // They read the installation, and clusters with the operator's credentials.
@@ -31,6 +33,8 @@ const CONTROL: readonly string[] = [
   '!http:POST /console/api/retrain',
   'http:POST /v2/repository/index',
   '!http:POST /v2/repository*',
+  '!http:POST /v2/*trace/setting',
+  '!http:POST /v2/logging',
 ];
 
 /** Whoever decides where calls go has no credentials. */

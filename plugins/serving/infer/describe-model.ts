@@ -14,6 +14,8 @@ export const EXTENSIONS: readonly string[] = [
   'model_configuration',
   'binary_tensor_data',
   'statistics',
+  'trace',
+  'logging',
 ];
 
 /** Metadata of a model, of which those versions are loaded. */

@@ -11,6 +11,7 @@ import { type Feeds, readFeeds } from './infer-input.ts';
 import type { InferMetrics } from './infer-metrics.ts';
 import type { ModelShape } from './model-shape.ts';
 import { processMemory } from './process-memory.ts';
+import type { RequestObserver } from './request-observer.ts';
 import { cacheKey, type ResponseCache } from './response-cache.ts';
 import { type MemoryUse, ModelStatisticsCounter } from './statistics.ts';
 
@@ -28,6 +29,8 @@ export interface LoadedModelParts {
   readonly cache: ModelCache | undefined;
   /** Where requests are counted. */
   readonly metrics: InferMetrics;
+  /** Told of each request. */
+  readonly observer: RequestObserver;
   /** What it was made of: the file and the configuration that was given; another text means another model. */
   readonly origin: string;
 }
@@ -50,7 +53,8 @@ export class LoadedModel {
   readonly #answer: AnswerShape;
   readonly #cache: ModelCache | undefined;
   readonly #metrics: InferMetrics;
-  readonly #labels: Readonly<Record<string, string>>;
+  readonly #observer: RequestObserver;
+  readonly #labels: { readonly model: string; readonly version: string };
 
   constructor(parts: LoadedModelParts) {
     const { shape, metrics } = parts;
@@ -60,6 +64,7 @@ export class LoadedModel {
     this.#cache = parts.cache;
     this.#answer = new AnswerShape(shape, parts.classNames);
     this.#metrics = metrics;
+    this.#observer = parts.observer;
     this.#labels = { model: shape.name, version: shape.version };
     metrics.loaded(this.#labels);
     this.#executor = parts.makeExecutor((rows, times) => {
@@ -78,7 +83,9 @@ export class LoadedModel {
       if (this.#cache === undefined) return await this.#compute(feeds, call, startMs);
       return await this.#throughCache(this.#cache, { feeds, call, startMs });
     } catch (error) {
-      this.statistics.failed(performance.now() - startMs);
+      const totalMs = performance.now() - startMs;
+      this.statistics.failed(totalMs);
+      this.#observer.failed(this.#labels, totalMs, error);
       this.#metrics.failed(this.#labels, failureReason(error));
       throw error;
     }
@@ -116,6 +123,7 @@ export class LoadedModel {
     };
     this.statistics.succeeded(times, Date.now());
     this.#metrics.succeeded(this.#labels, times);
+    this.#observer.answered(this.#labels, times);
     return outputs;
   }
 
@@ -142,6 +150,7 @@ export class LoadedModel {
     // Rows that were not inferred count as none.
     const times = { rows: 0, queueMs: 0, inputMs: 0, runMs: 0, outputMs: 0, totalMs };
     this.#metrics.succeeded(this.#labels, times);
+    this.#observer.answered(this.#labels, times);
     return kept;
   }
 

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { CallContext, Client, Logger } from 'lamella/sdk';
-import type { RegistryService } from 'lamella/proto/lamella/model/v1/registry_service';
+import type { CallContext, Client, Host, Logger } from 'lamella/sdk';
+import { RegistryService } from 'lamella/proto/lamella/model/v1/registry_service';
+import type { InferConfig } from './config.ts';
 import { ModelControlRefused, ModelNotRegistered } from './errors.ts';
 import { folderFiles, folderModels } from './folder-files.ts';
 import type { LoadRequest } from './load-request.ts';
@@ -22,30 +23,21 @@ type LoadSource =
   | { readonly source: 'folder' }
   | { readonly source: 'sent'; readonly folder: string };
 
-/** What the sources are made of. */
-export interface ModelSourcesParts {
-  /** Folders in Triton's layout, in order of precedence. */
-  readonly folders: readonly string[];
-  /** The model registry. */
-  readonly registry: Client<typeof RegistryService>;
-  /** Directory for files that callers send. */
-  readonly directory: string;
-  /** Largest model file, in bytes. */
-  readonly maxModelBytes: number;
-  /** True to take files that callers send. */
-  readonly allowSentFiles: boolean;
-  /** Where trouble is written. */
-  readonly log: Logger;
-}
-
 const DEFAULT_VERSION = 'champion';
 
 /** Where models are found: folders in Triton's layout, the model registry, and files that came with a load. */
 export class ModelSources {
-  readonly #parts: ModelSourcesParts;
+  readonly #config: InferConfig;
+  readonly #registry: Client<typeof RegistryService>;
+  /** For files that callers send. */
+  readonly #directory: string;
+  readonly #log: Logger;
 
-  constructor(parts: ModelSourcesParts) {
-    this.#parts = parts;
+  constructor(host: Host<InferConfig>, log: Logger) {
+    this.#config = host.config;
+    this.#registry = host.call(RegistryService);
+    this.#directory = path.join(host.storage.directory, 'sent-models');
+    this.#log = log;
   }
 
   /** Files of a model from where its record says. @throws MODEL_NOT_REGISTERED MODEL_LOAD_FAILED */
@@ -54,12 +46,13 @@ export class ModelSources {
     record: LoadRecord,
     { allVersions, context }: { readonly allVersions: boolean; readonly context?: CallContext | undefined },
   ): Promise<ModelFiles> {
-    const { registry, maxModelBytes: maxBytes, directory } = this.#parts;
+    const { maxModelBytes: maxBytes, modelRepositories } = this.#config;
     if (record.source === 'registry') {
       const version = allVersions ? undefined : record.version;
-      return registryFiles(registry, { model, version, maxBytes, context });
+      return registryFiles(this.#registry, { model, version, maxBytes, context });
     }
-    const folders = record.source === 'sent' ? [path.join(directory, record.folder)] : this.#parts.folders;
+    const folders =
+      record.source === 'sent' ? [path.join(this.#directory, record.folder)] : modelRepositories;
     for (const folder of folders) {
       const files = await folderFiles(folder, model, maxBytes);
       if (files !== undefined) return files;
@@ -73,7 +66,7 @@ export class ModelSources {
    * @throws MODEL_CONTROL_REFUSED when files came that are not allowed
    */
   async recordFor(model: string, { version, config, files }: LoadRequest): Promise<LoadRecord> {
-    if (files !== undefined && !this.#parts.allowSentFiles) {
+    if (files !== undefined && !this.#config.allowSentFiles) {
       const advice =
         'files of loads are refused; set allowSentFiles of serving.infer, or put them into a folder';
       throw new ModelControlRefused({ model, advice });
@@ -86,8 +79,8 @@ export class ModelSources {
 
   /** The folder that holds a model; `undefined` when none does. */
   async folderOf(model: string): Promise<string | undefined> {
-    for (const folder of this.#parts.folders) {
-      if ((await folderFiles(folder, model, this.#parts.maxModelBytes)) !== undefined) return folder;
+    for (const folder of this.#config.modelRepositories) {
+      if ((await folderFiles(folder, model, this.#config.maxModelBytes)) !== undefined) return folder;
     }
     return undefined;
   }
@@ -95,14 +88,14 @@ export class ModelSources {
   /** Keeps files that a caller sent, in Triton's layout; nothing is left of them when that fails. */
   async #keep(model: string, files: ReadonlyMap<string, Uint8Array>): Promise<string> {
     const folder = randomUUID();
-    const unfinished = path.join(this.#parts.directory, `.${folder}`);
+    const unfinished = path.join(this.#directory, `.${folder}`);
     try {
       for (const [file, bytes] of files) {
         const target = path.join(unfinished, model, file);
         await mkdir(path.dirname(target), { recursive: true });
         await writeFile(target, bytes, { flush: true });
       }
-      await rename(unfinished, path.join(this.#parts.directory, folder));
+      await rename(unfinished, path.join(this.#directory, folder));
       return folder;
     } catch (error) {
       await rm(unfinished, { recursive: true, force: true });
@@ -113,12 +106,12 @@ export class ModelSources {
   /** Removes the files of a record that is over. */
   async discard(record: LoadRecord): Promise<void> {
     if (record.source !== 'sent') return;
-    await rm(path.join(this.#parts.directory, record.folder), { recursive: true, force: true });
+    await rm(path.join(this.#directory, record.folder), { recursive: true, force: true });
   }
 
   /** Removes kept files that no record names. */
   async forget(isNeeded: (folder: string) => boolean): Promise<void> {
-    const { directory } = this.#parts;
+    const directory = this.#directory;
     for (const folder of await readdir(directory).catch(() => [])) {
       if (!isNeeded(folder)) await rm(path.join(directory, folder), { recursive: true, force: true });
     }
@@ -127,9 +120,9 @@ export class ModelSources {
   /** Names of the models of the folders. */
   async inFolders(): Promise<ReadonlySet<string>> {
     const names = new Set<string>();
-    for (const folder of this.#parts.folders) {
+    for (const folder of this.#config.modelRepositories) {
       const found = await folderModels(folder).catch((error: unknown) => {
-        this.#parts.log.error('A model repository cannot be read', { folder, error });
+        this.#log.error('A model repository cannot be read', { folder, error });
         return [];
       });
       for (const name of found) names.add(name);
@@ -143,7 +136,7 @@ export class ModelSources {
     let pageToken = '';
     try {
       do {
-        const page = await this.#parts.registry.listModels(
+        const page = await this.#registry.listModels(
           { pageSize: 1_000, pageToken },
           context === undefined ? {} : { context },
         );
@@ -153,7 +146,7 @@ export class ModelSources {
     } catch (error) {
       const message =
         'The model registry does not answer; the index lists its models only when they are loaded';
-      this.#parts.log.warn(message, { error });
+      this.#log.warn(message, { error });
     }
     return [...names];
   }

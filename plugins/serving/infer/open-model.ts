@@ -12,6 +12,7 @@ import { LoadedModel, type ModelCache } from './loaded-model.ts';
 import { type ModelRuns, prepareExecutor } from './make-executor.ts';
 import type { ModelFile, ModelFiles } from './model-files.ts';
 import { modelShape } from './model-shape.ts';
+import type { RequestObserver } from './request-observer.ts';
 import { RateLimited, type RateLimiter, rateLimitOf } from './rate-limiter.ts';
 import { sessionSettings } from './supported-config.ts';
 import { warmUp } from './warmup.ts';
@@ -36,6 +37,8 @@ export interface OpenModelRequest {
   readonly metrics: InferMetrics;
   /** What shares resources between models; `undefined` when nothing does. */
   readonly limiter: RateLimiter | undefined;
+  /** Told of each request. */
+  readonly observer: RequestObserver;
   /** Where answers of models that want it are kept. */
   readonly cache: ModelCache;
   /** Ends the wait for the sessions. */
@@ -72,6 +75,7 @@ export async function openModel(request: OpenModelRequest): Promise<LoadedModel>
       makeExecutor: (onRun) => makeExecutor(runs, onRun),
       cache: isCached ? request.cache : undefined,
       metrics: request.metrics,
+      observer: request.observer,
       origin: request.origin,
     });
   } catch (error) {
@@ -124,7 +128,7 @@ export async function readClassNames({ output }: ModelConfig, files: ModelFiles)
 /** What an ensemble is opened from. */
 export interface OpenEnsembleRequest extends Pick<
   OpenModelRequest,
-  'name' | 'version' | 'files' | 'origin' | 'options' | 'metrics' | 'cache'
+  'name' | 'version' | 'files' | 'origin' | 'options' | 'metrics' | 'observer' | 'cache'
 > {
   /** Its configuration. */
   readonly given: ModelConfig;
@@ -147,6 +151,7 @@ export async function openEnsemble(request: OpenEnsembleRequest): Promise<Loaded
     makeExecutor: (onRun) => new EnsembleExecutor({ config, limit, inferStep }, onRun),
     cache: config.responseCache?.enable === true ? request.cache : undefined,
     metrics,
+    observer: request.observer,
     origin,
   });
 }

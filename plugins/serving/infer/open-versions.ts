@@ -15,6 +15,7 @@ import type { LoadedModel, ModelCache } from './loaded-model.ts';
 import type { ModelFile, ModelFiles } from './model-files.ts';
 import type { LoadRecord, ModelSources } from './model-sources.ts';
 import { openEnsemble, openModel } from './open-model.ts';
+import type { RequestObserver } from './request-observer.ts';
 import type { RateLimiter } from './rate-limiter.ts';
 import { assertSupported } from './supported-config.ts';
 import { chosenVersions } from './version-policy.ts';
@@ -53,6 +54,8 @@ export interface OpenVersionsRequest {
   readonly loadStep: (model: string) => Promise<void>;
   /** What shares resources between models; `undefined` when nothing does. */
   readonly limiter: RateLimiter | undefined;
+  /** Told of each request. */
+  readonly observer: RequestObserver;
   /** Where answers of models that want it are kept. */
   readonly cache: ModelCache;
   /** The call that asks for it. */

@@ -1,13 +1,12 @@
-import path from 'node:path';
-import type { CallContext, Host, Logger, Storage } from 'lamella/sdk';
+import type { CallContext, Host, Storage } from 'lamella/sdk';
 import { isDeclaredError } from 'lamella/sdk';
-import { RegistryService } from 'lamella/proto/lamella/model/v1/registry_service';
 import { atOnce } from './at-once.ts';
 import { CacheMetrics } from './cache-metrics.ts';
 import type { InferConfig } from './config.ts';
 import { dependentsOf } from './dependents.ts';
 import { ModelUnknown, notExplicit } from './errors.ts';
 import { FolderPoller } from './folder-poller.ts';
+import { InferLog } from './infer-log.ts';
 import { InferMetrics } from './infer-metrics.ts';
 import { KeyedTurns } from './keyed-turns.ts';
 import { LeavingModels } from './leaving-models.ts';
@@ -18,8 +17,10 @@ import { type LoadRecord, ModelSources } from './model-sources.ts';
 import type { ModelState } from './model-state.ts';
 import { type LoadedVersions, openVersions } from './open-versions.ts';
 import { RateLimiter } from './rate-limiter.ts';
+import { RequestObserver } from './request-observer.ts';
 import { Residency } from './residency.ts';
 import { ResponseCache } from './response-cache.ts';
+import { Tracer } from './tracer.ts';
 
 const RESTORE_AT_ONCE = 4;
 const BYTES_PER_MIB = 1_048_576;
@@ -36,7 +37,8 @@ export class ModelRepository {
   readonly sources: ModelSources;
   readonly #config: InferConfig;
   readonly #storage: Storage;
-  readonly #log: Logger;
+  readonly observer: RequestObserver;
+  readonly #log: InferLog;
   readonly #signal: AbortSignal;
   readonly #metrics: InferMetrics;
   readonly #cache: ModelCache;
@@ -52,10 +54,11 @@ export class ModelRepository {
   constructor(host: Host<InferConfig>) {
     this.#config = host.config;
     this.#storage = host.storage;
-    this.#log = host.log;
+    this.#log = new InferLog(host.log);
+    this.observer = new RequestObserver(this.#log, new Tracer(host.storage.directory, host.log));
     this.#signal = host.signal;
     this.#metrics = new InferMetrics(host.metrics);
-    this.#leaving = new LeavingModels(host.log);
+    this.#leaving = new LeavingModels(this.#log);
     this.#residency = new Residency({
       config: host.config,
       load: (model, record) => this.#loadForRequest(model, record),
@@ -66,19 +69,12 @@ export class ModelRepository {
       responses: new ResponseCache(host.config.responseCacheMib * BYTES_PER_MIB),
       metrics: new CacheMetrics(host.metrics),
     };
-    this.sources = new ModelSources({
-      folders: host.config.modelRepositories,
-      registry: host.call(RegistryService),
-      directory: path.join(host.storage.directory, 'sent-models'),
-      maxModelBytes: host.config.maxModelBytes,
-      allowSentFiles: host.config.allowSentFiles,
-      log: host.log,
-    });
+    this.sources = new ModelSources(host, this.#log);
     this.#poller = new FolderPoller({
       sources: this.sources,
       load: (model) => this.#load(model, { record: { source: 'folder' } }),
       unload: (model) => this.#unload(model),
-      log: host.log,
+      log: this.#log,
     });
   }
 
@@ -191,6 +187,7 @@ export class ModelRepository {
     this.#models.clear();
     this.#leaving.add(models);
     await this.#leaving.ended();
+    await this.observer.tracer.close();
   }
 
   #find(name: string, version: string): LoadedModel | undefined {
@@ -285,6 +282,7 @@ export class ModelRepository {
         limiter: this.#limiter,
         inferStep: async (model, version, call) => (await this.forRequest(model, version)).infer(call),
         loadStep: (model) => this.#loadStep(model, context),
+        observer: this.observer,
         cache: this.#cache,
         context,
         signal: context?.signal ?? this.#signal,

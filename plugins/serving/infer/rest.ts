@@ -15,8 +15,10 @@ import { repositoryIndex } from './repository-index.ts';
 import { readBody, readBodyObject } from './rest-body.ts';
 import { readInferRequest } from './rest-request.ts';
 import { writeInferResponse } from './rest-response.ts';
+import { changeTraces, jsonTraces, readTraceValues } from './server-settings.ts';
 import type { ServerFacts } from './service.ts';
 import { statisticsOf } from './statistics.ts';
+import type { TraceValues } from './trace-settings.ts';
 
 type Verb = 'GET' | 'POST';
 
@@ -97,21 +99,19 @@ function decoded(groups: Readonly<Record<string, string | undefined>>): Record<s
   }
 }
 
+function get(pattern: string, answer: Route['answer']): Route {
+  return { verb: 'GET', pattern: new RegExp(`${pattern}$`), answer };
+}
+
+function post(pattern: string, answer: Route['answer']): Route {
+  return { verb: 'POST', pattern: new RegExp(`${pattern}$`), answer };
+}
+
 function restRoutes(repository: ModelRepository, server: ServerFacts): readonly Route[] {
   const model = ({ groups }: RouteParts): LoadedModel =>
     repository.get(groups['model'] ?? '', groups['version'] ?? '');
   const wanted = ({ groups }: RouteParts): LoadedModel | Promise<LoadedModel> =>
     repository.forRequest(groups['model'] ?? '', groups['version'] ?? '');
-  const get = (pattern: string, answer: Route['answer']): Route => ({
-    verb: 'GET',
-    pattern: new RegExp(`${pattern}$`),
-    answer,
-  });
-  const post = (pattern: string, answer: Route['answer']): Route => ({
-    verb: 'POST',
-    pattern: new RegExp(`${pattern}$`),
-    answer,
-  });
   return [
     get('^/v2/?', () => json({ ...server, extensions: EXTENSIONS })),
     get('^/v2/health/live', () => json({ live: true })),
@@ -132,6 +132,7 @@ function restRoutes(repository: ModelRepository, server: ServerFacts): readonly 
     post(`${MODEL}/generate_stream`, async (parts) =>
       eventStream(await generate(await wanted(parts), parts)),
     ),
+    ...settingRoutes(repository),
     get(MODEL, (parts) => json(metadata(model(parts), repository.versions(parts.groups['model'] ?? '')))),
     post('^/v2/repository/index', async ({ request }) => {
       const { ready } = await readBodyObject(request);
@@ -168,6 +169,23 @@ async function generate(
   const call = readGenerateRequest(await readBodyObject(request), model.shape);
   const cancellation = signalCancellation(context.signal);
   return generateAnswer(model.shape, call.id, await model.infer({ ...call, outputs: [], cancellation }));
+}
+
+/** Routes of the trace and logging extensions. */
+function settingRoutes(repository: ModelRepository): readonly Route[] {
+  const traces = ({ groups }: RouteParts, values: TraceValues): Response =>
+    json(jsonTraces(changeTraces(repository, groups['model'] ?? '', values)));
+  const path = '^/v2(?:/models/(?<model>[^/]+))?/trace/setting';
+  const { log } = repository.observer;
+  return [
+    get(path, (parts) => traces(parts, {})),
+    post(path, async (parts) => traces(parts, readTraceValues(await readBodyObject(parts.request)))),
+    get('^/v2/logging', () => json(log.settings())),
+    post('^/v2/logging', async ({ request }) => {
+      log.change(await readBodyObject(request));
+      return json(log.settings());
+    }),
+  ];
 }
 
 /** The parameters of a repository request. */

@@ -4,7 +4,6 @@ import type {
   GRPCInferenceService,
   ModelInferRequest,
   ModelInferResponseSchema,
-  ModelRepositoryParameter,
 } from 'lamella/proto/inference/grpc_inference_service';
 import { callCancellation, signalCancellation } from './cancellation.ts';
 import { describeMetadata, EXTENSIONS } from './describe-model.ts';
@@ -21,6 +20,7 @@ import { readLoadParameters, readUnloadParameters } from './load-request.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import type { ModelRepository } from './repository.ts';
 import { repositoryIndex } from './repository-index.ts';
+import { logSettings, traceSetting } from './server-settings.ts';
 import { readSequence } from './sequence-parameters.ts';
 import { statisticsOf } from './statistics.ts';
 import { streamInfer } from './stream-infer.ts';
@@ -36,7 +36,6 @@ export interface ServerFacts {
 }
 
 const SHARED_MEMORY = 'send tensors in the request';
-const SETTINGS = 'logs and traces are set by the operator of the kernel';
 
 /** The service of the protocol, over a repository. */
 export function inferenceService(
@@ -79,8 +78,8 @@ export function inferenceService(
     cudaSharedMemoryStatus: unsupported('CudaSharedMemoryStatus', SHARED_MEMORY),
     cudaSharedMemoryRegister: unsupported('CudaSharedMemoryRegister', SHARED_MEMORY),
     cudaSharedMemoryUnregister: unsupported('CudaSharedMemoryUnregister', SHARED_MEMORY),
-    traceSetting: unsupported('TraceSetting', SETTINGS),
-    logSettings: unsupported('LogSettings', SETTINGS),
+    traceSetting: (request) => traceSetting(repository, request),
+    logSettings: (request) => logSettings(repository, request),
   };
 }
 
@@ -104,7 +103,7 @@ async function inferGrpc(
 }
 
 function plainParameters(
-  parameters: Readonly<Record<string, ModelRepositoryParameter>>,
+  parameters: Readonly<Record<string, { readonly parameterChoice: { readonly value?: unknown } }>>,
 ): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(parameters).map(([name, { parameterChoice }]) => [name, parameterChoice.value]),

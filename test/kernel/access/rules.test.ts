@@ -70,6 +70,11 @@ describe('roles', () => {
       'lamella.serving.v1.DeployService/DiffDeployment',
       'lamella.serving.v1.DeployService/Undeploy',
       'http:POST /v2/repository/models/digits/load',
+      'inference.GRPCInferenceService/TraceSetting',
+      'inference.GRPCInferenceService/LogSettings',
+      'http:POST /v2/trace/setting',
+      'http:POST /v2/models/digits/trace/setting',
+      'http:POST /v2/logging',
     ]) {
       assert.ok(!may('user', operation), operation);
       assert.ok(!may('viewer', operation), operation);

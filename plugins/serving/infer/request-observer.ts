@@ -1,0 +1,25 @@
+import type { InferLog } from './infer-log.ts';
+import type { RequestTimes } from './statistics.ts';
+import type { Traced, Tracer } from './tracer.ts';
+
+/** Tells log and traces of requests, where somebody has asked for that. */
+export class RequestObserver {
+  readonly log: InferLog;
+  readonly tracer: Tracer;
+
+  constructor(log: InferLog, tracer: Tracer) {
+    this.log = log;
+    this.tracer = tracer;
+  }
+
+  /** Notes a request that was answered. */
+  answered(model: Traced, times: RequestTimes): void {
+    if (this.tracer.isOn) this.tracer.answered(model, times);
+    if (this.log.isVerbose) this.log.info('Request answered', { ...model, ...times });
+  }
+
+  /** Notes a request that failed. */
+  failed(model: Traced, totalMs: number, error: unknown): void {
+    if (this.log.isVerbose) this.log.info('Request failed', { ...model, totalMs, error });
+  }
+}
