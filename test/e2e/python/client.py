@@ -81,7 +81,17 @@ def call_grpc(address, token, sequence_config):
     controlled.append(client.is_model_ready("digits", "1"))
     client.load_model("sum", headers=owner, config=sequence_config)
     sequences, no_start = call_sequences(client)
+    traced = client.update_trace_settings(
+        model_name="digits", settings={"trace_level": ["TIMESTAMPS"], "trace_rate": "7"}, headers=owner
+    )
+    logged = client.update_log_settings({"log_verbose_level": 0, "log_info": True}, headers=owner)
+    extensions = [
+        list(traced.settings["trace_level"].value),
+        list(traced.settings["trace_rate"].value),
+        logged.settings["log_info"].bool_param,
+    ]
     return {
+        "settings": extensions,
         "sequences": sequences,
         "no_start": no_start,
         "controlled": controlled,

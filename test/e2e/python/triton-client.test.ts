@@ -18,6 +18,7 @@ interface Report {
     readonly controlled: readonly unknown[];
     readonly sequences: readonly (readonly number[])[];
     readonly no_start: Failure;
+    readonly settings: readonly unknown[];
     readonly live: boolean;
     readonly ready: boolean;
     readonly model_ready: boolean;
@@ -132,6 +133,10 @@ describe("NVIDIA's Python client, unmodified", function () {
     ]);
     assert.equal(report.grpc.no_start.status, 'StatusCode.INVALID_ARGUMENT');
     assert.match(report.grpc.no_start.message, /must specify the START flag/);
+  });
+
+  it('changes trace and log settings', () => {
+    assert.deepEqual(report.grpc.settings, [['TIMESTAMPS'], ['7'], true]);
   });
 
   it('gets the errors it knows over gRPC', () => {
