@@ -17,7 +17,12 @@ import { FUZZ_TIMEOUT_MS, fuzzRuns } from '../support/fuzz-runs.ts';
 import { callContext } from '../plugins/serving/infer-fixture.ts';
 import { InferSubject } from '../plugins/serving/infer-subject.ts';
 
-const REASONS: ReadonlySet<string> = new Set(['REQUEST_INVALID', 'MODEL_LOAD_FAILED', 'MODEL_UNKNOWN']);
+const REASONS: ReadonlySet<string> = new Set([
+  'REQUEST_INVALID',
+  'MODEL_LOAD_FAILED',
+  'MODEL_UNKNOWN',
+  'METHOD_UNSUPPORTED',
+]);
 
 /** Runs work on hostile input: it may succeed, or refuse with an error of the plugin. */
 async function refusesOnlyBySentence(work: () => unknown): Promise<void> {
@@ -48,6 +53,8 @@ const parameters = fc.dictionary(
     'sequence_end',
     'classification',
     'shared_memory_region',
+    'shared_memory_byte_size',
+    'shared_memory_offset',
     'other',
   ),
   parameterChoice.map((choice) => ({ parameterChoice: choice })),
@@ -85,7 +92,7 @@ describe('serving.infer under hostile requests', function () {
   let subject: InferSubject;
 
   before(async () => {
-    subject = new InferSubject();
+    subject = new InferSubject(undefined, { allowSharedMemory: true });
     await subject.load();
   });
   after(() => subject.repository.close());

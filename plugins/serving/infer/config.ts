@@ -20,6 +20,7 @@ export const InferConfigSchema: TObject<{
   maxLoadedModels: TInteger;
   modelMemoryMib: TInteger;
   loadOnDemand: TBoolean;
+  allowSharedMemory: TBoolean;
 }> = defineConfig({
   serverName: Type.String({ minLength: 1, maxLength: 100, default: 'lamella' }),
   instances: Type.Integer({ minimum: 1, maximum: 64, default: 1 }),
@@ -44,6 +45,7 @@ export const InferConfigSchema: TObject<{
   maxLoadedModels: Type.Integer({ minimum: 0, maximum: 100_000, default: 0 }),
   modelMemoryMib: Type.Integer({ minimum: 0, maximum: 16_777_216, default: 0 }),
   loadOnDemand: Type.Boolean({ default: false }),
+  allowSharedMemory: Type.Boolean({ default: false }),
 });
 
 /** Value of {@link InferConfigSchema}. */

@@ -4,6 +4,7 @@ import type {
   InferParameter,
   InferTensorContents,
   ModelInferRequest,
+  ModelInferResponse_InferOutputTensorSchema,
   ModelInferResponseSchema,
 } from 'lamella/proto/inference/grpc_inference_service';
 import { writeBytesTensor } from './bytes-tensor.ts';
@@ -12,23 +13,28 @@ import { datatypeOf } from './datatype.ts';
 import { RequestInvalid } from './errors.ts';
 import type { InferInput } from './infer-input.ts';
 import type { ModelShape } from './model-shape.ts';
+import { readSharedPlace, type SharedMemory, type SharedPlace } from './shared-memory.ts';
 import type { TypedValues } from './typed-values.ts';
 
-/** Inputs of a gRPC request; raw contents stay views of the message. @throws REQUEST_INVALID as Triton does. */
-export function grpcInputs(request: ModelInferRequest): InferInput[] {
+/**
+ * Inputs of a gRPC request; raw contents stay views of the message. Inputs in shared memory have none.
+ *
+ * @throws REQUEST_INVALID as Triton does; METHOD_UNSUPPORTED for shared memory where it is not allowed
+ */
+export function grpcInputs(request: ModelInferRequest, memory: SharedMemory): InferInput[] {
   const { inputs, rawInputContents: raw, modelName } = request;
-  if (raw.length > 0 && raw.length !== inputs.length) {
+  const places = inputs.map(({ name, parameters }) => readSharedPlace(parameters, name));
+  const expected = places.filter((place) => place === undefined).length;
+  if (raw.length > 0 && raw.length !== expected) {
     throw new RequestInvalid({
-      problem: `expected ${inputs.length} raw input contents but got ${raw.length} for model '${modelName}'`,
+      problem: `expected ${expected} raw input contents but got ${raw.length} for model '${modelName}'`,
     });
   }
-  return inputs.map(({ name, datatype, shape, contents, parameters }, index) => {
-    if ('shared_memory_region' in parameters) {
-      throw new RequestInvalid({
-        problem: `input '${name}' for model '${modelName}' is in shared memory, which this server does not have; send its bytes`,
-      });
-    }
-    const bytes = raw[index];
+  let next = 0;
+  return inputs.map(({ name, datatype, shape, contents }, index) => {
+    const place = places[index];
+    const bytes = place === undefined ? raw[next] : memory.read(place);
+    if (place === undefined) next += 1;
     if (bytes !== undefined && contents !== undefined) {
       throw new RequestInvalid({
         problem: `contents field must not be specified when using raw_input_contents for '${name}' for model '${modelName}'`,
@@ -42,15 +48,19 @@ export function grpcInputs(request: ModelInferRequest): InferInput[] {
   });
 }
 
-/** Outputs that a gRPC request names. @throws REQUEST_INVALID */
-export function grpcOutputs({ outputs, modelName }: ModelInferRequest): WantedOutput[] {
+/** An output that a gRPC request names. */
+export interface GrpcOutput extends WantedOutput {
+  /** Where in shared memory it goes; `undefined` for the answer. */
+  readonly place: SharedPlace | undefined;
+}
+
+/** Outputs that a gRPC request names. @throws REQUEST_INVALID METHOD_UNSUPPORTED */
+export function grpcOutputs({ outputs }: ModelInferRequest, memory: SharedMemory): GrpcOutput[] {
   return outputs.map(({ name, parameters }) => {
-    if ('shared_memory_region' in parameters) {
-      throw new RequestInvalid({
-        problem: `output '${name}' of model '${modelName}' is wanted in shared memory, which this server does not have; read its bytes`,
-      });
-    }
-    return { name, classes: readClasses(parameters['classification']?.parameterChoice.value, name) };
+    const place = readSharedPlace(parameters, name);
+    // Before the model runs in vain.
+    if (place !== undefined) memory.check(place);
+    return { name, classes: readClasses(parameters['classification']?.parameterChoice.value, name), place };
   });
 }
 
@@ -86,26 +96,53 @@ export function rawContents({ data }: OrtTensor): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-/** Answer with raw contents, the only form that all clients read. */
+type OutputInit = MessageInitShape<typeof ModelInferResponse_InferOutputTensorSchema>;
+
+/** What an answer is made of. */
+export interface GrpcAnswer {
+  /** Id of the request. */
+  readonly id: string;
+  /** Outputs of the model. */
+  readonly outputs: OrtTensors;
+  /** Outputs that the request names. */
+  readonly wanted: readonly GrpcOutput[];
+  /** Where outputs go that are wanted there. */
+  readonly memory: SharedMemory;
+}
+
+/** Answer with raw contents, the only form that all clients read; empty ones for what goes to shared memory. */
 export function grpcResponse(
   model: ModelShape,
-  id: string,
-  outputs: OrtTensors,
+  { id, outputs, wanted, memory }: GrpcAnswer,
 ): MessageInitShape<typeof ModelInferResponseSchema> {
-  const entries = [...model.outputs.keys()].flatMap((name) => {
+  const described: OutputInit[] = [];
+  const rawOutputContents: Uint8Array[] = [];
+  for (const name of model.outputs.keys()) {
     const tensor = outputs[name];
-    return tensor === undefined ? [] : [{ name, tensor }];
-  });
+    if (tensor === undefined) continue;
+    const bytes = rawContents(tensor);
+    const place = wanted.find((output) => output.name === name)?.place;
+    const head = { name, datatype: datatypeOf(tensor.type).name, shape: tensor.dims.map(BigInt) };
+    if (place === undefined) {
+      described.push(head);
+      rawOutputContents.push(bytes);
+      continue;
+    }
+    memory.write(place, bytes);
+    described.push({ ...head, parameters: placeParameters(place, bytes.byteLength) });
+    rawOutputContents.push(new Uint8Array());
+  }
+  return { modelName: model.name, modelVersion: model.version, id, outputs: described, rawOutputContents };
+}
+
+function placeParameters(
+  { region, offset }: SharedPlace,
+  sizeBytes: number,
+): Record<string, Pick<InferParameter, 'parameterChoice'>> {
   return {
-    modelName: model.name,
-    modelVersion: model.version,
-    id,
-    outputs: entries.map(({ name, tensor }) => ({
-      name,
-      datatype: datatypeOf(tensor.type).name,
-      shape: tensor.dims.map(BigInt),
-    })),
-    rawOutputContents: entries.map(({ tensor }) => rawContents(tensor)),
+    shared_memory_region: { parameterChoice: { case: 'stringParam', value: region } },
+    shared_memory_offset: { parameterChoice: { case: 'int64Param', value: BigInt(offset) } },
+    shared_memory_byte_size: { parameterChoice: { case: 'int64Param', value: BigInt(sizeBytes) } },
   };
 }
 

@@ -4,6 +4,7 @@ import { InferConfigSchema } from './config.ts';
 import { ModelRepository } from './repository.ts';
 import { restHandler } from './rest.ts';
 import { inferenceService } from './service.ts';
+import { SharedMemory } from './shared-memory.ts';
 
 const plugin: Plugin = definePlugin({
   config: InferConfigSchema,
@@ -12,7 +13,8 @@ const plugin: Plugin = definePlugin({
     // Before the instance takes traffic, so that an upgrade of this plugin loses no call.
     await repository.restore();
     const server = { name: host.config.serverName, version: host.version };
-    host.serve(GRPCInferenceService, inferenceService(repository, server));
+    const memory = host.own(new SharedMemory(host.config.allowSharedMemory));
+    host.serve(GRPCInferenceService, inferenceService(repository, server, memory));
     host.serveHttp(restHandler(repository, server));
   },
 });

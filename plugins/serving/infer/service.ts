@@ -22,6 +22,7 @@ import type { ModelRepository } from './repository.ts';
 import { repositoryIndex } from './repository-index.ts';
 import { logSettings, traceSetting } from './server-settings.ts';
 import { readSequence } from './sequence-parameters.ts';
+import type { SharedMemory } from './shared-memory.ts';
 import { statisticsOf } from './statistics.ts';
 import { streamInfer } from './stream-infer.ts';
 
@@ -41,13 +42,20 @@ const SHARED_MEMORY = 'send tensors in the request';
 export function inferenceService(
   repository: ModelRepository,
   server: ServerFacts,
+  memory: SharedMemory,
 ): ServiceImplementation<typeof GRPCInferenceService> {
   const infer = async (request: ModelInferRequest, call: GrpcCall): Promise<InferResponse> =>
-    inferGrpc(await repository.forRequest(request.modelName, request.modelVersion), request, call);
+    inferGrpc(await repository.forRequest(request.modelName, request.modelVersion), request, {
+      ...call,
+      memory,
+    });
   return {
     serverLive: () => ({ live: true }),
     serverReady: () => ({ ready: repository.ready }),
-    serverMetadata: () => ({ ...server, extensions: [...EXTENSIONS] }),
+    serverMetadata: () => ({
+      ...server,
+      extensions: memory.isAllowed ? [...EXTENSIONS, 'system_shared_memory'] : [...EXTENSIONS],
+    }),
     modelReady: ({ name, version }) => ({ ready: repository.has(name, version) }),
     modelMetadata: ({ name, version }) =>
       describeMetadata(repository.get(name, version), repository.versions(name)),
@@ -72,14 +80,32 @@ export function inferenceService(
       await repository.unload(modelName, readUnloadParameters(plainParameters(parameters)));
       return {};
     },
-    systemSharedMemoryStatus: unsupported('SystemSharedMemoryStatus', SHARED_MEMORY),
-    systemSharedMemoryRegister: unsupported('SystemSharedMemoryRegister', SHARED_MEMORY),
-    systemSharedMemoryUnregister: unsupported('SystemSharedMemoryUnregister', SHARED_MEMORY),
+    ...sharedMemoryMethods(memory),
+    traceSetting: (request) => traceSetting(repository, request),
+    logSettings: (request) => logSettings(repository, request),
+  };
+}
+
+type SharedMemoryMethods = Pick<
+  ServiceImplementation<typeof GRPCInferenceService>,
+  | 'systemSharedMemoryStatus'
+  | 'systemSharedMemoryRegister'
+  | 'systemSharedMemoryUnregister'
+  | 'cudaSharedMemoryStatus'
+  | 'cudaSharedMemoryRegister'
+  | 'cudaSharedMemoryUnregister'
+>;
+
+function sharedMemoryMethods(memory: SharedMemory): SharedMemoryMethods {
+  return {
+    systemSharedMemoryStatus: ({ name }) => ({
+      regions: Object.fromEntries(memory.status(name).map((region) => [region.name, region])),
+    }),
+    systemSharedMemoryRegister: (region) => (memory.register(region), {}),
+    systemSharedMemoryUnregister: ({ name }) => (memory.unregister(name), {}),
     cudaSharedMemoryStatus: unsupported('CudaSharedMemoryStatus', SHARED_MEMORY),
     cudaSharedMemoryRegister: unsupported('CudaSharedMemoryRegister', SHARED_MEMORY),
     cudaSharedMemoryUnregister: unsupported('CudaSharedMemoryUnregister', SHARED_MEMORY),
-    traceSetting: (request) => traceSetting(repository, request),
-    logSettings: (request) => logSettings(repository, request),
   };
 }
 
@@ -89,17 +115,18 @@ type GrpcCall = Pick<InferCall, 'cancellation' | 'deadlineMs'>;
 async function inferGrpc(
   model: LoadedModel,
   request: ModelInferRequest,
-  call: GrpcCall,
+  { memory, ...call }: GrpcCall & { readonly memory: SharedMemory },
 ): Promise<InferResponse> {
+  const wanted = grpcOutputs(request, memory);
   const outputs = await model.infer({
-    inputs: grpcInputs(request),
-    outputs: grpcOutputs(request),
+    inputs: grpcInputs(request, memory),
+    outputs: wanted,
     ...call,
     timeoutMs: timeoutParameter(request.parameters),
     priority: priorityParameter(request.parameters),
     sequence: readSequence((name) => request.parameters[name]?.parameterChoice.value),
   });
-  return grpcResponse(model.shape, request.id, outputs);
+  return grpcResponse(model.shape, { id: request.id, outputs, wanted, memory });
 }
 
 function plainParameters(

@@ -135,6 +135,7 @@ const CONFIG: InferConfig = {
   maxLoadedModels: 0,
   modelMemoryMib: 0,
   loadOnDemand: false,
+  allowSharedMemory: false,
 };
 
 const silent = (): void => undefined;

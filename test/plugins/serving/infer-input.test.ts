@@ -10,6 +10,7 @@ import { completeConfig } from '../../../plugins/serving/infer/complete-config.t
 import { grpcInputs } from '../../../plugins/serving/infer/grpc-tensors.ts';
 import { readFeeds } from '../../../plugins/serving/infer/infer-input.ts';
 import { modelShape } from '../../../plugins/serving/infer/model-shape.ts';
+import { SharedMemory } from '../../../plugins/serving/infer/shared-memory.ts';
 import { readInferRequest } from '../../../plugins/serving/infer/rest-request.ts';
 
 const CONFIG = completeConfig(undefined, {
@@ -92,7 +93,7 @@ describe('inputs of serving.infer', () => {
     fc.assert(
       fc.property(request, (init) => {
         const message = create(ModelInferRequestSchema, { modelName: 'm', ...init });
-        refusesOnlyBySentence(() => readFeeds(grpcInputs(message), MODEL));
+        refusesOnlyBySentence(() => readFeeds(grpcInputs(message, new SharedMemory(false)), MODEL));
       }),
     );
   });

@@ -15,6 +15,7 @@ import type { InferConfig } from '../../../plugins/serving/infer/config.ts';
 import { ModelRepository } from '../../../plugins/serving/infer/repository.ts';
 import { restHandler } from '../../../plugins/serving/infer/rest.ts';
 import { inferenceService } from '../../../plugins/serving/infer/service.ts';
+import { SharedMemory } from '../../../plugins/serving/infer/shared-memory.ts';
 import { addModel, callContext, fakeHost, FakeRegistry, MemoryStorage } from './infer-fixture.ts';
 
 /** A request for inference as a plain object. */
@@ -60,7 +61,11 @@ export class InferSubject {
     }
     const server = { name: 'lamella', version: '0.1.0' };
     this.repository = new ModelRepository(fakeHost(this.registry, this.#storage, config));
-    this.service = inferenceService(this.repository, server);
+    this.service = inferenceService(
+      this.repository,
+      server,
+      new SharedMemory(config.allowSharedMemory === true),
+    );
     this.#rest = restHandler(this.repository, server);
   }
 

@@ -169,17 +169,20 @@ describe('serving.infer', function () {
         text: /'classification' of output 'sum' must be a number from 1/,
       },
       {
-        what: 'an output in shared memory',
+        what: 'an output in shared memory, which is not allowed',
         request: rawRequest([1, 2], {
           outputs: [
             {
               name: 'sum',
-              parameters: { shared_memory_region: { parameterChoice: { case: 'stringParam', value: 'r' } } },
+              parameters: {
+                shared_memory_region: { parameterChoice: { case: 'stringParam', value: 'r' } },
+                shared_memory_byte_size: { parameterChoice: { case: 'int64Param', value: 8n } },
+              },
             },
           ],
         }),
-        code: Code.INVALID_ARGUMENT,
-        text: /output 'sum' of model 'add' is wanted in shared memory/,
+        code: Code.UNIMPLEMENTED,
+        text: /^System shared memory is not supported.*allowSharedMemory/,
       },
     ];
     for (const { what, request, code, text } of wrong) {
@@ -213,9 +216,11 @@ describe('serving.infer', function () {
     });
 
     it('says of a method that it does not have what to do instead', async () => {
-      const error = await rejection(() => subject.service.traceSetting({} as never, callContext()));
+      const error = await rejection(() =>
+        subject.service.cudaSharedMemoryRegister({} as never, callContext()),
+      );
       assert.equal(error.code, Code.UNIMPLEMENTED);
-      assert.match(error.message, /TraceSetting is not supported/);
+      assert.match(error.message, /CudaSharedMemoryRegister is not supported/);
     });
   });
 

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { Code } from 'lamella/sdk';
+import {
+  type InferParameter,
+  ModelInferRequestSchema,
+  SystemSharedMemoryRegisterRequestSchema,
+  SystemSharedMemoryStatusRequestSchema,
+  SystemSharedMemoryUnregisterRequestSchema,
+} from 'lamella/proto/inference/grpc_inference_service';
+import { callContext } from './infer-fixture.ts';
+import { InferSubject, rawRequest, rejection } from './infer-subject.ts';
+
+type Region = MessageInitShape<typeof SystemSharedMemoryRegisterRequestSchema>;
+
+describe('system shared memory of serving.infer', function () {
+  this.timeout(60_000);
+  let subject: InferSubject;
+  let key: string;
+  const file = (): string => path.join('/dev/shm', key);
+
+  before(function () {
+    if (process.platform !== 'linux') this.skip();
+  });
+  beforeEach(async () => {
+    key = `lamella-test-${randomUUID()}`;
+    await writeFile(file(), new Uint8Array(64));
+    subject = new InferSubject(undefined, { allowSharedMemory: true });
+    await subject.load();
+  });
+  afterEach(async () => {
+    await unregister('');
+    await subject.repository.close();
+    await rm(file(), { force: true });
+  });
+
+  const register = async (region: Region): Promise<unknown> =>
+    subject.service.systemSharedMemoryRegister(
+      create(SystemSharedMemoryRegisterRequestSchema, region),
+      callContext(),
+    );
+  const unregister = async (name: string): Promise<unknown> =>
+    subject.service.systemSharedMemoryUnregister(
+      create(SystemSharedMemoryUnregisterRequestSchema, { name }),
+      callContext(),
+    );
+  const place = (
+    region: string,
+    offset: bigint,
+    size: bigint,
+  ): Record<string, Pick<InferParameter, 'parameterChoice'>> => ({
+    shared_memory_region: { parameterChoice: { case: 'stringParam', value: region } },
+    shared_memory_offset: { parameterChoice: { case: 'int64Param', value: offset } },
+    shared_memory_byte_size: { parameterChoice: { case: 'int64Param', value: size } },
+  });
+  const ask = async (
+    input: [string, bigint, bigint],
+    output: [string, bigint, bigint],
+  ): Promise<readonly Uint8Array[]> => {
+    const inputs = [{ name: 'x', datatype: 'UINT8', shape: [2n, 2n], parameters: place(...input) }];
+    const outputs = [{ name: 'sum', parameters: place(...output) }, { name: 'copy' }];
+    const request = create(ModelInferRequestSchema, { modelName: 'add', inputs, outputs });
+    const { rawOutputContents = [] } = await subject.service.modelInfer(request, callContext());
+    return rawOutputContents;
+  };
+
+  it('carries inputs and outputs at their places, and leaves everything else as it is', async () => {
+    await writeFile(
+      file(),
+      Uint8Array.from({ length: 64 }, (_, index) => index),
+    );
+    await register({ name: 'in', key: `/${key}`, offset: 8n, byteSize: 8n });
+    await register({ name: 'out', key, offset: 32n, byteSize: 32n });
+    const raw = await ask(['in', 2n, 4n], ['out', 4n, 16n]);
+    assert.deepEqual(
+      raw.map((bytes) => bytes.byteLength),
+      [0, 4],
+    );
+    const bytes = await readFile(file());
+    const sums = new Float32Array(new Uint8Array(bytes.subarray(36, 52)).buffer);
+    assert.deepEqual([...sums], [11, 12, 13, 14]);
+    assert.deepEqual(
+      [...bytes.subarray(0, 36)],
+      Array.from({ length: 36 }, (_, index) => index),
+    );
+    assert.equal(bytes[52], 52);
+    const { regions = {} } = await subject.service.systemSharedMemoryStatus(
+      create(SystemSharedMemoryStatusRequestSchema),
+      callContext(),
+    );
+    assert.deepEqual(Object.keys(regions), ['in', 'out']);
+  });
+
+  it('refuses what lies outside, and survives an object that gets smaller', async () => {
+    await register({ name: 'r', key, offset: 0n, byteSize: 64n });
+    const wrong: readonly [[string, bigint, bigint], [string, bigint, bigint], RegExp][] = [
+      [['r', 62n, 4n], ['r', 0n, 16n], /beyond the end/],
+      [['r', 0n, 4n], ['r', 60n, 16n], /beyond the end/],
+      [['r', 0n, 4n], ['r', 8n, 15n], /should be at least 16 bytes/],
+      [['r', 0n, 5n], ['r', 8n, 16n], /unexpected total size 5/],
+      [['none', 0n, 4n], ['r', 8n, 16n], /Unable to find shared memory region: 'none'/],
+    ];
+    for (const [input, output, text] of wrong) {
+      const { code, message } = await rejection(() => ask(input, output));
+      assert.equal(code, Code.INVALID_ARGUMENT);
+      assert.match(message, text);
+    }
+    await truncate(file(), 8);
+    assert.match((await rejection(() => ask(['r', 32n, 4n], ['r', 0n, 16n]))).message, /has become smaller/);
+    assert.match((await rejection(() => ask(['r', 0n, 4n], ['r', 32n, 16n]))).message, /has become smaller/);
+    assert.deepEqual(await subject.infer(rawRequest([1, 2])), [2, 3]);
+  });
+
+  it('refuses regions that cannot be', async () => {
+    await register({ name: 'r', key, byteSize: 8n });
+    const wrong: readonly Region[] = [
+      { name: 'r', key, byteSize: 8n },
+      { name: '', key, byteSize: 8n },
+      { name: 'a', key: '../../etc/passwd', byteSize: 8n },
+      { name: 'a', key: '/../shm', byteSize: 8n },
+      { name: 'a', key: `${key}-none`, byteSize: 8n },
+      { name: 'a', key, byteSize: 65n },
+      { name: 'a', key, offset: 2n ** 63n, byteSize: 2n ** 63n },
+      { name: 'a', key, byteSize: 0n },
+    ];
+    for (const region of wrong) {
+      assert.equal((await rejection(() => register(region))).code, Code.INVALID_ARGUMENT, String(region.key));
+    }
+    await unregister('r');
+    assert.match((await rejection(() => unregister('r'))).message, /Unable to find/);
+  });
+});
