@@ -31,6 +31,12 @@ const CONTROL: readonly string[] = [
   // It puts the model that it has trained into service.
   '!lamella.app.v1.FeedbackService/Retrain',
   '!http:POST /console/api/retrain',
+  // They decide who learns of trouble.
+  '!lamella.serving.v1.MonitorService/SetRuleFile',
+  '!lamella.serving.v1.MonitorService/DeleteRuleFile',
+  '!lamella.serving.v1.MonitorService/CreateSilence',
+  '!lamella.serving.v1.MonitorService/DeleteSilence',
+  '!http:POST /console/api/monitor/*',
   'http:POST /v2/repository/index',
   '!http:POST /v2/repository*',
   '!http:POST /v2/*trace/setting',
@@ -59,6 +65,7 @@ export const BUILT_IN_ROLES: Readonly<Record<string, readonly string[]>> = {
     'inference.GRPCInferenceService/ModelConfig',
     'inference.GRPCInferenceService/ModelStatistics',
     'inference.GRPCInferenceService/RepositoryIndex',
+    'lamella.serving.v1.MonitorService/QueryMetrics',
     'http:GET *',
     'http:HEAD *',
     'http:OPTIONS *',
@@ -67,6 +74,8 @@ export const BUILT_IN_ROLES: Readonly<Record<string, readonly string[]>> = {
   local: [
     'lamella.app.v1.FeedbackService/Retrain',
     'http:POST /console/api/retrain',
+    'lamella.serving.v1.MonitorService/*',
+    'http:POST /console/api/monitor/*',
     ...PROBES,
     ...CONTROL,
     '*',

@@ -88,6 +88,7 @@ describe('roles', () => {
       'http:GET /',
       'grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
       'xds.service.orca.v3.OpenRcaService/StreamCoreMetrics',
+      'lamella.serving.v1.MonitorService/QueryMetrics',
     ]) {
       assert.ok(may('viewer', operation), operation);
       assert.ok(!may('none', operation), operation);
@@ -104,8 +105,17 @@ describe('roles', () => {
     }
   });
 
-  it('let callers on the loopback retrain, and users not', () => {
-    for (const operation of ['lamella.app.v1.FeedbackService/Retrain', 'http:POST /console/api/retrain']) {
+  it('let callers on the loopback retrain and silence alerts, and users not', () => {
+    for (const operation of [
+      'lamella.app.v1.FeedbackService/Retrain',
+      'http:POST /console/api/retrain',
+      'lamella.serving.v1.MonitorService/SetRuleFile',
+      'lamella.serving.v1.MonitorService/DeleteRuleFile',
+      'lamella.serving.v1.MonitorService/CreateSilence',
+      'lamella.serving.v1.MonitorService/DeleteSilence',
+      'http:POST /console/api/monitor/silence',
+    ]) {
+      assert.ok(!may('viewer', operation), operation);
       assert.ok(may('local', operation) && !may('user', operation), operation);
     }
     assert.ok(!may('local', 'lamella.serving.v1.DeployService/Deploy'));
