@@ -17,15 +17,20 @@ import { FUZZ_TIMEOUT_MS } from '../support/fuzz-runs.ts';
 
 const log = createLogger({ level: 'silent' });
 
+/** Path of the last call. */
+let calledPath = '';
+
 /** Looks at all there is of a call, and gives it back. */
 const target: Target = {
-  unary: async (_path, request, call) => {
+  unary: async (path, request, call) => {
+    calledPath = path;
     for (const [name, value] of call.headers)
       if (name.startsWith('x')) call.responseTrailers.set(name, value);
     assert.ok(call.deadlineMs === undefined || Number.isFinite(call.deadlineMs));
     return request;
   },
-  async *stream(_path, requests) {
+  async *stream(path, requests) {
+    calledPath = path;
     yield* requests;
   },
 };
@@ -110,6 +115,22 @@ describe('the gRPC listener, for anything that a client sends', function () {
       fc.asyncProperty(path, headers, body, async (where, metadata, bytes) => {
         const status = await statusOf({ ':path': where, ...Object.fromEntries(metadata) }, bytes);
         assert.match(status, /^\d{1,2}$/);
+      }),
+    );
+  });
+
+  it('takes a call to the path that it came for, registered or not, whatever its metadata say', async () => {
+    const paths = fc.oneof(
+      fc.stringMatching(/^\/[\x21-\x7e]{0,60}$/),
+      // HTTP/2 has no paths without a slash.
+      fc.constantFrom('/t.T/Echo', '/t.T/Chat', '/t.T/None', '/', '//', '/unknown-method'),
+    );
+    const forged = fc.oneof(value, fc.constantFrom('/t.T/Echo', 'unknown-method'));
+    await fc.assert(
+      fc.asyncProperty(paths, forged, async (path, text) => {
+        calledPath = '';
+        const status = await statusOf({ ':path': path, 'lamella-path': text }, MESSAGE);
+        assert.deepEqual([status, calledPath], ['0', path]);
       }),
     );
   });
