@@ -175,6 +175,7 @@ describe('the console page in a browser', function () {
     await waitFor("document.querySelector('#alerts li.firing') !== null");
     await waitFor("document.querySelector('#waiting polyline') !== null");
     assert.match(await textOf('#waiting'), /digits: 0/);
+    await page.evaluate('localStorage.clear()');
   });
 
   it('can be drawn on with a finger', async () => {

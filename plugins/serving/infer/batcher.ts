@@ -94,6 +94,7 @@ export class Batcher {
   }
 
   #fillSlots(): void {
+    clearTimeout(this.#delay);
     while (this.#busy < this.#options.slots && this.#queue.size > 0) {
       const batch = this.#take();
       if (batch.length === 0) break;
@@ -146,12 +147,7 @@ export class Batcher {
     const oldestMs = batch.reduce((oldest, { queuedMs }) => Math.min(oldest, queuedMs), first.queuedMs);
     const leftMs = oldestMs + maxDelayMs - performance.now();
     if (leftMs <= 0) return false;
-    if (this.#delay === undefined) {
-      this.#delay = setTimeout(() => {
-        this.#delay = undefined;
-        this.#fillSlots();
-      }, Math.ceil(leftMs));
-    }
+    this.#delay = setTimeout(() => this.#fillSlots(), Math.ceil(leftMs));
     return true;
   }
 

@@ -13,12 +13,16 @@ function floats(...values: number[]): { y: { type: 'float32'; dims: number[]; da
 describe('what serving.infer keeps in memory', function () {
   this.timeout(60_000);
   let subject: InferSubject;
+  const started: InferSubject[] = [];
   const start = (config: Partial<InferConfig>, before?: InferSubject): InferSubject => {
     subject = new InferSubject(before, config);
+    started.push(subject);
     for (const model of before === undefined ? ['a', 'b', 'c'] : []) subject.registry.add(model, addModel(2));
     return subject;
   };
-  afterEach(() => subject.repository.close());
+  afterEach(async () => {
+    for (const { repository } of started.splice(0)) await repository.close();
+  });
   const ask = (modelName: string): Promise<number[]> => subject.infer(rawRequest([1, 2], { modelName }));
   const loaded = (): string[] => subject.repository.loaded().map(({ shape }) => shape.name);
 
