@@ -164,8 +164,9 @@ export class Call implements CallContext, Indexed {
     return isAbort && this.#abortReason !== undefined ? this.#abortReason : error;
   }
 
-  /** The call is over: whatever still waits on its signal is told to stop. */
+  /** The call is over: whatever still waits on its signal is told to stop. Transports' late word of the end is no abort. */
   end(): void {
+    this.#abortListeners = undefined;
     this.#controller?.abort(CALL_OVER);
   }
 

@@ -66,7 +66,7 @@ describe('what serving.infer keeps in memory', function () {
     assert.ok(many.some((refused) => refused.code === Code.UNAVAILABLE));
   });
 
-  it('are models within a number of bytes', async function () {
+  it('are models within a number of bytes (skipped where there is no /proc to read them from)', async function () {
     if (process.platform !== 'linux') this.skip();
     start({ modelMemoryMib: 1, loadOnDemand: true });
     await ask('a');

@@ -16,7 +16,7 @@ import { InferSubject, rawRequest, rejection } from './infer-subject.ts';
 
 type Region = MessageInitShape<typeof SystemSharedMemoryRegisterRequestSchema>;
 
-describe('system shared memory of serving.infer', function () {
+describe('system shared memory of serving.infer (skipped where there is no /dev/shm)', function () {
   this.timeout(60_000);
   let subject: InferSubject;
   let key: string;
