@@ -1,22 +1,6 @@
-import {
-  Counter as PromCounter,
-  Gauge as PromGauge,
-  Histogram as PromHistogram,
-  type MetricObjectWithValues,
-  type MetricValue,
-  Registry,
-} from 'prom-client';
-import {
-  Code,
-  type Counter,
-  type ErrorType,
-  type Gauge,
-  type Histogram,
-  type Labels,
-  type MetricOptions,
-  type Metrics,
-} from '../sdk/index.ts';
+import { Code, type ErrorType, type MetricOptions, type Metrics } from '../sdk/index.ts';
 import { defineKernelError } from './kernel-error.ts';
+import { type Declaration, familyText, MetricFamily } from './metric-family.ts';
 import { createProcessMetrics } from './process-metrics.ts';
 
 /** A metric name belongs to another plugin, or was declared differently before. */
@@ -49,18 +33,8 @@ export interface MetricsScope extends Metrics {
   close(): void;
 }
 
-type PromMetric = PromCounter | PromGauge | PromHistogram;
-type Kind = 'counter' | 'gauge' | 'histogram';
-
-/** A metric as a plugin declares it. */
-export interface Declaration {
-  readonly kind: Kind;
-  readonly options: MetricOptions & { readonly buckets?: readonly number[] };
-}
-
 const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]{0,199}$/;
 const LABEL = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]{0,99}$/;
-const MAX_LABEL_LENGTH = 256;
 
 /**
  * All metrics of a kernel and its plugins in one exposition.
@@ -68,10 +42,9 @@ const MAX_LABEL_LENGTH = 256;
  * @remarks Instances of one plugin share a metric, so a counter goes on counting over an upgrade.
  */
 export class MetricsRegistry {
-  readonly #registry: Registry = new Registry();
-  readonly #families: Map<string, Family> = new Map();
+  readonly #families: Map<string, MetricFamily> = new Map();
   readonly #maxSeries: number;
-  readonly #dropped: PromCounter;
+  readonly #dropped: MetricFamily;
   readonly #sources: (() => string | Promise<string>)[] = [];
   readonly #sampleProcess: () => void;
   /** The kernel's own metrics. */
@@ -79,26 +52,34 @@ export class MetricsRegistry {
 
   constructor(options: MetricsRegistryOptions = {}) {
     this.#maxSeries = options.maxSeries ?? 10_000;
-    this.#dropped = new PromCounter({
-      name: 'lamella_metric_samples_dropped_total',
-      help: 'Samples that were not recorded: a value that is no number, an unknown label, or too many label values.',
-      labelNames: ['metric', 'reason'],
-      registers: [this.#registry],
-    });
+    this.#dropped = new MetricFamily(
+      'kernel',
+      {
+        kind: 'counter',
+        options: {
+          name: 'lamella_metric_samples_dropped_total',
+          help: 'Samples that were not recorded: a value that is no number, an unknown label, or too many label values.',
+          labels: ['metric', 'reason'],
+        },
+      },
+      // There are as many as metrics and reasons, and what it drops itself is of no interest.
+      { maxSeries: Number.POSITIVE_INFINITY, drop: () => undefined },
+    );
+    this.#families.set(this.#dropped.name, this.#dropped);
     this.kernel = this.scope('kernel');
     this.#sampleProcess = createProcessMetrics(this.kernel);
   }
 
   /** Content type of {@link MetricsRegistry.exposition}. */
   get contentType(): string {
-    return this.#registry.contentType;
+    return 'text/plain; version=0.0.4; charset=utf-8';
   }
 
   /** All metrics in Prometheus text format 0.0.4. */
   async exposition(): Promise<string> {
     this.#sampleProcess();
-    const text = await this.#registry.metrics();
-    return [text, ...(await Promise.all(this.#sources.map(async (source) => source())))].join('');
+    const texts = [...this.#families.values()].map(familyText);
+    return [...texts, ...(await Promise.all(this.#sources.map(async (source) => source())))].join('');
   }
 
   /** Adds metrics that are counted elsewhere and written as Prometheus text when somebody asks. */
@@ -108,19 +89,18 @@ export class MetricsRegistry {
 
   /** Whether a metric of this name is counted here. */
   isDeclared(name: string): boolean {
-    return this.#registry.getSingleMetric(name) !== undefined;
+    return this.#families.has(name);
   }
 
-  /** Present values of what `owner` has declared. */
-  async values(owner: string): Promise<MetricObjectWithValues<MetricValue<string>>[]> {
-    const all = await this.#registry.getMetricsAsJSON();
-    return all.filter(({ name }) => this.#families.get(name)?.owner === owner);
+  /** What `owner` has declared. */
+  families(owner: string): MetricFamily[] {
+    return [...this.#families.values()].filter((family) => family.owner === owner);
   }
 
   /** Metrics for one instance of the plugin `owner`. */
   scope(owner: string): MetricsScope {
     const scope = Symbol(owner);
-    const declare = (declaration: Declaration): Family => this.#declare(owner, scope, declaration);
+    const declare = (declaration: Declaration): MetricFamily => this.#declare(owner, scope, declaration);
     return {
       counter: (options) => declare({ kind: 'counter', options }),
       gauge: (options) => declare({ kind: 'gauge', options }),
@@ -130,7 +110,7 @@ export class MetricsRegistry {
     };
   }
 
-  #declare(owner: string, scope: symbol, declaration: Declaration): Family {
+  #declare(owner: string, scope: symbol, declaration: Declaration): MetricFamily {
     const { name } = declaration.options;
     checkNames(declaration);
     const known = this.#families.get(name);
@@ -139,10 +119,9 @@ export class MetricsRegistry {
       return known;
     }
     if (known !== undefined) this.#replace(known, owner, scope);
-    const family = new Family(owner, declaration, {
+    const family = new MetricFamily(owner, declaration, {
       maxSeries: this.#maxSeries,
-      registry: this.#registry,
-      drop: (reason) => this.#dropped.inc({ metric: name, reason }),
+      drop: (reason) => this.#dropped.add(1, { metric: name, reason }),
     });
     family.users.add(scope);
     this.#families.set(name, family);
@@ -150,112 +129,19 @@ export class MetricsRegistry {
   }
 
   /** A new version of a plugin may declare its metric differently; the old instance then counts unseen. */
-  #replace(known: Family, owner: string, scope: symbol): void {
+  #replace(known: MetricFamily, owner: string, scope: symbol): void {
     if (known.owner !== owner || known.users.has(scope)) {
       throw new MetricConflict({ metric: known.name, owner: known.owner });
     }
-    this.#registry.removeSingleMetric(known.name);
+    this.#families.delete(known.name);
   }
 
   #close(scope: symbol): void {
     for (const [name, family] of this.#families) {
       if (family.users.delete(scope) && family.users.size === 0) {
         this.#families.delete(name);
-        this.#registry.removeSingleMetric(name);
       }
     }
-  }
-}
-
-interface FamilyLimits {
-  readonly maxSeries: number;
-  readonly registry: Registry;
-  readonly drop: (reason: string) => void;
-}
-
-/** One metric with all its label combinations. */
-class Family implements Counter, Gauge, Histogram {
-  readonly owner: string;
-  readonly users: Set<symbol> = new Set();
-  readonly #declaration: Declaration;
-  readonly #limits: FamilyLimits;
-  readonly #metric: PromMetric;
-  readonly #labelNames: readonly string[];
-  readonly #series: Set<string> = new Set();
-
-  constructor(owner: string, declaration: Declaration, limits: FamilyLimits) {
-    this.owner = owner;
-    this.#declaration = declaration;
-    this.#limits = limits;
-    this.#labelNames = [...(declaration.options.labels ?? [])];
-    this.#metric = createMetric(declaration, this.#labelNames, limits.registry);
-  }
-
-  get name(): string {
-    return this.#declaration.options.name;
-  }
-
-  isLike(owner: string, { kind, options }: Declaration): boolean {
-    const mine = this.#declaration;
-    return (
-      owner === this.owner &&
-      kind === mine.kind &&
-      String(options.labels ?? []) === String(mine.options.labels ?? []) &&
-      String(options.buckets ?? []) === String(mine.options.buckets ?? [])
-    );
-  }
-
-  add(amount = 1, labels: Labels = {}): void {
-    const isValid = Number.isFinite(amount) && amount >= 0;
-    const sample = this.#sample(isValid, labels);
-    if (sample !== undefined) (this.#metric as PromCounter).inc(sample, amount);
-  }
-
-  set(value: number, labels: Labels = {}): void {
-    // Infinity and NaN are legal gauge values, but the client library refuses them.
-    const sample = this.#sample(Number.isFinite(value), labels);
-    if (sample !== undefined) (this.#metric as PromGauge).set(sample, value);
-  }
-
-  observe(value: number, labels: Labels = {}): void {
-    const sample = this.#sample(Number.isFinite(value), labels);
-    if (sample !== undefined) (this.#metric as PromHistogram).observe(sample, value);
-  }
-
-  /** The labels to record under, or `undefined` when the sample must be dropped. A metric never fails a call. */
-  #sample(isValid: boolean, labels: Labels): Labels | undefined {
-    if (!isValid) return this.#drop('value');
-    const sample: Record<string, string> = {};
-    for (const [label, value] of Object.entries(labels)) {
-      if (!this.#labelNames.includes(label)) return this.#drop('label');
-      sample[label] = String(value).slice(0, MAX_LABEL_LENGTH);
-    }
-    const series = this.#labelNames.map((label) => sample[label] ?? '').join('\0');
-    if (!this.#series.has(series)) {
-      if (this.#series.size >= this.#limits.maxSeries) return this.#drop('series');
-      this.#series.add(series);
-    }
-    return sample;
-  }
-
-  #drop(reason: string): undefined {
-    this.#limits.drop(reason);
-  }
-}
-
-function createMetric(
-  { kind, options }: Declaration,
-  labelNames: readonly string[],
-  registry: Registry,
-): PromMetric {
-  const configuration = { name: options.name, help: options.help, labelNames, registers: [registry] };
-  switch (kind) {
-    case 'counter':
-      return new PromCounter(configuration);
-    case 'gauge':
-      return new PromGauge(configuration);
-    case 'histogram':
-      return new PromHistogram({ ...configuration, buckets: [...(options.buckets ?? [])] });
   }
 }
 

@@ -55,22 +55,46 @@ export interface Storage {
 /** Label values of one sample. */
 export type Labels = Readonly<Record<string, string>>;
 
+/** One series of a counter. */
+export interface CounterSeries {
+  /** Adds `amount` (default 1, never negative). */
+  add(amount?: number): void;
+}
+
+/** One series of a gauge. */
+export interface GaugeSeries {
+  /** Sets the value. */
+  set(value: number): void;
+}
+
+/** One series of a histogram. */
+export interface HistogramSeries {
+  /** Records one value. */
+  observe(value: number): void;
+}
+
 /** Counts up. */
 export interface Counter {
   /** Adds `amount` (default 1, never negative). */
   add(amount?: number, labels?: Labels): void;
+  /** The series of these labels, looked up once: for what is counted with every request. */
+  series(labels: Labels): CounterSeries;
 }
 
 /** Goes up and down. */
 export interface Gauge {
   /** Sets the value. */
   set(value: number, labels?: Labels): void;
+  /** The series of these labels, looked up once. */
+  series(labels: Labels): GaugeSeries;
 }
 
 /** Distribution of observed values. */
 export interface Histogram {
   /** Records one value. */
   observe(value: number, labels?: Labels): void;
+  /** The series of these labels, looked up once. */
+  series(labels: Labels): HistogramSeries;
 }
 
 /** How a metric is declared. */

@@ -1,20 +1,23 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 import {
   type HostService,
   type MetricFamilySchema,
   MetricKind,
-  type MetricSampleSchema,
 } from '../../proto/gen/lamella/kernel/v1/host_service_pb.ts';
 import type { Client, Counter, Gauge, Histogram, Logger, MetricOptions, Metrics } from '../../sdk/index.ts';
+import type { MetricFamily } from '../metric-family.ts';
 import { MetricsRegistry, type MetricsScope } from '../metrics.ts';
 
 /** Time between two reports, in milliseconds: well below the 15 s in which metrics are usually read. */
 const REPORT_MS = 2_000;
 
 type Family = MessageInitShape<typeof MetricFamilySchema>;
-type Sample = MessageInitShape<typeof MetricSampleSchema>;
-type Counted = MetricObjectWithValues<MetricValue<string>>;
+
+const KINDS = {
+  counter: MetricKind.COUNTER,
+  gauge: MetricKind.GAUGE,
+  histogram: MetricKind.HISTOGRAM,
+} as const;
 
 /** Parts of {@link KernelMetrics}. */
 export interface KernelMetricsParts {
@@ -67,8 +70,8 @@ export class KernelMetrics implements Metrics {
   async #send(): Promise<void> {
     const { kernel, log, pluginId, signal } = this.#parts;
     try {
-      const counted = await this.#registry.values(pluginId);
-      await kernel.reportMetrics({ families: counted.map(toFamily) }, { signal, timeoutMs: REPORT_MS });
+      const families = this.#registry.families(pluginId).map(toFamily);
+      await kernel.reportMetrics({ families }, { signal, timeoutMs: REPORT_MS });
     } catch (error) {
       const { message } = error as Error;
       if (signal.aborted || message === this.#lastProblem) return;
@@ -78,49 +81,17 @@ export class KernelMetrics implements Metrics {
   }
 }
 
-function toFamily(counted: Counted): Family {
-  const { name, help } = counted;
-  // prom-client types the kind as an enum and writes its name.
-  switch (String(counted.type)) {
-    case 'counter':
-      return { name, help, kind: MetricKind.COUNTER, samples: plainSamples(counted) };
-    case 'gauge':
-      return { name, help, kind: MetricKind.GAUGE, samples: plainSamples(counted) };
-    default:
-      return { name, help, kind: MetricKind.HISTOGRAM, ...histogram(counted) };
-  }
-}
-
-function plainSamples({ values }: Counted): Sample[] {
-  return values.map(({ labels, value }) => ({ labels: textLabels(labels), value }));
-}
-
-function histogram({ name, values }: Counted): Pick<Family, 'samples' | 'bucketBounds'> {
-  const bounds = new Set<number>();
-  const samples = new Map<string, { labels: Record<string, string>; value: number; counts: number[] }>();
-  for (const counted of values) {
-    const { metricName } = counted as { readonly metricName?: string };
-    const { le, ...rest } = counted.labels;
-    const labels = textLabels(rest);
-    const key = JSON.stringify(labels);
-    const sample = samples.get(key) ?? { labels, value: 0, counts: [] };
-    samples.set(key, sample);
-    if (metricName === `${name}_sum`) sample.value = counted.value;
-    if (metricName !== `${name}_bucket`) continue;
-    sample.counts.push(counted.value);
-    if (le !== '+Inf') bounds.add(Number(le));
-  }
+function toFamily(family: MetricFamily): Family {
+  const { name, help, kind, bounds } = family;
   return {
+    name,
+    help,
+    kind: KINDS[kind],
     bucketBounds: [...bounds],
-    samples: [...samples.values()].map(({ labels, value, counts }) => ({
-      labels,
+    samples: family.values().map(({ labels, value, buckets }) => ({
+      labels: { ...labels },
       value,
-      // Those of prom-client hold what is below them too.
-      bucketCounts: counts.map((count, index) => BigInt(count - (counts[index - 1] ?? 0))),
+      bucketCounts: Array.from(buckets, BigInt),
     })),
   };
-}
-
-function textLabels(labels: Readonly<Partial<Record<string, string | number>>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, String(value)]));
 }

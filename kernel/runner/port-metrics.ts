@@ -31,19 +31,28 @@ export class PortMetrics implements Metrics {
   counter(options: MetricOptions): Counter {
     this.#checked.counter(options);
     const index = this.#declare('counter', options);
-    return { add: (amount = 1, labels) => this.#record([index, amount, labels]) };
+    return {
+      add: (amount = 1, labels) => this.#record([index, amount, labels]),
+      series: (labels) => ({ add: (amount = 1) => this.#record([index, amount, labels]) }),
+    };
   }
 
   gauge(options: MetricOptions): Gauge {
     this.#checked.gauge(options);
     const index = this.#declare('gauge', options);
-    return { set: (value, labels) => this.#record([index, value, labels]) };
+    return {
+      set: (value, labels) => this.#record([index, value, labels]),
+      series: (labels) => ({ set: (value) => this.#record([index, value, labels]) }),
+    };
   }
 
   histogram(options: MetricOptions & { readonly buckets: readonly number[] }): Histogram {
     this.#checked.histogram(options);
     const index = this.#declare('histogram', options);
-    return { observe: (value, labels) => this.#record([index, value, labels]) };
+    return {
+      observe: (value, labels) => this.#record([index, value, labels]),
+      series: (labels) => ({ observe: (value) => this.#record([index, value, labels]) }),
+    };
   }
 
   async exposition(): Promise<string> {

@@ -120,6 +120,33 @@ describe('metrics', () => {
     assert.deepEqual(await samples(long, 'test_calls'), [`test_calls_total{method="${'x'.repeat(256)}"} 1`]);
   });
 
+  it('records in a series that was looked up once', async () => {
+    const metrics = new MetricsRegistry({ maxSeries: 1 });
+    const scope = metrics.scope('x.y');
+    const counter = scope.counter(calls);
+    const series = counter.series({ method: 'a' });
+    series.add();
+    counter.add(2, { method: 'a' });
+    series.add(-1);
+    counter.series({ method: 'b' }).add();
+    counter.series({ user: 'c' }).add();
+    const seconds = scope.histogram({ name: 'test_seconds', help: 'x', labels: ['of'], buckets: [1] });
+    const times = seconds.series({ of: 'a' });
+    for (const time of [0.5, 1, 2]) times.observe(time);
+    assert.deepEqual(await samples(metrics, 'test_'), [
+      'test_calls_total{method="a"} 3',
+      'test_seconds_bucket{le="1",of="a"} 2',
+      'test_seconds_bucket{le="+Inf",of="a"} 3',
+      'test_seconds_sum{of="a"} 3.5',
+      'test_seconds_count{of="a"} 3',
+    ]);
+    assert.deepEqual(await samples(metrics, 'lamella_metric_samples_dropped_total'), [
+      'lamella_metric_samples_dropped_total{metric="test_calls_total",reason="value"} 1',
+      'lamella_metric_samples_dropped_total{metric="test_calls_total",reason="series"} 1',
+      'lamella_metric_samples_dropped_total{metric="test_calls_total",reason="label"} 1',
+    ]);
+  });
+
   it('tells what the process uses', async () => {
     const metrics = new MetricsRegistry();
     await metrics.exposition();

@@ -156,9 +156,9 @@ export class FakeHost<Config = unknown> implements Host<Config> {
     error: (message, fields = {}) => void this.lines.push({ level: 'error', message, fields }),
   };
   readonly metrics: Host['metrics'] = {
-    counter: () => ({ add: () => undefined }),
-    gauge: () => ({ set: () => undefined }),
-    histogram: () => ({ observe: () => undefined }),
+    counter: () => ({ add: () => undefined, series: () => ({ add: () => undefined }) }),
+    gauge: () => ({ set: () => undefined, series: () => ({ set: () => undefined }) }),
+    histogram: () => ({ observe: () => undefined, series: () => ({ observe: () => undefined }) }),
     exposition: async () => '',
   };
   readonly events: Host['events'] = {

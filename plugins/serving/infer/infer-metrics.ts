@@ -1,10 +1,21 @@
-import type { Counter, Gauge, Histogram, Labels, Metrics } from 'lamella/sdk';
+import type {
+  Counter,
+  CounterSeries,
+  Gauge,
+  GaugeSeries,
+  Histogram,
+  HistogramSeries,
+  Labels,
+  Metrics,
+} from 'lamella/sdk';
 import type { RequestTimes } from './statistics.ts';
 
 const LABELS: readonly string[] = ['model', 'version'];
 const SECONDS: readonly number[] = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10,
 ];
+/** From a light model, or an empty queue, to a slow model. Fewer than above, since there are four for each model. */
+const PHASE_SECONDS: readonly number[] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5];
 const ROWS: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
 const REASONS = ['REJECTED', 'CANCELED', 'BACKEND', 'OTHER'] as const;
@@ -12,34 +23,35 @@ const REASONS = ['REJECTED', 'CANCELED', 'BACKEND', 'OTHER'] as const;
 /** Why a request failed, in Triton's words. */
 export type FailureReason = (typeof REASONS)[number];
 
-interface Sums {
-  requests: number;
-  rows: number;
-  totalMs: number;
-  queueMs: number;
-  inputMs: number;
-  runMs: number;
-}
+const PHASE_HELP = {
+  queue: 'Time in the queue in microseconds',
+  compute_input: 'Time to read inputs in microseconds',
+  compute_infer: 'Time of runs in microseconds, for each request',
+  compute_output:
+    'Time to write outputs in microseconds: what is left of the whole time after the other parts',
+};
 
-/** Triton's metrics under Triton's names, and two histograms that it lacks. Labels are one object a model. */
+/** A part of the time of a request, in Triton's words. */
+type Phase = keyof typeof PHASE_HELP;
+
+/** Triton's metrics under Triton's names, and the histograms that it lacks. */
 export class InferMetrics {
   readonly #success: Counter;
   readonly #failure: Counter;
   readonly #inferences: Counter;
   readonly #executions: Counter;
   readonly #requestUs: Counter;
-  readonly #queueUs: Counter;
-  readonly #inputUs: Counter;
-  readonly #inferUs: Counter;
-  readonly #outputUs: Counter;
+  readonly #phaseUs: Readonly<Record<Phase, Counter>>;
   readonly #pending: Gauge;
+  readonly #loadSeconds: Gauge;
   readonly #seconds: Histogram;
+  readonly #phaseSeconds: Histogram;
   readonly #batchRows: Histogram;
-  readonly #sums: Map<Labels, Sums> = new Map();
 
   constructor(metrics: Metrics) {
     const counter = (name: string, help: string, labels: readonly string[] = LABELS): Counter =>
       metrics.counter({ name, help, labels });
+    const gauge = (name: string, help: string): Gauge => metrics.gauge({ name, help, labels: LABELS });
     this.#success = counter('nv_inference_request_success', 'Number of requests that were answered');
     this.#failure = counter('nv_inference_request_failure', 'Number of requests that failed', [
       ...LABELS,
@@ -51,26 +63,29 @@ export class InferMetrics {
       'nv_inference_request_duration_us',
       'Time of answered requests in microseconds',
     );
-    this.#queueUs = counter('nv_inference_queue_duration_us', 'Time in the queue in microseconds');
-    this.#inputUs = counter('nv_inference_compute_input_duration_us', 'Time to read inputs in microseconds');
-    this.#inferUs = counter(
-      'nv_inference_compute_infer_duration_us',
-      'Time of runs in microseconds, for each request',
+    const phase = (name: Phase): Counter => counter(`nv_inference_${name}_duration_us`, PHASE_HELP[name]);
+    this.#phaseUs = {
+      queue: phase('queue'),
+      compute_input: phase('compute_input'),
+      compute_infer: phase('compute_infer'),
+      compute_output: phase('compute_output'),
+    };
+    this.#pending = gauge('nv_inference_pending_request_count', 'Number of requests that wait');
+    this.#loadSeconds = gauge(
+      'nv_model_load_duration_secs',
+      'Time to load the model in seconds, with its warm-up',
     );
-    this.#outputUs = counter(
-      'nv_inference_compute_output_duration_us',
-      'Time to write outputs in microseconds: what is left of the whole time after the other parts',
-    );
-    this.#pending = metrics.gauge({
-      name: 'nv_inference_pending_request_count',
-      help: 'Number of requests that wait',
-      labels: LABELS,
-    });
     this.#seconds = metrics.histogram({
       name: 'lamella_inference_request_seconds',
       help: 'Time of answered requests in seconds',
       labels: LABELS,
       buckets: SECONDS,
+    });
+    this.#phaseSeconds = metrics.histogram({
+      name: 'lamella_inference_phase_seconds',
+      help: 'Time of each part of inferred requests in seconds; the parts add up to the whole',
+      labels: [...LABELS, 'phase'],
+      buckets: PHASE_SECONDS,
     });
     this.#batchRows = metrics.histogram({
       name: 'lamella_inference_batch_rows',
@@ -80,64 +95,100 @@ export class InferMetrics {
     });
   }
 
-  /** Shows a model before its first request, as Triton does: a series that begins at 0 shows its first increase. */
-  loaded(labels: Labels): void {
-    const counters = [this.#success, this.#inferences, this.#executions, this.#requestUs, this.#queueUs];
-    for (const counter of [...counters, this.#inputUs, this.#inferUs, this.#outputUs]) counter.add(0, labels);
-    for (const reason of REASONS) this.#failure.add(0, { ...labels, reason });
-    this.#pending.set(0, labels);
+  /** The metrics of one version; they are shown from now on, as Triton does: an increase from 0 can be seen. */
+  of(labels: Labels): ModelMetrics {
+    const phase = (name: Phase): PhaseSeries => ({
+      us: this.#phaseUs[name].series(labels),
+      seconds: this.#phaseSeconds.series({ ...labels, phase: name }),
+    });
+    const failure = (reason: FailureReason): CounterSeries => this.#failure.series({ ...labels, reason });
+    return new ModelMetrics({
+      success: this.#success.series(labels),
+      inferences: this.#inferences.series(labels),
+      executions: this.#executions.series(labels),
+      requestUs: this.#requestUs.series(labels),
+      pending: this.#pending.series(labels),
+      loadSeconds: this.#loadSeconds.series(labels),
+      seconds: this.#seconds.series(labels),
+      batchRows: this.#batchRows.series(labels),
+      queue: phase('queue'),
+      input: phase('compute_input'),
+      infer: phase('compute_infer'),
+      output: phase('compute_output'),
+      failure: new Map(REASONS.map((reason) => [reason, failure(reason)])),
+    });
+  }
+}
+
+interface PhaseSeries {
+  readonly us: CounterSeries;
+  readonly seconds: HistogramSeries;
+}
+
+interface ModelSeries {
+  readonly success: CounterSeries;
+  readonly inferences: CounterSeries;
+  readonly executions: CounterSeries;
+  readonly requestUs: CounterSeries;
+  readonly pending: GaugeSeries;
+  readonly loadSeconds: GaugeSeries;
+  readonly seconds: HistogramSeries;
+  readonly batchRows: HistogramSeries;
+  readonly queue: PhaseSeries;
+  readonly input: PhaseSeries;
+  readonly infer: PhaseSeries;
+  readonly output: PhaseSeries;
+  readonly failure: ReadonlyMap<FailureReason, CounterSeries>;
+}
+
+/** The metrics of one version of a model: its series are looked up once, since each request is counted in 16 of them. */
+export class ModelMetrics {
+  readonly #series: ModelSeries;
+
+  constructor(series: ModelSeries) {
+    this.#series = series;
+    const { success, inferences, executions, requestUs, queue, input, infer, output, failure } = series;
+    const counters = [success, inferences, executions, requestUs, queue.us, input.us, infer.us, output.us];
+    for (const counter of [...counters, ...failure.values()]) counter.add(0);
+    series.pending.set(0);
   }
 
-  /** Counts a request that was answered. */
-  succeeded(labels: Labels, times: RequestTimes): void {
-    const sums = this.#sumsOf(labels);
-    sums.requests += 1;
-    sums.rows += times.rows;
-    sums.totalMs += times.totalMs;
-    sums.queueMs += times.queueMs;
-    sums.inputMs += times.inputMs;
-    sums.runMs += times.runMs;
-    this.#seconds.observe(times.totalMs / 1_000, labels);
-  }
-
-  // A counter costs about a microsecond, and a batch is answered in one turn of the event loop: so what a turn brings is
-  // added up and counted once.
-  #sumsOf(labels: Labels): Sums {
-    const known = this.#sums.get(labels);
-    if (known !== undefined) return known;
-    const sums: Sums = { requests: 0, rows: 0, totalMs: 0, queueMs: 0, inputMs: 0, runMs: 0 };
-    this.#sums.set(labels, sums);
-    if (this.#sums.size === 1) setImmediate(() => this.#flush());
-    return sums;
-  }
-
-  #flush(): void {
-    for (const [labels, sums] of this.#sums) {
-      this.#success.add(sums.requests, labels);
-      this.#inferences.add(sums.rows, labels);
-      this.#requestUs.add(sums.totalMs * 1_000, labels);
-      this.#queueUs.add(sums.queueMs * 1_000, labels);
-      this.#inputUs.add(sums.inputMs * 1_000, labels);
-      this.#inferUs.add(sums.runMs * 1_000, labels);
-      const outputMs = sums.totalMs - sums.queueMs - sums.inputMs - sums.runMs;
-      this.#outputUs.add(Math.max(0, outputMs) * 1_000, labels);
+  /** Counts a request that was answered; one of no rows came from the cache and had no parts. */
+  succeeded({ rows, totalMs, queueMs, inputMs, runMs }: RequestTimes): void {
+    const series = this.#series;
+    series.success.add(1);
+    series.requestUs.add(totalMs * 1_000);
+    series.seconds.observe(totalMs / 1_000);
+    if (rows === 0) {
+      series.output.us.add(totalMs * 1_000);
+      return;
     }
-    this.#sums.clear();
+    series.inferences.add(rows);
+    count(series.queue, queueMs);
+    count(series.input, inputMs);
+    count(series.infer, runMs);
+    count(series.output, Math.max(0, totalMs - queueMs - inputMs - runMs));
   }
 
   /** Counts a request that failed. */
-  failed(labels: Labels, reason: FailureReason): void {
-    this.#failure.add(1, { ...labels, reason });
+  failed(reason: FailureReason): void {
+    this.#series.failure.get(reason)?.add(1);
   }
 
-  /** Counts a run. */
-  executed(labels: Labels, rows: number): void {
-    this.#executions.add(1, labels);
-    this.#batchRows.observe(rows, labels);
+  /** Counts a run, after which so many requests wait. */
+  executed(rows: number, waiting: number): void {
+    this.#series.executions.add(1);
+    this.#series.batchRows.observe(rows);
+    this.#series.pending.set(waiting);
   }
 
-  /** Tells how many requests wait. */
-  waiting(labels: Labels, count: number): void {
-    this.#pending.set(count, labels);
+  /** Tells how long the load took. */
+  loaded(ms: number): void {
+    this.#series.loadSeconds.set(ms / 1_000);
   }
+}
+
+function count({ us, seconds }: PhaseSeries, ms: number): void {
+  us.add(ms * 1_000);
+  seconds.observe(ms / 1_000);
 }

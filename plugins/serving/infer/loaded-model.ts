@@ -8,7 +8,7 @@ import type { Executor, OnRun } from './executor.ts';
 import { failureReason } from './failure-reason.ts';
 import type { InferCall } from './infer-call.ts';
 import { type Feeds, readFeeds } from './infer-input.ts';
-import type { InferMetrics } from './infer-metrics.ts';
+import type { InferMetrics, ModelMetrics } from './infer-metrics.ts';
 import type { ModelShape } from './model-shape.ts';
 import { processMemory } from './process-memory.ts';
 import type { RequestObserver } from './request-observer.ts';
@@ -31,6 +31,8 @@ export interface LoadedModelParts {
   readonly metrics: InferMetrics;
   /** Told of each request. */
   readonly observer: RequestObserver;
+  /** When its load began, on the clock of `performance.now()`. */
+  readonly loadStartMs: number;
   /** What it was made of: the file and the configuration that was given; another text means another model. */
   readonly origin: string;
 }
@@ -52,26 +54,25 @@ export class LoadedModel {
   readonly #executor: Executor;
   readonly #answer: AnswerShape;
   readonly #cache: ModelCache | undefined;
-  readonly #metrics: InferMetrics;
+  readonly #metrics: ModelMetrics;
   readonly #observer: RequestObserver;
   readonly #labels: { readonly model: string; readonly version: string };
 
   constructor(parts: LoadedModelParts) {
-    const { shape, metrics } = parts;
+    const { shape } = parts;
     this.shape = shape;
     this.config = parts.config;
     this.origin = parts.origin;
     this.#cache = parts.cache;
     this.#answer = new AnswerShape(shape, parts.classNames);
-    this.#metrics = metrics;
     this.#observer = parts.observer;
     this.#labels = { model: shape.name, version: shape.version };
-    metrics.loaded(this.#labels);
+    this.#metrics = parts.metrics.of(this.#labels);
     this.#executor = parts.makeExecutor((rows, times) => {
       this.statistics.executed(rows, times);
-      metrics.executed(this.#labels, rows);
-      metrics.waiting(this.#labels, this.#executor.waiting);
+      this.#metrics.executed(rows, this.#executor.waiting);
     });
+    this.#metrics.loaded(performance.now() - parts.loadStartMs);
   }
 
   /** Answers one request. @throws REQUEST_INVALID QUEUE_FULL REQUEST_EXPIRED DEADLINE_PASSED REQUEST_CANCELLED ORT_… */
@@ -86,7 +87,7 @@ export class LoadedModel {
       const totalMs = performance.now() - startMs;
       this.statistics.failed(totalMs);
       this.#observer.failed(this.#labels, totalMs, error);
-      this.#metrics.failed(this.#labels, failureReason(error));
+      this.#metrics.failed(failureReason(error));
       throw error;
     }
   }
@@ -122,7 +123,7 @@ export class LoadedModel {
       totalMs: endMs - startMs,
     };
     this.statistics.succeeded(times, Date.now());
-    this.#metrics.succeeded(this.#labels, times);
+    this.#metrics.succeeded(times);
     this.#observer.answered(this.#labels, times);
     return outputs;
   }
@@ -149,7 +150,7 @@ export class LoadedModel {
     metrics.hit(this.#labels, foundMs - lookedMs);
     // Rows that were not inferred count as none.
     const times = { rows: 0, queueMs: 0, inputMs: 0, runMs: 0, outputMs: 0, totalMs };
-    this.#metrics.succeeded(this.#labels, times);
+    this.#metrics.succeeded(times);
     this.#observer.answered(this.#labels, times);
     return kept;
   }

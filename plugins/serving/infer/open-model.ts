@@ -48,6 +48,7 @@ export interface OpenModelRequest {
 /** Opens a version: sessions, completed configuration, warm-up. @throws MODEL_LOAD_FAILED */
 export async function openModel(request: OpenModelRequest): Promise<LoadedModel> {
   const { name, files, given, options } = request;
+  const loadStartMs = performance.now();
   const session = await openChildren(request);
   try {
     const config = completeConfig(given, {
@@ -77,6 +78,7 @@ export async function openModel(request: OpenModelRequest): Promise<LoadedModel>
       metrics: request.metrics,
       observer: request.observer,
       origin: request.origin,
+      loadStartMs,
     });
   } catch (error) {
     await session.close();
@@ -139,6 +141,7 @@ export interface OpenEnsembleRequest extends Pick<
 /** Opens a graph of models, which must be loaded when requests come. @throws MODEL_LOAD_FAILED */
 export async function openEnsemble(request: OpenEnsembleRequest): Promise<LoadedModel> {
   const { name, files, options, inferStep, metrics, origin } = request;
+  const loadStartMs = performance.now();
   const config = completeEnsemble(name, request.given);
   const { schedulingChoice } = config;
   const most =
@@ -153,5 +156,6 @@ export async function openEnsemble(request: OpenEnsembleRequest): Promise<Loaded
     metrics,
     observer: request.observer,
     origin,
+    loadStartMs,
   });
 }

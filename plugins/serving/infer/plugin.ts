@@ -1,6 +1,7 @@
 import { definePlugin, type Plugin } from 'lamella/sdk';
 import { GRPCInferenceService } from 'lamella/proto/inference/grpc_inference_service';
 import { InferConfigSchema } from './config.ts';
+import { MachineMetrics } from './machine-metrics.ts';
 import { ModelRepository } from './repository.ts';
 import { restHandler } from './rest.ts';
 import { inferenceService } from './service.ts';
@@ -9,6 +10,7 @@ import { SharedMemory } from './shared-memory.ts';
 const plugin: Plugin = definePlugin({
   config: InferConfigSchema,
   async start(host) {
+    host.own(new MachineMetrics(host.metrics));
     const repository = host.own(new ModelRepository(host));
     // Before the instance takes traffic, so that an upgrade of this plugin loses no call.
     await repository.restore();

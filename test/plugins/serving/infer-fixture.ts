@@ -141,9 +141,9 @@ const CONFIG: InferConfig = {
 const silent = (): void => undefined;
 
 const metrics: Metrics = {
-  counter: () => ({ add: silent }),
-  gauge: () => ({ set: silent }),
-  histogram: () => ({ observe: silent }),
+  counter: () => ({ add: silent, series: () => ({ add: silent }) }),
+  gauge: () => ({ set: silent, series: () => ({ set: silent }) }),
+  histogram: () => ({ observe: silent, series: () => ({ observe: silent }) }),
   exposition: () => Promise.resolve(''),
 };
 

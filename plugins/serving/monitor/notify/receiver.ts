@@ -34,9 +34,9 @@ export interface ReceiverParts {
   readonly log: Logger;
   readonly signal: AbortSignal;
   /** Counts attempts that failed, by `receiver`. */
-  readonly failures: Counter;
+  readonly failures: Pick<Counter, 'add'>;
   /** Counts notifications that were taken, by `receiver`. */
-  readonly deliveries: Counter;
+  readonly deliveries: Pick<Counter, 'add'>;
 }
 
 /** How a receiver is doing. */

@@ -102,8 +102,22 @@ describe('metrics of inference', function () {
     assert.equal(await value('sum(lamella_inference_request_seconds_count)'), 2);
     const parts =
       'nv_inference_queue_duration_us + nv_inference_compute_input_duration_us + nv_inference_compute_infer_duration_us + nv_inference_compute_output_duration_us';
+    const phases = '{phase=~"queue|compute_input|compute_infer|compute_output"}';
+    assert.equal(await value(`min(lamella_inference_phase_seconds_count${phases})`), 2);
+    assert.equal(await value(`count(lamella_inference_phase_seconds_count${phases})`), 4);
+    const split = 'sum(lamella_inference_request_seconds_sum) - sum(lamella_inference_phase_seconds_sum)';
+    assert.ok(Math.abs((await value(split)) ?? Number.NaN) < 1e-6);
     const whole = (await value(`nv_inference_request_duration_us - (${parts})`)) ?? Number.NaN;
     assert.ok(Math.abs(whole) < 1, String(whole));
+  });
+
+  it('tell of the load and of the machine as Triton does', async () => {
+    assert.ok(((await value('sum(nv_model_load_duration_secs)')) ?? 0) > 0);
+    await eventually(async () => {
+      const busy = await value('nv_cpu_utilization');
+      return busy !== undefined && busy >= 0 && busy <= 1;
+    });
+    assert.ok(((await value('nv_cpu_memory_total_bytes - nv_cpu_memory_used_bytes')) ?? 0) > 0);
   });
 
   it('make the rule for errors pending as soon as requests fail', async () => {
