@@ -19,7 +19,7 @@ export function builtin<Service extends DescService>(
   service: Service,
   implementation: ServiceImplementation<Service>,
 ): BuiltinService {
-  return { service, methods: bindService(service, implementation, KERNEL_DOMAIN) };
+  return { service, methods: bindService(service, { implementation, domain: KERNEL_DOMAIN }) };
 }
 
 /** A slot for the kernel's own services: they are dispatched like everybody's, and never change. */

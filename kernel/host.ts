@@ -10,6 +10,7 @@ import type {
   Metrics,
   Resource,
   Secrets,
+  ServiceCodecs,
   ServiceImplementation,
   Storage,
 } from '../sdk/index.ts';
@@ -53,12 +54,16 @@ export class Served {
   }
 
   /** @throws SERVICE_NOT_PROVIDED, METHOD_NOT_IMPLEMENTED */
-  add<Service extends DescService>(service: Service, implementation: ServiceImplementation<Service>): void {
+  add<Service extends DescService>(
+    service: Service,
+    implementation: ServiceImplementation<Service>,
+    codecs?: ServiceCodecs<Service>,
+  ): void {
     const { id, provides } = this.#manifest;
     if (!provides.some((provision) => provision.service === service.typeName)) {
       throw new ServiceNotProvided({ plugin: id, service: service.typeName });
     }
-    const bound = bindService(service, implementation, domainOf(id));
+    const bound = bindService(service, { implementation, domain: domainOf(id), codecs });
     for (const [path, method] of bound) this.methods.set(path, method);
     this.services.push(service);
   }
@@ -90,7 +95,7 @@ export function createHost(parts: HostParts, served: Served): Host {
     metrics: parts.metrics,
     events: parts.events,
     secrets: parts.secrets,
-    serve: (service, implementation) => served.add(service, implementation),
+    serve: (service, implementation, codecs) => served.add(service, implementation, codecs),
     serveHttp: (handler) => {
       guard.require('httpPrefix', manifest.capabilities?.httpPrefix ?? '');
       served.http = handler;

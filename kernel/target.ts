@@ -1,13 +1,12 @@
 import {
   create,
-  type DescMessage,
   type DescMethod,
   type DescService,
   fromBinary,
   type Message,
   toBinary,
 } from '@bufbuild/protobuf';
-import { isDeclaredError, type ServiceImplementation } from '../sdk/index.ts';
+import { isDeclaredError, type ServiceCodecs, type ServiceImplementation } from '../sdk/index.ts';
 import type { Call } from './call.ts';
 import { MalformedRequest, MethodNotImplemented } from './errors.ts';
 
@@ -26,6 +25,10 @@ export interface BoundMethod {
   readonly domain: string;
   readonly descriptor: DescMethod;
   readonly kind: Streaming;
+  /** Decodes a request. @throws Error when the bytes are none */
+  readonly read: (bytes: Uint8Array) => Message;
+  /** Encodes what `invoke` answers: a message or its plain initialiser. */
+  readonly write: (answer: unknown) => Uint8Array;
   /** Takes one message or a stream of them, as the kind says, and answers likewise. */
   readonly invoke: (request: unknown, call: Call) => unknown;
 }
@@ -35,19 +38,28 @@ export function methodPath(method: DescMethod): string {
   return `/${method.parent.typeName}/${method.name}`;
 }
 
+/** What the methods of a service are bound to. */
+export interface Binding<Service extends DescService> {
+  readonly implementation: ServiceImplementation<Service>;
+  /** Given to the errors that its methods declare. */
+  readonly domain: string;
+  /** Of methods for which the one of the descriptor will not do. */
+  readonly codecs?: ServiceCodecs<Service> | undefined;
+}
+
 /**
- * Looks up the function of each method of a service once. The errors that they declare get `domain`.
+ * Looks up the function of each method of a service once.
  *
  * @throws METHOD_NOT_IMPLEMENTED names every method that the implementation lacks.
  */
 export function bindService<Service extends DescService>(
   service: Service,
-  implementation: ServiceImplementation<Service>,
-  domain: string,
+  { implementation, domain, codecs }: Binding<Service>,
 ): Map<string, BoundMethod> {
   const bound = new Map<string, BoundMethod>();
   const missing: string[] = [];
   const functions = implementation as Record<string, unknown>;
+  const own = (codecs ?? {}) as Readonly<Record<string, Codec | undefined>>;
   for (const method of service.methods) {
     const found = functions[method.localName];
     if (typeof found === 'function') {
@@ -55,6 +67,10 @@ export function bindService<Service extends DescService>(
         domain,
         descriptor: method,
         kind: method.methodKind,
+        read: own[method.localName]?.readRequest ?? ((bytes) => fromBinary(method.input, bytes)),
+        write:
+          own[method.localName]?.writeResponse ??
+          ((answer) => toBinary(method.output, create(method.output, answer as Message))),
         invoke: found.bind(implementation) as BoundMethod['invoke'],
       });
     } else {
@@ -67,18 +83,19 @@ export function bindService<Service extends DescService>(
   return bound;
 }
 
-/** Decodes a request; the sender's fault is told as such. */
-export function decodeRequest(input: DescMessage, bytes: Uint8Array): Message {
-  try {
-    return fromBinary(input, bytes);
-  } catch (cause) {
-    throw new MalformedRequest({ type: input.typeName, reason: (cause as Error).message }, { cause });
-  }
+interface Codec {
+  readonly readRequest?: BoundMethod['read'];
+  readonly writeResponse?: BoundMethod['write'];
 }
 
-/** Encodes what an implementation returned: a message or its plain initialiser. */
-export function encodeResponse(output: DescMessage, init: unknown): Uint8Array {
-  return toBinary(output, create(output, init as Message));
+/** Decodes a request; the sender's fault is told as such. */
+function decodeRequest(method: BoundMethod, bytes: Uint8Array): Message {
+  try {
+    return method.read(bytes);
+  } catch (cause) {
+    const { typeName: type } = method.descriptor.input;
+    throw new MalformedRequest({ type, reason: (cause as Error).message }, { cause });
+  }
 }
 
 /** What is thrown on for an error that an implementation threw: a declared one names who declared it. */
@@ -106,10 +123,9 @@ export class LocalTarget implements Target {
 
   async unary(path: string, request: Uint8Array, call: Call): Promise<Uint8Array> {
     const method = this.#method(path);
-    const { input, output } = method.descriptor;
-    const message = decodeRequest(input, request);
+    const message = decodeRequest(method, request);
     try {
-      return encodeResponse(output, await method.invoke(message, call));
+      return method.write(await method.invoke(message, call));
     } catch (error) {
       throw raisedBy(method, error);
     }
@@ -117,9 +133,8 @@ export class LocalTarget implements Target {
 
   async *stream(path: string, requests: AsyncIterable<Uint8Array>, call: Call): AsyncGenerator<Uint8Array> {
     const method = this.#method(path);
-    const { input, output } = method.descriptor;
-    for await (const answer of answers(method, decodeStream(input, requests), call)) {
-      yield encodeResponse(output, answer);
+    for await (const answer of answers(method, decodeStream(method, requests), call)) {
+      yield method.write(answer);
     }
   }
 }
@@ -142,10 +157,10 @@ export async function* answers(
 }
 
 async function* decodeStream(
-  input: DescMessage,
+  method: BoundMethod,
   requests: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Message> {
-  for await (const bytes of requests) yield decodeRequest(input, bytes);
+  for await (const bytes of requests) yield decodeRequest(method, bytes);
 }
 
 /** The one message of a stream that must have exactly one. */

@@ -1,5 +1,5 @@
 import type { DescService } from '@bufbuild/protobuf';
-import type { Client, ServiceImplementation } from './service.ts';
+import type { Client, ServiceCodecs, ServiceImplementation } from './service.ts';
 
 /** Something that must be released when an instance stops. */
 export type Resource =
@@ -213,8 +213,16 @@ export interface Host<Config = unknown> {
   readonly events: Events;
   /** Granted secrets. */
   readonly secrets: Secrets;
-  /** Serves a service that the manifest lists under `provides`; call it during `start`. */
-  serve<Service extends DescService>(service: Service, implementation: ServiceImplementation<Service>): void;
+  /**
+   * Serves a service that the manifest lists under `provides`; call it during `start`.
+   *
+   * @param codecs - For methods whose messages are worth a decoder by hand; default those of the descriptor.
+   */
+  serve<Service extends DescService>(
+    service: Service,
+    implementation: ServiceImplementation<Service>,
+    codecs?: ServiceCodecs<Service>,
+  ): void;
   /** Answers HTTP requests under the manifest's `httpPrefix`; call it during `start`. */
   serveHttp(handler: FetchHandler): void;
   /** Client of another plugin's service, which the manifest lists under `requires`. */

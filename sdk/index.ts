@@ -27,7 +27,9 @@ export type {
   CallOptions,
   Client,
   MethodClient,
+  MethodCodec,
   MethodImplementation,
+  ServiceCodecs,
   ServiceImplementation,
 } from './service.ts';
 export type {

@@ -56,6 +56,19 @@ export type ServiceImplementation<Service extends DescService> = {
   [Name in keyof Service['method']]: MethodImplementation<Service['method'][Name]>;
 };
 
+/** Messages of one method as bytes, written by hand where what is made from the descriptor costs too much. */
+export interface MethodCodec<Method extends DescMethod> {
+  /** Reads a request. Must give what the descriptor's would. @throws Error when the bytes are none */
+  readonly readRequest?: (bytes: Uint8Array) => MessageShape<Method['input']>;
+  /** Writes an answer. */
+  readonly writeResponse?: (answer: MessageInitShape<Method['output']>) => Uint8Array;
+}
+
+/** Codecs of some methods of a service. */
+export type ServiceCodecs<Service extends DescService> = {
+  readonly [Name in keyof Service['method']]?: MethodCodec<Service['method'][Name]>;
+};
+
 /** Options of one outgoing call. */
 export interface CallOptions {
   /** Cancels the call. */

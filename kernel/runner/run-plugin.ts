@@ -76,7 +76,8 @@ async function serve(
   { log, guard, socketPath }: Serving,
 ): Promise<GrpcServer> {
   const { service, implementation } = createHealthService(health);
-  const methods = new Map([...served.methods, ...bindService(service, implementation, KERNEL_DOMAIN)]);
+  const own = bindService(service, { implementation, domain: KERNEL_DOMAIN });
+  const methods = new Map([...served.methods, ...own]);
   const target = new LoggedTarget(log);
   target.attach(new LocalTarget(methods), (error) => explainDenial(error, guard));
   const server = new GrpcServer({

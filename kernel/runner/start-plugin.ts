@@ -84,7 +84,10 @@ export async function startPlugin(parts: PluginParts): Promise<StartedPlugin> {
   }
   served.check();
   if (served.http !== undefined) {
-    const methods = bindService(HttpService, createHttpService(served.http), domainOf(manifest.id));
+    const methods = bindService(HttpService, {
+      implementation: createHttpService(served.http),
+      domain: domainOf(manifest.id),
+    });
     for (const [path, method] of methods) served.methods.set(path, method);
   }
   const announce = async (): Promise<void> => {

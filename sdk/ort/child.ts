@@ -7,7 +7,7 @@ import {
   PREFIX_BYTES,
   readPrefix,
   readTensors,
-  tensorFrame,
+  TensorFrames,
 } from './frame.ts';
 import {
   loadRuntime,
@@ -29,6 +29,7 @@ const MEMORY_CHECK_MS = 1_000;
 
 let slab: Buffer = Buffer.allocUnsafeSlow(256 * 1024);
 let memoryCheckedMs = 0;
+const frames: TensorFrames = new TensorFrames();
 
 /** Reads until the slab holds `wanted` bytes; ends the process when the parent has closed the stream. */
 function fill(filled: number, wanted: number): number {
@@ -56,10 +57,9 @@ function readFrame(): Frame {
   return cutFrame(slab, prefix);
 }
 
-/** Writes a frame; small ones in one system call. */
+/** Writes a frame. */
 function writeFrame(parts: readonly Uint8Array[]): void {
-  const total = parts.reduce((sum, part) => sum + part.byteLength, 0);
-  for (const part of total <= 65_536 ? [Buffer.concat(parts)] : parts) {
+  for (const part of parts) {
     for (let offset = 0; offset < part.byteLength;) offset += writeSync(CHANNEL, part, offset);
   }
 }
@@ -127,7 +127,7 @@ async function run(runtime: Runtime, session: RuntimeSession, frame: Frame): Pro
     for (const [name, tensor] of Object.entries(results)) {
       outputs[name] = { type: tensor.type as OrtElementType, dims: tensor.dims, data: tensor.data };
     }
-    writeFrame(tensorFrame(FRAME_KIND.RESULT, outputs, memoryBytes()));
+    writeFrame(frames.make(FRAME_KIND.RESULT, outputs, memoryBytes()));
   } catch (error) {
     writeFailure('run', error);
   }

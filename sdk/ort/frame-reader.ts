@@ -20,6 +20,7 @@ export class FrameReader {
 
   /** Takes the next bytes of the stream. @throws RangeError if they are no frame. */
   push(chunk: Buffer): void {
+    if (this.#filled === 0 && this.#isFrame(chunk)) return;
     let offset = 0;
     while (offset < chunk.byteLength) {
       const taken = chunk.copy(this.#target, this.#filled, offset);
@@ -27,6 +28,15 @@ export class FrameReader {
       this.#filled += taken;
       if (this.#filled === this.#target.byteLength) this.#advance();
     }
+  }
+
+  /** Nearly every small frame arrives as a chunk of its own, which nobody else holds: then it need not be copied. */
+  #isFrame(chunk: Buffer): boolean {
+    if (chunk.byteLength < PREFIX_BYTES || chunk.byteOffset % 8 !== 0) return false;
+    const prefix = readPrefix(chunk);
+    if (prefix.totalBytes !== chunk.byteLength) return false;
+    this.#onFrame(cutFrame(chunk, prefix));
+    return true;
   }
 
   #advance(): void {

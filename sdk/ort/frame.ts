@@ -68,27 +68,31 @@ export function cutFrame(bytes: Buffer, prefix: FramePrefix): Frame {
   };
 }
 
-/** Puts a frame together as buffers to write one after another; the data is not copied. */
-export function frameParts(kind: number, head: Buffer, data: readonly Uint8Array[]): Uint8Array[] {
-  const start = Buffer.alloc(align(PREFIX_BYTES + head.byteLength));
-  let dataBytes = 0;
-  const padded: Uint8Array[] = [start];
-  for (const part of data) {
-    dataBytes += align(part.byteLength);
-    padded.push(part);
-    const rest = align(part.byteLength) - part.byteLength;
-    if (rest > 0) padded.push(PADDING.subarray(0, rest));
-  }
-  start.writeUInt32LE(kind, 0);
-  start.writeUInt32LE(head.byteLength, 4);
-  start.writeDoubleLE(dataBytes, 8);
-  head.copy(start, PREFIX_BYTES);
-  return padded;
+function writePrefix(
+  frame: Buffer,
+  { kind, headBytes, dataBytes }: { kind: number; headBytes: number; dataBytes: number },
+): void {
+  frame.writeUInt32LE(kind, 0);
+  frame.writeUInt32LE(headBytes, 4);
+  frame.writeDoubleLE(dataBytes, 8);
 }
 
-/** Frame whose head is structured text, for what is sent once in a session. */
+/** Data with zeros between, so that each part starts at a multiple of 8. */
+function padded(data: readonly Uint8Array[]): Uint8Array[] {
+  return data.flatMap((part) => {
+    const rest = align(part.byteLength) - part.byteLength;
+    return rest === 0 ? [part] : [part, PADDING.subarray(0, rest)];
+  });
+}
+
+/** Frame whose head is structured text, for what is sent once in a session; the data is not copied. */
 export function jsonFrame(kind: number, value: unknown, data: readonly Uint8Array[] = []): Uint8Array[] {
-  return frameParts(kind, Buffer.from(JSON.stringify(value)), data);
+  const head = Buffer.from(JSON.stringify(value));
+  const start = Buffer.alloc(align(PREFIX_BYTES + head.byteLength));
+  const dataBytes = data.reduce((sum, part) => sum + align(part.byteLength), 0);
+  writePrefix(start, { kind, headBytes: head.byteLength, dataBytes });
+  head.copy(start, PREFIX_BYTES);
+  return [start, ...padded(data)];
 }
 
 /** Bytes of a tensor's values: a view for numbers, length-prefixed UTF-8 for strings. */
@@ -105,37 +109,62 @@ function dataBytes(tensor: OrtTensor): Uint8Array {
   return bytes;
 }
 
-/**
- * Frame with tensors.
- *
- * @param extra - a number beside the tensors; the child reports its memory in bytes with it.
- * @throws ORT_TENSOR_INVALID if a tensor is not whole.
- */
-export function tensorFrame(kind: number, tensors: OrtTensors, extra: number = 0): Uint8Array[] {
-  const entries = Object.entries(tensors).map(([name, tensor]) => {
-    checkTensor(name, tensor);
-    return { name: Buffer.from(name), tensor, bytes: dataBytes(tensor) };
-  });
-  const headBytes = entries.reduce(
-    (sum, { name, tensor }) => sum + 16 + name.byteLength + tensor.dims.length * 8,
-    12,
-  );
-  const head = Buffer.allocUnsafe(headBytes);
-  let offset = head.writeDoubleLE(extra, 0);
-  offset = head.writeUInt32LE(entries.length, offset);
-  for (const { name, tensor, bytes } of entries) {
-    offset = head.writeUInt16LE(elementIndex(tensor.type) ?? 0, offset);
-    offset = head.writeUInt16LE(tensor.dims.length, offset);
-    offset = head.writeUInt32LE(name.byteLength, offset);
-    offset = head.writeDoubleLE(bytes.byteLength, offset);
-    for (const dim of tensor.dims) offset = head.writeDoubleLE(dim, offset);
-    offset += name.copy(head, offset);
+interface TensorEntry {
+  readonly name: Buffer;
+  readonly tensor: OrtTensor;
+  readonly bytes: Uint8Array;
+}
+
+/** Frames up to this size are put together in one buffer, for one system call without a list. */
+const ONE_PIECE_BYTES = 262_144;
+
+/** Makes frames with tensors, one after another: small ones in the same memory, which is warm then. */
+export class TensorFrames {
+  readonly #piece: Buffer = Buffer.allocUnsafeSlow(ONE_PIECE_BYTES);
+
+  /**
+   * Buffers to write one after another, valid until the next frame is made; large values are not copied.
+   *
+   * @param extra - a number beside the tensors; the child reports its memory in bytes with it.
+   * @throws ORT_TENSOR_INVALID if a tensor is not whole.
+   */
+  make(kind: number, tensors: OrtTensors, extra: number = 0): readonly Uint8Array[] {
+    const entries = Object.keys(tensors).map((name): TensorEntry => {
+      const tensor = tensors[name] as OrtTensor;
+      checkTensor(name, tensor);
+      return { name: Buffer.from(name), tensor, bytes: dataBytes(tensor) };
+    });
+    let [headBytes, dataSize] = [12, 0];
+    for (const { name, tensor, bytes } of entries) {
+      headBytes += 16 + name.byteLength + tensor.dims.length * 8;
+      dataSize += align(bytes.byteLength);
+    }
+    const dataOffset = align(PREFIX_BYTES + headBytes);
+    const isOnePiece = dataOffset + dataSize <= ONE_PIECE_BYTES;
+    const start = isOnePiece ? this.#piece : Buffer.allocUnsafe(dataOffset);
+    writePrefix(start, { kind, headBytes, dataBytes: dataSize });
+    writeHead(start, entries, extra);
+    if (!isOnePiece) return [start, ...padded(entries.map(({ bytes }) => bytes))];
+    let offset = dataOffset;
+    for (const { bytes } of entries) {
+      start.set(bytes, offset);
+      offset += align(bytes.byteLength);
+    }
+    return [start.subarray(0, offset)];
   }
-  return frameParts(
-    kind,
-    head,
-    entries.map(({ bytes }) => bytes),
-  );
+}
+
+function writeHead(frame: Buffer, entries: readonly TensorEntry[], extra: number): void {
+  let offset = frame.writeDoubleLE(extra, PREFIX_BYTES);
+  offset = frame.writeUInt32LE(entries.length, offset);
+  for (const { name, tensor, bytes } of entries) {
+    offset = frame.writeUInt16LE(elementIndex(tensor.type) ?? 0, offset);
+    offset = frame.writeUInt16LE(tensor.dims.length, offset);
+    offset = frame.writeUInt32LE(name.byteLength, offset);
+    offset = frame.writeDoubleLE(bytes.byteLength, offset);
+    for (const dim of tensor.dims) offset = frame.writeDoubleLE(dim, offset);
+    offset += name.copy(frame, offset);
+  }
 }
 
 /** Strings of a string tensor. */

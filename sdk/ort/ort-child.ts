@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { Socket } from 'node:net';
 import { programFile } from '../package-directory.ts';
 import { ChildExited, ModelRejected, RunFailed, RuntimeMissing } from './errors.ts';
-import { type Frame, FRAME_KIND, jsonFrame, readTensors, tensorFrame } from './frame.ts';
+import { type Frame, FRAME_KIND, jsonFrame, readTensors, TensorFrames } from './frame.ts';
 import { FrameReader } from './frame-reader.ts';
 import type { FailedReply, OpenedReply, OpenRequest } from './session-options.ts';
 import type { OrtTensors } from './tensor.ts';
@@ -33,6 +33,8 @@ export class OrtChild {
   readonly exited: Promise<string>;
   readonly #process: ChildProcess;
   readonly #channel: Socket;
+  /** Its memory is used again: by the time of the next run, the child has read the frame of this one. */
+  readonly #frames: TensorFrames = new TensorFrames();
   #waiter: Waiter | undefined;
   #end: string | undefined;
   #errorTail = '';
@@ -81,7 +83,7 @@ export class OrtChild {
 
   /** Runs the model once. @throws ORT_TENSOR_INVALID, ORT_RUN_FAILED, ORT_CHILD_EXITED. */
   async run(feeds: OrtTensors): Promise<ChildResult> {
-    const frame = await this.#exchange(tensorFrame(FRAME_KIND.RUN, feeds));
+    const frame = await this.#exchange(this.#frames.make(FRAME_KIND.RUN, feeds));
     const { tensors, extra } = readTensors(frame);
     return { outputs: tensors, memoryBytes: extra };
   }
@@ -102,9 +104,9 @@ export class OrtChild {
     if (this.#end !== undefined) throw this.#exitError(this.#end);
     const frame = await new Promise<Frame>((resolve, reject) => {
       this.#waiter = { resolve, reject };
-      this.#channel.cork();
+      if (parts.length > 1) this.#channel.cork();
       for (const part of parts) this.#channel.write(part);
-      this.#channel.uncork();
+      if (parts.length > 1) this.#channel.uncork();
     });
     if (frame.kind === FRAME_KIND.FAILED) throw failure(JSON.parse(frame.head.toString()) as FailedReply);
     return frame;

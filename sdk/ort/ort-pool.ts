@@ -3,7 +3,7 @@ import { withinLimit } from './limit.ts';
 import type { OrtRunOptions, OrtSession, OrtSessionOptions } from './session.ts';
 import { OrtSlot } from './ort-slot.ts';
 import type { OpenedReply } from './session-options.ts';
-import { checkTensor, type OrtPort, type OrtTensors } from './tensor.ts';
+import type { OrtPort, OrtTensors } from './tensor.ts';
 
 const DEFAULT_QUEUE_LIMIT = 10_000;
 const DEFAULT_OPEN_TIMEOUT_MS = 120_000;
@@ -69,7 +69,6 @@ export class OrtPool implements OrtSession {
   async run(feeds: OrtTensors, options: OrtRunOptions = {}): Promise<OrtTensors> {
     if (this.#closing !== undefined) throw new SessionClosed({});
     if (options.signal?.aborted === true) throw new Cancelled({}, { cause: options.signal.reason });
-    for (const [name, tensor] of Object.entries(feeds)) checkTensor(name, tensor);
     const slot = this.#queue.size === 0 ? this.#slots.find((candidate) => candidate.idle) : undefined;
     if (slot !== undefined) return this.#start(slot, feeds, options);
     if (this.#queue.size >= this.#queueLimit) throw new QueueFull({ limit: String(this.#queueLimit) });

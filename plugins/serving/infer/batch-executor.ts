@@ -55,21 +55,28 @@ export class BatchExecutor implements Executor {
     return this.#session.pids;
   }
 
-  async execute({ tensors, rows, call, cancelError }: ExecutionRequest): Promise<Execution> {
-    const padded = this.#buckets === undefined ? undefined : padInputs(tensors, this.#buckets);
-    const inputs = padded?.tensors ?? tensors;
-    const answer = await this.#batcher.submit({
-      tensors: inputs,
+  execute(request: ExecutionRequest): Promise<Execution> {
+    const buckets = this.#buckets;
+    return buckets === undefined ? this.#submit(request.tensors, request) : this.#padded(request, buckets);
+  }
+
+  async #padded(request: ExecutionRequest, buckets: ShapeBuckets): Promise<Execution> {
+    const padded = padInputs(request.tensors, buckets);
+    const answer = await this.#submit(padded.tensors, request);
+    return { ...answer, outputs: cutOutputs(answer.outputs, padded, buckets) };
+  }
+
+  #submit(tensors: OrtTensors, { rows, call, cancelError }: ExecutionRequest): Promise<Execution> {
+    return this.#batcher.submit({
+      tensors,
       rows,
-      key: this.#hasOpenDims ? batchKey(inputs) : '',
+      key: this.#hasOpenDims ? batchKey(tensors) : '',
       cancellation: call.cancellation,
       cancelError,
       deadlineMs: call.deadlineMs,
       timeoutMs: call.timeoutMs,
       priority: call.priority,
     });
-    if (padded === undefined || this.#buckets === undefined) return answer;
-    return { ...answer, outputs: cutOutputs(answer.outputs, padded, this.#buckets) };
   }
 
   async close(): Promise<void> {

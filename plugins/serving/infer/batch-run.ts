@@ -1,6 +1,7 @@
 import { isDeclaredError } from 'lamella/sdk';
 import type { OrtTensors } from 'lamella/sdk/ort';
-import { hasRows, joinRows, takeRows } from './batch.ts';
+import { hasRows, joinRows, splitRows } from './batch.ts';
+import { BatchArena } from './batch-arena.ts';
 import type { BatchEntry } from './batch-entry.ts';
 import type { RunTimes } from './statistics.ts';
 
@@ -39,10 +40,28 @@ interface Failure {
   readonly isAlone: boolean;
 }
 
+/** Arenas of batches that are over; as many are made as batches have run at once. */
+const ARENAS: BatchArena[] = [];
+
 async function runTogether(batch: readonly BatchEntry[], runner: BatchRunner): Promise<Failure | undefined> {
-  const rows = batch.reduce((sum, { request }) => sum + request.rows, 0);
+  const arena = ARENAS.pop() ?? new BatchArena();
+  try {
+    return await runJoined(batch, arena, runner);
+  } finally {
+    ARENAS.push(arena);
+  }
+}
+
+async function runJoined(
+  batch: readonly BatchEntry[],
+  arena: BatchArena,
+  runner: BatchRunner,
+): Promise<Failure | undefined> {
+  const counts = batch.map(({ request }) => request.rows);
+  const rows = counts.reduce((sum, count) => sum + count, 0);
   const startMs = performance.now();
-  const inputs = joinRows(batch.map(({ request }) => request.tensors));
+  const tensors = batch.map(({ request }) => request.tensors);
+  const inputs = joinRows(tensors, arena);
   const joinedMs = performance.now();
   let outputs: OrtTensors;
   try {
@@ -58,7 +77,7 @@ async function runTogether(batch: readonly BatchEntry[], runner: BatchRunner): P
     return { isAlone: true };
   }
   const ranMs = performance.now();
-  const parts = partsOf(batch, outputs);
+  const parts = splitRows(outputs, counts, arena);
   const times = {
     inputMs: joinedMs - startMs,
     runMs: ranMs - joinedMs,
@@ -69,14 +88,6 @@ async function runTogether(batch: readonly BatchEntry[], runner: BatchRunner): P
     entry.resolve({ outputs: parts[index] ?? {}, queueMs: startMs - entry.queuedMs, times });
   }
   return undefined;
-}
-
-function partsOf(batch: readonly BatchEntry[], outputs: OrtTensors): OrtTensors[] {
-  let start = 0;
-  return batch.map(({ request }) => {
-    start += request.rows;
-    return takeRows(outputs, start - request.rows, start);
-  });
 }
 
 async function runAlone(entry: BatchEntry, runner: BatchRunner, mayRetry: boolean): Promise<void> {

@@ -10,6 +10,7 @@ import type {
 import { writeBytesTensor } from './bytes-tensor.ts';
 import { readClasses, type WantedOutput } from './classification.ts';
 import { datatypeOf } from './datatype.ts';
+import { DecodedInput, PackedContents } from './decoded-request.ts';
 import { RequestInvalid } from './errors.ts';
 import type { InferInput } from './infer-input.ts';
 import type { ModelShape } from './model-shape.ts';
@@ -24,14 +25,17 @@ import type { TypedValues } from './typed-values.ts';
 export function grpcInputs(request: ModelInferRequest, memory: SharedMemory): InferInput[] {
   const { inputs, rawInputContents: raw, modelName } = request;
   const places = inputs.map(({ name, parameters }) => readSharedPlace(parameters, name));
-  const expected = places.filter((place) => place === undefined).length;
+  let expected = 0;
+  for (const place of places) if (place === undefined) expected += 1;
   if (raw.length > 0 && raw.length !== expected) {
     throw new RequestInvalid({
       problem: `expected ${expected} raw input contents but got ${raw.length} for model '${modelName}'`,
     });
   }
   let next = 0;
-  return inputs.map(({ name, datatype, shape, contents }, index) => {
+  return inputs.map((input, index) => {
+    const { name, datatype, contents } = input;
+    const shape = input instanceof DecodedInput ? input.dims : input.shape.map(Number);
     const place = places[index];
     const bytes = place === undefined ? raw[next] : memory.read(place);
     if (place === undefined) next += 1;
@@ -44,7 +48,7 @@ export function grpcInputs(request: ModelInferRequest, memory: SharedMemory): In
       bytes === undefined
         ? { values: typedContents(contents, { name, datatype, modelName }) }
         : { raw: bytes };
-    return { name, datatype, shape: shape.map(Number), content };
+    return { name, datatype, shape, content };
   });
 }
 
@@ -73,22 +77,23 @@ function typedContents(
     const problem = `unable to find data for input tensor '${input.name}' for model '${input.modelName}' in request.`;
     throw new RequestInvalid({ problem });
   }
-  const lists: Readonly<Record<string, TypedValues>> = {
-    BOOL: contents.boolContents,
-    INT8: contents.intContents,
-    INT16: contents.intContents,
-    INT32: contents.intContents,
-    INT64: contents.int64Contents,
-    UINT8: contents.uintContents,
-    UINT16: contents.uintContents,
-    UINT32: contents.uintContents,
-    UINT64: contents.uint64Contents,
-    FP32: contents.fp32Contents,
-    FP64: contents.fp64Contents,
-    BYTES: contents.bytesContents,
-  };
-  return lists[input.datatype] ?? [];
+  return LISTS[input.datatype]?.(contents) ?? [];
 }
+
+const LISTS: Readonly<Record<string, (contents: InferTensorContents) => TypedValues>> = {
+  BOOL: ({ boolContents }) => boolContents,
+  INT8: ({ intContents }) => intContents,
+  INT16: ({ intContents }) => intContents,
+  INT32: ({ intContents }) => intContents,
+  INT64: ({ int64Contents }) => int64Contents,
+  UINT8: ({ uintContents }) => uintContents,
+  UINT16: ({ uintContents }) => uintContents,
+  UINT32: ({ uintContents }) => uintContents,
+  UINT64: ({ uint64Contents }) => uint64Contents,
+  FP32: (contents) => (contents instanceof PackedContents && contents.fp32) || contents.fp32Contents,
+  FP64: (contents) => (contents instanceof PackedContents && contents.fp64) || contents.fp64Contents,
+  BYTES: ({ bytesContents }) => bytesContents,
+};
 
 /** Bytes of a tensor as they travel: little-endian, row-major; a view for numbers. */
 export function rawContents({ data }: OrtTensor): Uint8Array {

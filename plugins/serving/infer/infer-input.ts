@@ -43,12 +43,15 @@ export function readFeeds(inputs: readonly InferInput[], model: ModelShape): Fee
 }
 
 function checkNames(inputs: readonly InferInput[], model: ModelShape): void {
+  const [only] = inputs;
+  if (inputs.length === 1 && only !== undefined && model.inputs.size === 1 && model.inputs.has(only.name))
+    return;
   const names = new Set(inputs.map(({ name }) => name));
   if (names.size !== inputs.length)
     throw invalid(`an input of the request for '${model.name}' is given twice`);
-  const allowed = [...model.inputs.keys()].join(', ');
   for (const name of names) {
     if (!model.inputs.has(name)) {
+      const allowed = [...model.inputs.keys()].join(', ');
       throw invalid(
         `unexpected inference input '${name}' for model '${model.name}', allowed inputs are: ${allowed}`,
       );
@@ -93,13 +96,12 @@ function modelDims(shape: readonly number[], port: ModelPort, { batchable }: Mod
 }
 
 function shapeFits(shape: readonly number[], expected: readonly number[]): boolean {
-  return (
-    shape.length === expected.length &&
-    shape.every(
-      (size, axis) => Number.isSafeInteger(size) && size >= 0 && [size, -1].includes(expected[axis] ?? 0),
-    ) &&
-    Number.isSafeInteger(elementsOf(shape))
-  );
+  if (shape.length !== expected.length) return false;
+  for (const [axis, size] of shape.entries()) {
+    if (!Number.isSafeInteger(size) || size < 0 || (expected[axis] !== size && expected[axis] !== -1))
+      return false;
+  }
+  return Number.isSafeInteger(elementsOf(shape));
 }
 
 function readContent(input: InferInput, datatype: Datatype, model: string): OrtTensor['data'] {

@@ -110,18 +110,14 @@ export class LoadedModel {
       call,
       cancelError: () => this.#cancelError(call.deadlineMs),
     });
-    const gotMs = performance.now();
     const outputs = this.#answer.pick(execution.outputs, call.outputs);
-    const endMs = performance.now();
-    const { inputMs, runMs, outputMs } = execution.times;
-    const times = {
-      rows: feeds.rows,
-      queueMs: execution.queueMs,
-      inputMs: readMs + inputMs,
-      runMs,
-      outputMs: outputMs + endMs - gotMs,
-      totalMs: endMs - startMs,
-    };
+    const totalMs = performance.now() - startMs;
+    const { queueMs } = execution;
+    const { runMs } = execution.times;
+    const inputMs = readMs + execution.times.inputMs;
+    // What is left of the whole, as in the metrics.
+    const outputMs = Math.max(0, totalMs - queueMs - inputMs - runMs);
+    const times = { rows: feeds.rows, queueMs, inputMs, runMs, outputMs, totalMs };
     this.statistics.succeeded(times, Date.now());
     this.#metrics.succeeded(times);
     this.#observer.answered(this.#labels, times);
@@ -162,6 +158,7 @@ export class LoadedModel {
         problem: `inference request batch-size must be >= 1 and <= ${maxBatchRows} for '${name}', got ${rows}`,
       });
     }
+    if (call.outputs.length === 0) return;
     const names = call.outputs.map((output) => output.name);
     const unknown = names.find((output) => !outputs.has(output));
     if (unknown !== undefined) {

@@ -1,6 +1,7 @@
 import { definePlugin, type Plugin } from 'lamella/sdk';
 import { GRPCInferenceService } from 'lamella/proto/inference/grpc_inference_service';
 import { InferConfigSchema } from './config.ts';
+import { inferCodecs } from './infer-codec.ts';
 import { MachineMetrics } from './machine-metrics.ts';
 import { ModelRepository } from './repository.ts';
 import { restHandler } from './rest.ts';
@@ -16,7 +17,7 @@ const plugin: Plugin = definePlugin({
     await repository.restore();
     const server = { name: host.config.serverName, version: host.version };
     const memory = host.own(new SharedMemory(host.config.allowSharedMemory));
-    host.serve(GRPCInferenceService, inferenceService(repository, server, memory));
+    host.serve(GRPCInferenceService, inferenceService(repository, server, memory), inferCodecs);
     host.serveHttp(restHandler(repository, server));
   },
 });

@@ -4,7 +4,7 @@ import { RequestInvalid } from './errors.ts';
 import type { InferInput } from './infer-input.ts';
 import type { ModelShape } from './model-shape.ts';
 import { readSequence, type SequencePlace } from './sequence-parameters.ts';
-import type { TypedValues } from './typed-values.ts';
+import type { TypedValue } from './typed-values.ts';
 
 /** An output that a REST request names. */
 export interface RestOutput extends WantedOutput {
@@ -142,8 +142,8 @@ function readInput(value: unknown, tensors: TensorBytes): InferInput {
 }
 
 /** Values of a list that may be nested as its shape is. @throws REQUEST_INVALID */
-export function flatValues(data: unknown, name: string): TypedValues {
-  const flat: TypedValues[number][] = [];
+export function flatValues(data: unknown, name: string): readonly TypedValue[] {
+  const flat: TypedValue[] = [];
   const visit = (value: unknown, depth: number): void => {
     if (Array.isArray(value)) {
       if (depth > DEEPEST) throw invalid(`the data of input '${name}' is nested too deep`);

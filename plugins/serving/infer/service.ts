@@ -17,7 +17,6 @@ import {
 } from './grpc-tensors.ts';
 import type { InferCall } from './infer-call.ts';
 import { readLoadParameters, readUnloadParameters } from './load-request.ts';
-import type { LoadedModel } from './loaded-model.ts';
 import type { ModelRepository } from './repository.ts';
 import { repositoryIndex } from './repository-index.ts';
 import { logSettings, traceSetting } from './server-settings.ts';
@@ -44,11 +43,7 @@ export function inferenceService(
   server: ServerFacts,
   memory: SharedMemory,
 ): ServiceImplementation<typeof GRPCInferenceService> {
-  const infer = async (request: ModelInferRequest, call: GrpcCall): Promise<InferResponse> =>
-    inferGrpc(await repository.forRequest(request.modelName, request.modelVersion), request, {
-      ...call,
-      memory,
-    });
+  const infer = inferrer(repository, memory);
   return {
     serverLive: () => ({ live: true }),
     serverReady: () => ({ ready: repository.ready }),
@@ -109,25 +104,31 @@ function sharedMemoryMethods(memory: SharedMemory): SharedMemoryMethods {
   };
 }
 
+/** Answers one request. */
+function inferrer(
+  repository: ModelRepository,
+  memory: SharedMemory,
+): (request: ModelInferRequest, call: GrpcCall) => Promise<InferResponse> {
+  return async (request, call) => {
+    const found = repository.forRequest(request.modelName, request.modelVersion);
+    // Nearly always it is there, and each wait costs.
+    const model = found instanceof Promise ? await found : found;
+    const wanted = grpcOutputs(request, memory);
+    const outputs = await model.infer({
+      inputs: grpcInputs(request, memory),
+      outputs: wanted,
+      cancellation: call.cancellation,
+      deadlineMs: call.deadlineMs,
+      timeoutMs: timeoutParameter(request.parameters),
+      priority: priorityParameter(request.parameters),
+      sequence: readSequence((name) => request.parameters[name]?.parameterChoice.value),
+    });
+    return grpcResponse(model.shape, { id: request.id, outputs, wanted, memory });
+  };
+}
+
 /** What a request inherits from the call or stream that it came with. */
 type GrpcCall = Pick<InferCall, 'cancellation' | 'deadlineMs'>;
-
-async function inferGrpc(
-  model: LoadedModel,
-  request: ModelInferRequest,
-  { memory, ...call }: GrpcCall & { readonly memory: SharedMemory },
-): Promise<InferResponse> {
-  const wanted = grpcOutputs(request, memory);
-  const outputs = await model.infer({
-    inputs: grpcInputs(request, memory),
-    outputs: wanted,
-    ...call,
-    timeoutMs: timeoutParameter(request.parameters),
-    priority: priorityParameter(request.parameters),
-    sequence: readSequence((name) => request.parameters[name]?.parameterChoice.value),
-  });
-  return grpcResponse(model.shape, { id: request.id, outputs, wanted, memory });
-}
 
 function plainParameters(
   parameters: Readonly<Record<string, { readonly parameterChoice: { readonly value?: unknown } }>>,

@@ -2,8 +2,8 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ModelStatisticsSchema } from 'lamella/proto/inference/grpc_inference_service';
 
 interface Duration {
-  count: bigint;
-  ns: bigint;
+  count: number;
+  ms: number;
 }
 
 /** What one request cost. */
@@ -59,13 +59,13 @@ export class ModelStatisticsCounter {
   readonly #cacheMiss: Duration = zero();
   readonly #batches: Map<number, BatchDurations> = new Map();
   #lastInferenceMs = 0;
-  #inferences = 0n;
-  #executions = 0n;
+  #inferences = 0;
+  #executions = 0;
 
   /** Counts a request that was answered. */
   succeeded(times: RequestTimes, nowMs: number): void {
     this.#lastInferenceMs = nowMs;
-    this.#inferences += BigInt(times.rows);
+    this.#inferences += times.rows;
     add(this.#success, times.totalMs);
     add(this.#queue, times.queueMs);
     add(this.#computeInput, times.inputMs);
@@ -92,7 +92,7 @@ export class ModelStatisticsCounter {
 
   /** Counts a run. */
   executed(rows: number, { inputMs, runMs, outputMs }: RunTimes): void {
-    this.#executions += 1n;
+    this.#executions += 1;
     let durations = this.#batches.get(rows);
     if (durations === undefined) {
       durations = { input: zero(), run: zero(), output: zero() };
@@ -112,25 +112,25 @@ export class ModelStatisticsCounter {
       name,
       version,
       lastInference: BigInt(Math.floor(this.#lastInferenceMs)),
-      inferenceCount: this.#inferences,
-      executionCount: this.#executions,
+      inferenceCount: BigInt(this.#inferences),
+      executionCount: BigInt(this.#executions),
       inferenceStats: {
-        success: this.#success,
-        fail: this.#fail,
-        queue: this.#queue,
-        computeInput: this.#computeInput,
-        computeInfer: this.#computeInfer,
-        computeOutput: this.#computeOutput,
-        cacheHit: this.#cacheHit,
-        cacheMiss: this.#cacheMiss,
+        success: told(this.#success),
+        fail: told(this.#fail),
+        queue: told(this.#queue),
+        computeInput: told(this.#computeInput),
+        computeInfer: told(this.#computeInfer),
+        computeOutput: told(this.#computeOutput),
+        cacheHit: told(this.#cacheHit),
+        cacheMiss: told(this.#cacheMiss),
       },
       batchStats: [...this.#batches]
         .toSorted(([left], [right]) => left - right)
         .map(([rows, { input, run, output }]) => ({
           batchSize: BigInt(rows),
-          computeInput: input,
-          computeInfer: run,
-          computeOutput: output,
+          computeInput: told(input),
+          computeInfer: told(run),
+          computeOutput: told(output),
         })),
       memoryUsage: memory === undefined ? [] : [{ type: 'CPU', id: 0n, byteSize: BigInt(memory.sizeBytes) }],
     };
@@ -154,10 +154,15 @@ export function statisticsOf(
 }
 
 function zero(): Duration {
-  return { count: 0n, ns: 0n };
+  return { count: 0, ms: 0 };
 }
 
+// Added up as numbers: big integers are objects, and a request adds to six of them.
 function add(duration: Duration, ms: number): void {
-  duration.count += 1n;
-  duration.ns += BigInt(Math.round(ms * 1e6));
+  duration.count += 1;
+  duration.ms += ms;
+}
+
+function told({ count, ms }: Duration): { count: bigint; ns: bigint } {
+  return { count: BigInt(count), ns: BigInt(Math.round(ms * 1e6)) };
 }

@@ -3,8 +3,11 @@ import { elementText } from './bytes-tensor.ts';
 import type { Datatype } from './datatype.ts';
 import { RequestInvalid, sizeMismatch } from './errors.ts';
 
-/** Values in a list, as typed contents of gRPC and JSON of REST give them. */
-export type TypedValues = readonly (number | bigint | boolean | string | Uint8Array)[];
+/** One value of a list. */
+export type TypedValue = number | bigint | boolean | string | Uint8Array;
+
+/** Values in a list, as typed contents of gRPC and JSON of REST give them, or as the array that is wanted already. */
+export type TypedValues = readonly TypedValue[] | Float32Array | Float64Array;
 
 /** One list and what it should be. */
 export interface TypedContent {
@@ -39,6 +42,19 @@ export function typedData(content: TypedContent): OrtData {
   if (values.length !== count) {
     throw sizeMismatch({ name, model, expected: count, got: values.length, unit: 'elements' });
   }
+  if (isList(values)) return fromList(values, content);
+  const { element } = datatype;
+  const isFloat = element === 'float32' || element === 'float64';
+  if (isFloat && values instanceof NUMBER_ARRAYS[element]) return values;
+  throw wrongKind(content, 'values of its own type');
+}
+
+function isList(values: TypedValues): values is readonly TypedValue[] {
+  return Array.isArray(values);
+}
+
+function fromList(values: readonly TypedValue[], content: TypedContent): OrtData {
+  const { name, model, datatype } = content;
   switch (datatype.element) {
     case 'string':
       return values.map((value) => text(value, content));
@@ -53,16 +69,14 @@ export function typedData(content: TypedContent): OrtData {
         problem: `FP16 data of input '${name}' for model '${model}' cannot be given as a list; use the binary data format`,
       });
     default:
-      return numbers(datatype.element, content);
+      return numbers(datatype.element, values, content);
   }
 }
 
-function numbers(kind: NumberKind, content: TypedContent): OrtData {
+function numbers(kind: NumberKind, values: readonly TypedValue[], content: TypedContent): OrtData {
   const array = new NUMBER_ARRAYS[kind](content.count);
   // Values that do not fit are cut to the low bytes, as in Triton.
-  content.values.forEach((value, index) => {
-    array[index] = number(value, content);
-  });
+  for (let index = 0; index < values.length; index += 1) array[index] = number(values[index], content);
   return array;
 }
 
@@ -72,25 +86,25 @@ function wrongKind(content: TypedContent, expected: string): Error {
   });
 }
 
-function text(value: TypedValues[number], content: TypedContent): string {
+function text(value: TypedValue, content: TypedContent): string {
   if (typeof value === 'string') return value;
   if (value instanceof Uint8Array) return elementText(value, content.name);
   throw wrongKind(content, 'strings');
 }
 
-function truth(value: TypedValues[number], content: TypedContent): boolean {
+function truth(value: TypedValue, content: TypedContent): boolean {
   if (typeof value === 'boolean') return value;
   if (value === 0 || value === 1) return value === 1;
   throw wrongKind(content, 'true and false');
 }
 
-function integer(value: TypedValues[number], content: TypedContent): bigint {
+function integer(value: TypedValue, content: TypedContent): bigint {
   if (typeof value === 'bigint') return value;
   if (typeof value === 'number' && Number.isSafeInteger(value)) return BigInt(value);
   throw wrongKind(content, 'whole numbers');
 }
 
-function number(value: TypedValues[number], content: TypedContent): number {
+function number(value: TypedValue | undefined, content: TypedContent): number {
   if (typeof value !== 'number') throw wrongKind(content, 'numbers');
   return value;
 }

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { type Frame, tensorFrame, readTensors } from '../../../sdk/ort/frame.ts';
+import { type Frame, readTensors, TensorFrames } from '../../../sdk/ort/frame.ts';
 import { FrameReader } from '../../../sdk/ort/frame-reader.ts';
 import type { OrtTensors } from '../../../sdk/ort/index.ts';
 
 /** Sends frames through the reader in pieces of the given sizes. */
-function transport(frames: readonly Uint8Array[][], pieceSizes: readonly number[]): Frame[] {
+function transport(frames: readonly (readonly Uint8Array[])[], pieceSizes: readonly number[]): Frame[] {
   const bytes = Buffer.concat(frames.flat());
   const arrived: Frame[] = [];
   const reader = new FrameReader((frame) => arrived.push(frame));
@@ -44,7 +44,7 @@ describe('frames of a child process', () => {
         fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1, maxLength: 5 }),
         (sent, pieces) => {
           const arrived = transport(
-            sent.map((one) => tensorFrame(3, one)),
+            sent.map((one) => new TensorFrames().make(3, one)),
             pieces,
           );
           assert.deepEqual(
