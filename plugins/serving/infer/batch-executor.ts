@@ -1,7 +1,7 @@
-import type { OrtSession, OrtTensors } from 'lamella/sdk/ort';
+import type { OrtTensors } from 'lamella/sdk/ort';
 import { batchKey } from './batch.ts';
 import { Batcher } from './batcher.ts';
-import type { Execution, ExecutionRequest, Executor, OnRun } from './executor.ts';
+import type { Execution, ExecutionRequest, Executor, OnRun, OpenModel } from './executor.ts';
 import type { ModelShape } from './model-shape.ts';
 import type { QueuePolicies } from './queue-policy.ts';
 import { cutOutputs, padInputs, type ShapeBuckets } from './shape-buckets.ts';
@@ -11,7 +11,7 @@ export interface BatchExecutorParts {
   /** Name, version, inputs and outputs. */
   readonly shape: ModelShape;
   /** The open model; closed with it. */
-  readonly session: OrtSession;
+  readonly session: OpenModel;
   /** How requests wait. */
   readonly policies: QueuePolicies;
   /** How requests of different sizes share a batch; `undefined` when they do not. */
@@ -24,7 +24,7 @@ export interface BatchExecutorParts {
 
 /** Runs requests that have nothing to do with each other, in batches where they fit. */
 export class BatchExecutor implements Executor {
-  readonly #session: OrtSession;
+  readonly #session: OpenModel;
   readonly #batcher: Batcher;
   readonly #end: () => void;
   readonly #buckets: ShapeBuckets | undefined;

@@ -40,6 +40,11 @@ export function datatypeOf(element: OrtElementType): Datatype {
 
 const BY_CONFIG: ReadonlyMap<DataType, Datatype> = new Map(DATATYPES.map((type) => [type.configType, type]));
 
+/** Tells whether a type of a model configuration has a data type here. */
+export function isDatatype(configType: DataType): boolean {
+  return BY_CONFIG.has(configType);
+}
+
 /** Data type of a type in a completed model configuration; each of those has one. */
 export function datatypeOfConfig(configType: DataType): Datatype {
   const datatype = BY_CONFIG.get(configType);

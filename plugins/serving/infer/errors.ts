@@ -93,6 +93,33 @@ export const MethodUnsupported: ErrorType<'method' | 'advice'> = defineError({
   message: ({ method, advice }) => `${method} is not supported by this server; ${advice}`,
 });
 
+/** The plugin that runs a model failed, or gave what its configuration does not say. */
+export const BackendFailed: ErrorType<'backend' | 'problem'> = defineError({
+  reason: 'BACKEND_FAILED',
+  code: Code.INTERNAL,
+  message: ({ backend, problem }) => `backend '${backend}' failed: ${problem}; see the log of its plugin`,
+});
+
+/** The plugin that runs a model does not answer. */
+export const BackendUnavailable: ErrorType<'backend' | 'problem'> = defineError({
+  reason: 'BACKEND_UNAVAILABLE',
+  code: Code.UNAVAILABLE,
+  message: ({ backend, problem }) => `backend '${backend}' is not available: ${problem}; try again later`,
+});
+
+/** A request for one answer is for a model that gives any number. */
+export const ModelDecoupled: ErrorType<'way' | 'advice'> = defineError({
+  reason: 'MODEL_DECOUPLED',
+  code: Code.UNIMPLEMENTED,
+  message: ({ way, advice }) => `${way} doesn't support models with decoupled transaction policy; ${advice}`,
+});
+
+/** Says that a decoupled model cannot be asked in that way. */
+export function decoupled(way: string): Error {
+  const advice = 'use ModelStreamInfer, generate_stream, or infer with Accept: text/event-stream';
+  return new ModelDecoupled({ way, advice });
+}
+
 /** Says that a tensor has more or less content than its shape needs. */
 export function sizeMismatch(facts: {
   readonly name: string;

@@ -1,4 +1,4 @@
-import type { OrtTensors } from 'lamella/sdk/ort';
+import type { OrtSession, OrtTensors } from 'lamella/sdk/ort';
 import type { InferCall } from './infer-call.ts';
 import type { RunTimes } from './statistics.ts';
 
@@ -24,6 +24,9 @@ export interface Execution {
   readonly times: RunTimes;
 }
 
+/** An open model, as far as executors need it. */
+export type OpenModel = Pick<OrtSession, 'instances' | 'pids' | 'close'>;
+
 /** Told of each run that went well. */
 export type OnRun = (rows: number, times: RunTimes) => void;
 
@@ -35,6 +38,8 @@ export interface Executor {
   readonly pids: readonly number[];
   /** Answers one request. */
   execute(request: ExecutionRequest): Promise<Execution>;
+  /** Answers one request any number of times; there for decoupled models only. */
+  stream?(request: ExecutionRequest): AsyncIterable<OrtTensors>;
   /** Ends once all requests are answered. */
   close(): Promise<void>;
 }

@@ -11,6 +11,6 @@ const REASONS: ReadonlyMap<CodeType, FailureReason> = new Map<CodeType, FailureR
 export function failureReason(error: unknown): FailureReason {
   if (!isDeclaredError(error)) return 'OTHER';
   if (error.reason === 'QUEUE_FULL' || error.reason === 'REQUEST_EXPIRED') return 'REJECTED';
-  if (error.reason.startsWith('ORT_') && error.code !== Code.CANCELLED) return 'BACKEND';
+  if (/^(?:ORT|BACKEND)_/.test(error.reason) && error.code !== Code.CANCELLED) return 'BACKEND';
   return REASONS.get(error.code) ?? 'OTHER';
 }

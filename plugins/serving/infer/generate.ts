@@ -29,10 +29,13 @@ export function readGenerateRequest(body: JsonObject, model: ModelShape): Genera
   }
   const given: JsonObject = { ...parameters, ...fields };
   const inputs: InferInput[] = [];
+  const others: Record<string, unknown> = { ...given };
   for (const [name, port] of model.inputs) {
-    if (Object.hasOwn(given, name)) inputs.push(inputOf(port, given[name]));
+    if (!Object.hasOwn(given, name)) continue;
+    inputs.push(inputOf(port, given[name]));
+    delete others[name];
   }
-  return { id: typeof id === 'string' ? id : undefined, inputs, ...readParameters(given) };
+  return { id: typeof id === 'string' ? id : undefined, inputs, ...readParameters(others) };
 }
 
 /** One value, or a list of them, as the last dimension of a tensor; all others are 1. */
@@ -56,11 +59,4 @@ export function generateAnswer(model: ModelShape, id: string | undefined, output
     answer[name] = values.length === 1 ? values[0] : values;
   }
   return answer;
-}
-
-/** One answer as a stream of server-sent events. */
-export function eventStream(answer: JsonObject): Response {
-  return new Response(`data: ${JSON.stringify(answer)}\n\n`, {
-    headers: { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' },
-  });
 }

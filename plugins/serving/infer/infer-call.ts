@@ -3,6 +3,9 @@ import type { WantedOutput } from './classification.ts';
 import type { InferInput } from './infer-input.ts';
 import type { SequencePlace } from './sequence-parameters.ts';
 
+/** Parameters by name, as gRPC and JSON can carry them. */
+export type RequestParameters = Readonly<Record<string, boolean | bigint | number | string | undefined>>;
+
 /** One request for a model. */
 export interface InferCall {
   /** Inputs. */
@@ -19,6 +22,8 @@ export interface InferCall {
   readonly priority?: number | undefined;
   /** The sequence that it belongs to, if any. */
   readonly sequence?: SequencePlace | undefined;
+  /** All parameters of a request for a decoupled model, whose backend may know more of them. */
+  readonly parameters?: RequestParameters | undefined;
   /** How many ensembles it came through. */
   readonly depth?: number | undefined;
 }

@@ -95,7 +95,8 @@ function modelDims(shape: readonly number[], port: ModelPort, { batchable }: Mod
   return reshapedDims(shape, { from, to: port.reshape, batchable });
 }
 
-function shapeFits(shape: readonly number[], expected: readonly number[]): boolean {
+/** True for whole sizes that agree with those that are expected, of which -1 is any. */
+export function shapeFits(shape: readonly number[], expected: readonly number[]): boolean {
   if (shape.length !== expected.length) return false;
   for (const [axis, size] of shape.entries()) {
     if (!Number.isSafeInteger(size) || size < 0 || (expected[axis] !== size && expected[axis] !== -1))

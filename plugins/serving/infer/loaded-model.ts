@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { OrtTensors } from 'lamella/sdk/ort';
 import type { ModelConfig } from 'lamella/proto/inference/model_config';
 import { AnswerShape, type ClassNames } from './answer-shape.ts';
+import { isDecoupled } from './backend-config.ts';
 import type { CacheMetrics } from './cache-metrics.ts';
 import { DeadlinePassed, RequestCancelled, RequestInvalid } from './errors.ts';
 import type { Executor, OnRun } from './executor.ts';
@@ -13,7 +14,7 @@ import type { ModelShape } from './model-shape.ts';
 import { processMemory } from './process-memory.ts';
 import type { RequestObserver } from './request-observer.ts';
 import { cacheKey, type ResponseCache } from './response-cache.ts';
-import { type MemoryUse, ModelStatisticsCounter } from './statistics.ts';
+import { type MemoryUse, ModelStatisticsCounter, type RequestTimes } from './statistics.ts';
 
 /** What a loaded model is made of. */
 export interface LoadedModelParts {
@@ -84,11 +85,44 @@ export class LoadedModel {
       if (this.#cache === undefined) return await this.#compute(feeds, call, startMs);
       return await this.#throughCache(this.#cache, { feeds, call, startMs });
     } catch (error) {
-      const totalMs = performance.now() - startMs;
-      this.statistics.failed(totalMs);
-      this.#observer.failed(this.#labels, totalMs, error);
-      this.#metrics.failed(failureReason(error));
+      this.#failed(startMs, error);
       throw error;
+    }
+  }
+
+  /** True for a model that answers a request any number of times, through {@link LoadedModel.stream}. */
+  get isDecoupled(): boolean {
+    return isDecoupled(this.config);
+  }
+
+  /** Answers one request of a decoupled model, any number of times. @throws REQUEST_INVALID QUEUE_FULL BACKEND_… */
+  async *stream(call: InferCall): AsyncGenerator<OrtTensors> {
+    const startMs = performance.now();
+    let error: unknown = new RequestCancelled({});
+    try {
+      const feeds = readFeeds(call.inputs, this.shape);
+      this.#checkRequest(call, feeds.rows);
+      const cancelError = (): Error => this.#cancelError(call.deadlineMs);
+      const readMs = performance.now();
+      for await (const outputs of this.#executor.stream?.({ ...feeds, call, cancelError }) ?? []) {
+        yield this.#answer.pick(outputs, call.outputs);
+      }
+      error = undefined;
+      const endMs = performance.now();
+      this.#succeeded({
+        rows: feeds.rows,
+        queueMs: 0,
+        inputMs: readMs - startMs,
+        runMs: endMs - readMs,
+        outputMs: 0,
+        totalMs: endMs - startMs,
+      });
+    } catch (failure) {
+      error = failure;
+      throw failure;
+    } finally {
+      // A caller that leaves between two answers comes through here alone.
+      if (error !== undefined) this.#failed(startMs, error);
     }
   }
 
@@ -117,11 +151,21 @@ export class LoadedModel {
     const inputMs = readMs + execution.times.inputMs;
     // What is left of the whole, as in the metrics.
     const outputMs = Math.max(0, totalMs - queueMs - inputMs - runMs);
-    const times = { rows: feeds.rows, queueMs, inputMs, runMs, outputMs, totalMs };
+    this.#succeeded({ rows: feeds.rows, queueMs, inputMs, runMs, outputMs, totalMs });
+    return outputs;
+  }
+
+  #succeeded(times: RequestTimes): void {
     this.statistics.succeeded(times, Date.now());
     this.#metrics.succeeded(times);
     this.#observer.answered(this.#labels, times);
-    return outputs;
+  }
+
+  #failed(startMs: number, error: unknown): void {
+    const totalMs = performance.now() - startMs;
+    this.statistics.failed(totalMs);
+    this.#observer.failed(this.#labels, totalMs, error);
+    this.#metrics.failed(failureReason(error));
   }
 
   async #throughCache(

@@ -3,6 +3,8 @@ import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { CallContext, Client, Host, Logger } from 'lamella/sdk';
 import { RegistryService } from 'lamella/proto/lamella/model/v1/registry_service';
+import { InferenceBackendService } from 'lamella/proto/lamella/serving/v1/inference_backend_service';
+import type { BackendClients } from './backend-model.ts';
 import type { InferConfig } from './config.ts';
 import { ModelControlRefused, ModelNotRegistered } from './errors.ts';
 import { folderFiles, folderModels } from './folder-files.ts';
@@ -25,8 +27,10 @@ type LoadSource =
 
 const DEFAULT_VERSION = 'champion';
 
-/** Where models are found: folders in Triton's layout, the model registry, and files that came with a load. */
+/** Where models are found: folders in Triton's layout, the model registry, and files that came with a load; and what runs them. */
 export class ModelSources {
+  /** Plugins that run models of other kinds than ONNX. */
+  readonly backends: BackendClients;
   readonly #config: InferConfig;
   readonly #registry: Client<typeof RegistryService>;
   /** For files that callers send. */
@@ -36,6 +40,7 @@ export class ModelSources {
   constructor(host: Host<InferConfig>, log: Logger) {
     this.#config = host.config;
     this.#registry = host.call(RegistryService);
+    this.backends = (extension) => host.call(InferenceBackendService, { extension });
     this.#directory = path.join(host.storage.directory, 'sent-models');
     this.#log = log;
   }

@@ -98,8 +98,9 @@ async function openChildren({ name, file, given, options, signal }: OpenModelReq
   }
 }
 
-function limitedRuns(
-  { limiter }: OpenModelRequest,
+/** Runs of a model that share resources with others, where its configuration says so. */
+export function limitedRuns(
+  { limiter }: Pick<OpenModelRequest, 'limiter'>,
   config: ModelConfig,
   run: (tensors: OrtTensors) => Promise<OrtTensors>,
 ): ModelRuns {

@@ -5,6 +5,7 @@ import {
   type ModelVersionPolicy,
   ModelVersionPolicySchema,
 } from 'lamella/proto/inference/model_config';
+import { backendOf } from './backend-config.ts';
 import type { InferConfig } from './config.ts';
 import type { InferStep } from './ensemble-executor.ts';
 import { ensembleSteps } from './ensemble-plan.ts';
@@ -14,6 +15,7 @@ import type { InferMetrics } from './infer-metrics.ts';
 import type { LoadedModel, ModelCache } from './loaded-model.ts';
 import type { ModelFile, ModelFiles } from './model-files.ts';
 import type { LoadRecord, ModelSources } from './model-sources.ts';
+import { openBackendModel } from './open-backend-model.ts';
 import { openEnsemble, openModel } from './open-model.ts';
 import type { RequestObserver } from './request-observer.ts';
 import type { RateLimiter } from './rate-limiter.ts';
@@ -106,14 +108,12 @@ interface Chosen extends OpenVersionsRequest {
 }
 
 async function openAll(request: Chosen): Promise<Map<string, LoadedModel>> {
-  const { files, given, before, record } = request;
+  const { files, before, record } = request;
   const versions = new Map<string, LoadedModel>();
   const opened: LoadedModel[] = [];
-  const isEnsemble = given.schedulingChoice.case === 'ensembleScheduling';
   try {
     for (const version of request.chosen) {
-      const fileName = given.defaultModelFilename || 'model.onnx';
-      const file = isEnsemble ? NO_FILE : await files.versionFile(version, fileName);
+      const file = await fileOf(request, version);
       const origin = [file.fingerprint, files.sharedFingerprint, record.config ?? ''].join('\n');
       const same = before?.versions.get(String(version));
       if (same?.origin === origin) {
@@ -121,7 +121,7 @@ async function openAll(request: Chosen): Promise<Map<string, LoadedModel>> {
         continue;
       }
       const facts = { ...request, version, file, origin };
-      const model = await (isEnsemble ? openEnsemble(facts) : openModel(facts));
+      const model = await openOne(facts);
       opened.push(model);
       versions.set(String(version), model);
     }
@@ -130,6 +130,28 @@ async function openAll(request: Chosen): Promise<Map<string, LoadedModel>> {
     await Promise.all(opened.map((model) => model.close()));
     throw error;
   }
+}
+
+type VersionFacts = Parameters<typeof openEnsemble>[0] & Parameters<typeof openModel>[0] & Chosen;
+
+function openOne(facts: VersionFacts): Promise<LoadedModel> {
+  if (isEnsemble(facts.given)) return openEnsemble(facts);
+  const backend = backendOf(facts.name, facts.given);
+  return backend === undefined
+    ? openModel(facts)
+    : openBackendModel({ ...facts, backend, backends: facts.sources.backends });
+}
+
+/** The file of a version; a model that a plugin runs need not have one in its folder. */
+async function fileOf({ name, given, files, record }: Chosen, version: number): Promise<ModelFile> {
+  if (isEnsemble(given)) return NO_FILE;
+  const isOnnx = backendOf(name, given) === undefined;
+  if (!isOnnx && given.defaultModelFilename === '' && record.source !== 'registry') return NO_FILE;
+  return files.versionFile(version, given.defaultModelFilename || 'model.onnx');
+}
+
+function isEnsemble({ schedulingChoice }: ModelConfig): boolean {
+  return schedulingChoice.case === 'ensembleScheduling';
 }
 
 /** An ensemble has no file of its own. */

@@ -1,6 +1,7 @@
 import { readClasses, type WantedOutput } from './classification.ts';
 import { datatypeOf } from './datatype.ts';
 import { RequestInvalid } from './errors.ts';
+import type { RequestParameters } from './infer-call.ts';
 import type { InferInput } from './infer-input.ts';
 import type { ModelShape } from './model-shape.ts';
 import { readSequence, type SequencePlace } from './sequence-parameters.ts';
@@ -20,6 +21,8 @@ export interface RestParameters {
   readonly priority: number | undefined;
   /** The sequence that it belongs to, if any. */
   readonly sequence: SequencePlace | undefined;
+  /** All of them, for backends that know more. */
+  readonly parameters: RequestParameters;
 }
 
 /** A REST request, read. */
@@ -100,7 +103,7 @@ function rawRequest(body: Uint8Array, model: ModelShape): RestInferRequest {
   const inputs: InferInput[] = [
     { name: port.name, datatype, shape, content: { raw: rawBytes(body, sizeBytes) } },
   ];
-  const parameters = { timeoutMs: undefined, priority: undefined, sequence: undefined };
+  const parameters = { timeoutMs: undefined, priority: undefined, sequence: undefined, parameters: {} };
   return { id: undefined, inputs, outputs: [], binaryByDefault: true, ...parameters };
 }
 
@@ -177,7 +180,18 @@ export function readParameters(parameters: JsonObject): RestParameters {
     timeoutMs: readTimeout(parameters['timeout']),
     priority: readPriority(parameters['priority']),
     sequence: readSequence((name) => parameters[name]),
+    parameters: plainParameters(parameters),
   };
+}
+
+/** Parameters that a backend can get: numbers, texts and truths. */
+function plainParameters(parameters: JsonObject): RequestParameters {
+  const plain: Record<string, boolean | number | string> = {};
+  for (const [name, value] of Object.entries(parameters)) {
+    if (typeof value === 'boolean' || typeof value === 'number' || typeof value === 'string')
+      plain[name] = value;
+  }
+  return plain;
 }
 
 function readTimeout(value: unknown): number | undefined {

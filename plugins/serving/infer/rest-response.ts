@@ -38,6 +38,21 @@ export function writeInferResponse(
   });
 }
 
+/** An answer in JSON alone, as an event carries it. */
+export function inferEvent(model: ModelShape, id: string | undefined, outputs: OrtTensors): object {
+  const described = [...model.outputs.keys()].flatMap((name): object[] => {
+    const tensor = outputs[name];
+    if (tensor === undefined) return [];
+    return [{ name, datatype: datatypeOf(tensor.type).name, shape: tensor.dims, data: jsonData(tensor) }];
+  });
+  return {
+    model_name: model.name,
+    model_version: model.version,
+    ...(id !== undefined && { id }),
+    outputs: described,
+  };
+}
+
 /** Values as JSON has them. */
 export function jsonData({ type, data }: OrtTensor): unknown[] {
   const values: unknown[] = [...data];

@@ -4,17 +4,14 @@ import { codeName, type FetchHandler, type HttpContext, isDeclaredError } from '
 import { ModelStatisticsResponseSchema } from 'lamella/proto/inference/grpc_inference_service';
 import { ModelConfigSchema } from 'lamella/proto/inference/model_config';
 import { datatypeOf } from './datatype.ts';
-import { signalCancellation } from './cancellation.ts';
 import { EXTENSIONS } from './describe-model.ts';
 import { RequestInvalid } from './errors.ts';
-import { eventStream, generateAnswer, readGenerateRequest } from './generate.ts';
 import { readLoadParameters, readUnloadParameters } from './load-request.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import type { ModelRepository } from './repository.ts';
 import { repositoryIndex } from './repository-index.ts';
-import { readBody, readBodyObject } from './rest-body.ts';
-import { readInferRequest } from './rest-request.ts';
-import { writeInferResponse } from './rest-response.ts';
+import { readBodyObject } from './rest-body.ts';
+import { restGenerate, restGenerateStream, restInfer } from './rest-infer.ts';
 import { changeTraces, jsonTraces, readTraceValues } from './server-settings.ts';
 import type { ServerFacts } from './service.ts';
 import { statisticsOf } from './statistics.ts';
@@ -39,6 +36,7 @@ const MODEL = String.raw`^/v2/models/(?<model>[^/]+)(?:/versions/(?<version>[^/]
 /** HTTP status of each gRPC status as Triton maps them; all others are 400. */
 const HTTP_STATUS: Readonly<Record<string, number>> = {
   NOT_FOUND: 404,
+  INTERNAL: 500,
   UNAVAILABLE: 503,
   UNIMPLEMENTED: 501,
   DEADLINE_EXCEEDED: 504,
@@ -127,11 +125,9 @@ function restRoutes(repository: ModelRepository, server: ServerFacts): readonly 
     get(`${MODEL}/stats`, (parts) =>
       statistics(repository.loaded(parts.groups['model'], parts.groups['version'])),
     ),
-    post(`${MODEL}/infer`, async (parts) => infer(await wanted(parts), parts)),
-    post(`${MODEL}/generate`, async (parts) => json(await generate(await wanted(parts), parts))),
-    post(`${MODEL}/generate_stream`, async (parts) =>
-      eventStream(await generate(await wanted(parts), parts)),
-    ),
+    post(`${MODEL}/infer`, async (parts) => restInfer(await wanted(parts), parts)),
+    post(`${MODEL}/generate`, async (parts) => json(await restGenerate(await wanted(parts), parts))),
+    post(`${MODEL}/generate_stream`, async (parts) => restGenerateStream(await wanted(parts), parts)),
     ...settingRoutes(repository),
     get(MODEL, (parts) => json(metadata(model(parts), repository.versions(parts.groups['model'] ?? '')))),
     post('^/v2/repository/index', async ({ request }) => {
@@ -147,28 +143,6 @@ function restRoutes(repository: ModelRepository, server: ServerFacts): readonly 
       return json({});
     }),
   ];
-}
-
-async function infer(model: LoadedModel, { request, context }: RouteParts): Promise<Response> {
-  const call = readInferRequest(await readBody(request), request.headers, model.shape);
-  const outputs = await model.infer({
-    inputs: call.inputs,
-    outputs: call.outputs,
-    cancellation: signalCancellation(context.signal),
-    timeoutMs: call.timeoutMs,
-    priority: call.priority,
-    sequence: call.sequence,
-  });
-  return writeInferResponse(model.shape, call, outputs);
-}
-
-async function generate(
-  model: LoadedModel,
-  { request, context }: RouteParts,
-): Promise<Readonly<Record<string, unknown>>> {
-  const call = readGenerateRequest(await readBodyObject(request), model.shape);
-  const cancellation = signalCancellation(context.signal);
-  return generateAnswer(model.shape, call.id, await model.infer({ ...call, outputs: [], cancellation }));
 }
 
 /** Routes of the trace and logging extensions. */

@@ -1,31 +1,17 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ServiceImplementation } from 'lamella/sdk';
-import type {
-  GRPCInferenceService,
-  ModelInferRequest,
-  ModelInferResponseSchema,
-} from 'lamella/proto/inference/grpc_inference_service';
+import type { GRPCInferenceService, ModelInferRequest } from 'lamella/proto/inference/grpc_inference_service';
 import { callCancellation, signalCancellation } from './cancellation.ts';
 import { describeMetadata, EXTENSIONS } from './describe-model.ts';
 import { MethodUnsupported } from './errors.ts';
-import {
-  grpcInputs,
-  grpcOutputs,
-  grpcResponse,
-  priorityParameter,
-  timeoutParameter,
-} from './grpc-tensors.ts';
-import type { InferCall } from './infer-call.ts';
+import { inferGrpc, inferOnStream, plainParameters } from './grpc-infer.ts';
 import { readLoadParameters, readUnloadParameters } from './load-request.ts';
+import type { LoadedModel } from './loaded-model.ts';
 import type { ModelRepository } from './repository.ts';
 import { repositoryIndex } from './repository-index.ts';
 import { logSettings, traceSetting } from './server-settings.ts';
-import { readSequence } from './sequence-parameters.ts';
 import type { SharedMemory } from './shared-memory.ts';
 import { statisticsOf } from './statistics.ts';
 import { streamInfer } from './stream-infer.ts';
-
-type InferResponse = MessageInitShape<typeof ModelInferResponseSchema>;
 
 /** Facts of the server that answers. */
 export interface ServerFacts {
@@ -43,7 +29,8 @@ export function inferenceService(
   server: ServerFacts,
   memory: SharedMemory,
 ): ServiceImplementation<typeof GRPCInferenceService> {
-  const infer = inferrer(repository, memory);
+  const modelFor = ({ modelName, modelVersion }: ModelInferRequest): LoadedModel | Promise<LoadedModel> =>
+    repository.forRequest(modelName, modelVersion);
   return {
     serverLive: () => ({ live: true }),
     serverReady: () => ({ ready: repository.ready }),
@@ -55,11 +42,16 @@ export function inferenceService(
     modelMetadata: ({ name, version }) =>
       describeMetadata(repository.get(name, version), repository.versions(name)),
     modelConfig: ({ name, version }) => ({ config: repository.get(name, version).config }),
-    modelInfer: (request, context) =>
-      infer(request, { cancellation: callCancellation(context), deadlineMs: context.deadlineMs }),
+    modelInfer: (request, context) => {
+      const call = { cancellation: callCancellation(context), deadlineMs: context.deadlineMs, memory };
+      const model = modelFor(request);
+      // Nearly always it is there, and each wait costs.
+      if (model instanceof Promise) return model.then((loaded) => inferGrpc(loaded, request, call));
+      return inferGrpc(model, request, call);
+    },
     modelStreamInfer: (requests, { signal, deadlineMs }) => {
-      const call = { cancellation: signalCancellation(signal), deadlineMs };
-      return streamInfer(requests, (request) => infer(request, call));
+      const call = { cancellation: signalCancellation(signal), deadlineMs, memory };
+      return streamInfer(requests, async (request) => inferOnStream(await modelFor(request), request, call));
     },
     modelStatistics: async ({ name, version }) => ({
       modelStats: await statisticsOf(repository.loaded(name, version)),
@@ -102,40 +94,6 @@ function sharedMemoryMethods(memory: SharedMemory): SharedMemoryMethods {
     cudaSharedMemoryRegister: unsupported('CudaSharedMemoryRegister', SHARED_MEMORY),
     cudaSharedMemoryUnregister: unsupported('CudaSharedMemoryUnregister', SHARED_MEMORY),
   };
-}
-
-/** Answers one request. */
-function inferrer(
-  repository: ModelRepository,
-  memory: SharedMemory,
-): (request: ModelInferRequest, call: GrpcCall) => Promise<InferResponse> {
-  return async (request, call) => {
-    const found = repository.forRequest(request.modelName, request.modelVersion);
-    // Nearly always it is there, and each wait costs.
-    const model = found instanceof Promise ? await found : found;
-    const wanted = grpcOutputs(request, memory);
-    const outputs = await model.infer({
-      inputs: grpcInputs(request, memory),
-      outputs: wanted,
-      cancellation: call.cancellation,
-      deadlineMs: call.deadlineMs,
-      timeoutMs: timeoutParameter(request.parameters),
-      priority: priorityParameter(request.parameters),
-      sequence: readSequence((name) => request.parameters[name]?.parameterChoice.value),
-    });
-    return grpcResponse(model.shape, { id: request.id, outputs, wanted, memory });
-  };
-}
-
-/** What a request inherits from the call or stream that it came with. */
-type GrpcCall = Pick<InferCall, 'cancellation' | 'deadlineMs'>;
-
-function plainParameters(
-  parameters: Readonly<Record<string, { readonly parameterChoice: { readonly value?: unknown } }>>,
-): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(parameters).map(([name, { parameterChoice }]) => [name, parameterChoice.value]),
-  );
 }
 
 function unsupported(method: string, advice: string): () => never {

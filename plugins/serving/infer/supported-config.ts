@@ -1,6 +1,6 @@
 import { type ModelConfig, ModelInstanceGroup_Kind } from 'lamella/proto/inference/model_config';
 import type { GraphOptimization } from 'lamella/sdk/ort';
-import { PLATFORM } from './complete-config.ts';
+import { backendOf, isDecoupled } from './backend-config.ts';
 import { ModelLoadFailed } from './errors.ts';
 
 interface Setting {
@@ -11,13 +11,6 @@ interface Setting {
 
 /** Settings of Triton that nothing here obeys; a model that needs them would give other answers without them. */
 const UNSUPPORTED: readonly Setting[] = [
-  {
-    name: 'platform or backend',
-    advice: `this server runs ${PLATFORM}; export the model as ONNX`,
-    isUsed: ({ platform, backend, schedulingChoice }) =>
-      schedulingChoice.case !== 'ensembleScheduling' &&
-      (!['', PLATFORM].includes(platform) || !['', 'onnxruntime'].includes(backend)),
-  },
   {
     name: 'batch_input and batch_output',
     advice: 'send such inputs with the request',
@@ -62,7 +55,9 @@ const UNSUPPORTED: readonly Setting[] = [
   {
     name: 'decoupled',
     advice: 'a model in ONNX gives one answer to a request',
-    isUsed: ({ modelTransactionPolicy }) => modelTransactionPolicy?.decoupled === true,
+    isUsed: (config) =>
+      isDecoupled(config) &&
+      (config.schedulingChoice.case === 'ensembleScheduling' || backendOf(config.name, config) === undefined),
   },
 ];
 

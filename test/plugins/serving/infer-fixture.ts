@@ -27,8 +27,9 @@ import {
   ListModelsResponseSchema,
   ListVersionsResponseSchema,
   ReadArtifactResponseSchema,
-  type RegistryService,
+  RegistryService,
 } from 'lamella/proto/lamella/model/v1/registry_service';
+import type { InferenceBackendService } from 'lamella/proto/lamella/serving/v1/inference_backend_service';
 import type { InferConfig } from '../../../plugins/serving/infer/config.ts';
 
 /** A model with the input `x`, UINT8 [-1,2], and the outputs `sum`, FP32 [-1,2], which is x + add, and `copy`, UINT8. */
@@ -147,6 +148,14 @@ const metrics: Metrics = {
   exposition: () => Promise.resolve(''),
 };
 
+const missing = (): Promise<never> =>
+  Promise.reject(new DeclaredError({ reason: 'NONE', code: Code.NOT_FOUND, message: 'there is none.' }));
+
+const NO_BACKEND: Partial<Client<typeof InferenceBackendService>> = {
+  openModel: missing,
+  closeModel: missing,
+};
+
 /** A host for the inference plugin's repository. */
 export function fakeHost(
   registry: FakeRegistry,
@@ -163,7 +172,8 @@ export function fakeHost(
     signal: new AbortController().signal,
     storage,
     metrics,
-    call: () => client as never,
+    // Nobody provides backends here.
+    call: (service) => (service.typeName === RegistryService.typeName ? client : NO_BACKEND) as never,
   };
   return host as Host<InferConfig>;
 }
