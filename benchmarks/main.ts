@@ -9,6 +9,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
   rpc: async () => (await import('./rpc.bench.ts')).rpcBenchmark(),
   kernel: async () => (await import('./kernel.bench.ts')).kernelBenchmark(),
+  serving: async () => (await import('./serving.bench.ts')).servingBenchmark(),
   infer: async () => (await import('./infer.bench.ts')).inferBenchmark(),
   train: async () => (await import('./train.bench.ts')).trainBenchmark(),
 };
