@@ -28,6 +28,8 @@ const CONTROL: readonly string[] = [
   // They read the installation, and clusters with the operator's credentials.
   '!lamella.serving.v1.DeployService/RenderDeployment',
   '!lamella.serving.v1.DeployService/DiffDeployment',
+  // What others send and get.
+  '!lamella.serving.v1.SampleService/*',
   // It puts the model that it has trained into service.
   '!lamella.app.v1.FeedbackService/Retrain',
   '!http:POST /console/api/retrain',

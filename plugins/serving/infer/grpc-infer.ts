@@ -22,7 +22,7 @@ import type { SharedMemory } from './shared-memory.ts';
 type InferResponse = MessageInitShape<typeof ModelInferResponseSchema>;
 
 /** What a request inherits from the call or stream that it came with. */
-export interface GrpcCall extends Pick<InferCall, 'cancellation' | 'deadlineMs'> {
+export interface GrpcCall extends Pick<InferCall, 'cancellation' | 'deadlineMs' | 'requestId'> {
   /** Where tensors may be. */
   readonly memory: SharedMemory;
 }
@@ -77,13 +77,14 @@ async function* answersOf(
 function readCall(
   request: ModelInferRequest,
   outputs: readonly GrpcOutput[],
-  { memory, cancellation, deadlineMs }: GrpcCall,
+  { memory, cancellation, deadlineMs, requestId }: GrpcCall,
 ): InferCall {
   return {
     inputs: grpcInputs(request, memory),
     outputs,
     cancellation,
     deadlineMs,
+    requestId: request.id === '' ? requestId : request.id,
     timeoutMs: timeoutParameter(request.parameters),
     priority: priorityParameter(request.parameters),
     sequence: readSequence((name) => request.parameters[name]?.parameterChoice.value),

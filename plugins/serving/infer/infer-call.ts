@@ -20,6 +20,8 @@ export interface InferCall {
   readonly timeoutMs?: number | undefined;
   /** Priority from 1, the highest; 0 for the default of the model. */
   readonly priority?: number | undefined;
+  /** Id that the caller gave, or that of the call, for samples. */
+  readonly requestId?: string | undefined;
   /** The sequence that it belongs to, if any. */
   readonly sequence?: SequencePlace | undefined;
   /** All parameters of a request for a decoupled model, whose backend may know more of them. */

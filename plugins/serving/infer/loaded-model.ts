@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { OrtTensors } from 'lamella/sdk/ort';
 import type { ModelConfig } from 'lamella/proto/inference/model_config';
+import type { SampleRule } from 'lamella/proto/lamella/serving/v1/sample_service';
 import { AnswerShape, type ClassNames } from './answer-shape.ts';
 import { isDecoupled } from './backend-config.ts';
 import type { CacheMetrics } from './cache-metrics.ts';
@@ -77,10 +78,35 @@ export class LoadedModel {
   }
 
   /** Answers one request. @throws REQUEST_INVALID QUEUE_FULL REQUEST_EXPIRED DEADLINE_PASSED REQUEST_CANCELLED ORT_… */
-  async infer(call: InferCall): Promise<OrtTensors> {
+  infer(call: InferCall): Promise<OrtTensors> {
     const startMs = performance.now();
+    const { sampler } = this.#observer;
+    const sampled = sampler.isOn ? sampler.choose(this.shape.name, startMs) : undefined;
+    return sampled === undefined
+      ? this.#answerCall(call, startMs)
+      : this.#answerSampled(sampled, call, startMs);
+  }
+
+  async #answerSampled(sampled: SampleRule, call: InferCall, startMs: number): Promise<OrtTensors> {
+    const { sampler } = this.#observer;
+    const ended = { shape: this.shape, requestId: call.requestId ?? '', startMs };
+    let feeds: Feeds | undefined;
+    try {
+      const outputs = await this.#answerCall(call, startMs, (read) => {
+        feeds = read;
+      });
+      sampler.add(sampled, { ...ended, feeds, outputs });
+      return outputs;
+    } catch (error) {
+      sampler.add(sampled, { ...ended, feeds, error });
+      throw error;
+    }
+  }
+
+  async #answerCall(call: InferCall, startMs: number, onRead?: (feeds: Feeds) => void): Promise<OrtTensors> {
     try {
       const feeds = readFeeds(call.inputs, this.shape);
+      onRead?.(feeds);
       this.#checkRequest(call, feeds.rows);
       if (this.#cache === undefined) return await this.#compute(feeds, call, startMs);
       return await this.#throughCache(this.#cache, { feeds, call, startMs });

@@ -1,10 +1,12 @@
 import { definePlugin, type Plugin } from 'lamella/sdk';
 import { GRPCInferenceService } from 'lamella/proto/inference/grpc_inference_service';
+import { SampleService } from 'lamella/proto/lamella/serving/v1/sample_service';
 import { InferConfigSchema } from './config.ts';
 import { inferCodecs } from './infer-codec.ts';
 import { MachineMetrics } from './machine-metrics.ts';
 import { ModelRepository } from './repository.ts';
 import { restHandler } from './rest.ts';
+import { sampleService } from './sample-service.ts';
 import { inferenceService } from './service.ts';
 import { SharedMemory } from './shared-memory.ts';
 
@@ -18,6 +20,7 @@ const plugin: Plugin = definePlugin({
     const server = { name: host.config.serverName, version: host.version };
     const memory = host.own(new SharedMemory(host.config.allowSharedMemory));
     host.serve(GRPCInferenceService, inferenceService(repository, server, memory), inferCodecs);
+    host.serve(SampleService, sampleService(repository.observer.sampler));
     host.serveHttp(restHandler(repository, server));
   },
 });

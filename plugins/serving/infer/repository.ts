@@ -20,6 +20,7 @@ import { RateLimiter } from './rate-limiter.ts';
 import { RequestObserver } from './request-observer.ts';
 import { Residency } from './residency.ts';
 import { ResponseCache } from './response-cache.ts';
+import { Sampler } from './sampler.ts';
 import { Tracer } from './tracer.ts';
 
 const RESTORE_AT_ONCE = 4;
@@ -55,7 +56,8 @@ export class ModelRepository {
     this.#config = host.config;
     this.#storage = host.storage;
     this.#log = new InferLog(host.log);
-    this.observer = new RequestObserver(this.#log, new Tracer(host.storage.directory, host.log));
+    const tracer = new Tracer(host.storage.directory, host.log);
+    this.observer = new RequestObserver(this.#log, tracer, new Sampler(host.metrics));
     this.#signal = host.signal;
     this.#metrics = new InferMetrics(host.metrics);
     this.#leaving = new LeavingModels(this.#log);

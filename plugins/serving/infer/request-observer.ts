@@ -1,15 +1,18 @@
 import type { InferLog } from './infer-log.ts';
+import type { Sampler } from './sampler.ts';
 import type { RequestTimes } from './statistics.ts';
 import type { Traced, Tracer } from './tracer.ts';
 
-/** Tells log and traces of requests, where somebody has asked for that. */
+/** Tells log, traces and samples of requests, where somebody has asked for that. */
 export class RequestObserver {
   readonly log: InferLog;
   readonly tracer: Tracer;
+  readonly sampler: Sampler;
 
-  constructor(log: InferLog, tracer: Tracer) {
+  constructor(log: InferLog, tracer: Tracer, sampler: Sampler) {
     this.log = log;
     this.tracer = tracer;
+    this.sampler = sampler;
   }
 
   /** Notes a request that was answered. */

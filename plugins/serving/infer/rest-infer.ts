@@ -21,7 +21,8 @@ export async function restInfer(model: LoadedModel, { request, context }: RestCa
   const isStream = wantsEvents(request);
   if (model.isDecoupled && !isStream) throw decoupled('HTTP end point');
   const read = readInferRequest(await readBody(request), request.headers, model.shape);
-  const call = { ...read, cancellation: signalCancellation(context.signal) };
+  const requestId = requestIdOf(read.id, request);
+  const call = { ...read, requestId, cancellation: signalCancellation(context.signal) };
   if (isStream) {
     return eventStream(
       mapped(answersOf(model, call), (outputs) => inferEvent(model.shape, read.id, outputs)),
@@ -47,8 +48,14 @@ export async function restGenerateStream(model: LoadedModel, call: RestCall): Pr
 
 async function generated(model: LoadedModel, { request, context }: RestCall): Promise<AsyncIterable<object>> {
   const read = readGenerateRequest(await readBodyObject(request), model.shape);
-  const call = { ...read, outputs: [], cancellation: signalCancellation(context.signal) };
+  const requestId = requestIdOf(read.id, request);
+  const call = { ...read, outputs: [], requestId, cancellation: signalCancellation(context.signal) };
   return mapped(answersOf(model, call), (outputs) => generateAnswer(model.shape, read.id, outputs));
+}
+
+/** The caller's own id, or the one that the kernel gave. */
+function requestIdOf(id: string | undefined, request: Request): string {
+  return id || (request.headers.get('x-request-id') ?? '');
 }
 
 /** All answers to a request, of which most models give one. */

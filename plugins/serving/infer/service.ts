@@ -43,14 +43,15 @@ export function inferenceService(
       describeMetadata(repository.get(name, version), repository.versions(name)),
     modelConfig: ({ name, version }) => ({ config: repository.get(name, version).config }),
     modelInfer: (request, context) => {
-      const call = { cancellation: callCancellation(context), deadlineMs: context.deadlineMs, memory };
+      const { deadlineMs, requestId } = context;
+      const call = { cancellation: callCancellation(context), deadlineMs, requestId, memory };
       const model = modelFor(request);
       // Nearly always it is there, and each wait costs.
       if (model instanceof Promise) return model.then((loaded) => inferGrpc(loaded, request, call));
       return inferGrpc(model, request, call);
     },
-    modelStreamInfer: (requests, { signal, deadlineMs }) => {
-      const call = { cancellation: signalCancellation(signal), deadlineMs, memory };
+    modelStreamInfer: (requests, { signal, deadlineMs, requestId }) => {
+      const call = { cancellation: signalCancellation(signal), deadlineMs, requestId, memory };
       return streamInfer(requests, async (request) => inferOnStream(await modelFor(request), request, call));
     },
     modelStatistics: async ({ name, version }) => ({

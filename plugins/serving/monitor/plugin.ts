@@ -1,6 +1,7 @@
 import { definePlugin, type Plugin } from 'lamella/sdk';
 import { MonitorService } from 'lamella/proto/lamella/serving/v1/monitor_service';
 import { type MonitorConfig, MonitorConfigSchema } from './config.ts';
+import { startSamples } from './samples/start-samples.ts';
 import { Monitor } from './monitor.ts';
 import { monitorService } from './service.ts';
 
@@ -11,6 +12,7 @@ const plugin: Plugin = definePlugin({
     const monitor = new Monitor(host, config);
     host.serve(MonitorService, monitorService(host, monitor, config));
     await monitor.start(config.intervalMs);
+    startSamples(host, config);
   },
 });
 

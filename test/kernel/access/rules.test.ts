@@ -119,6 +119,7 @@ describe('roles', () => {
       assert.ok(may('local', operation) && !may('user', operation), operation);
     }
     assert.ok(!may('local', 'lamella.serving.v1.DeployService/Deploy'));
+    assert.ok(!may('local', 'lamella.serving.v1.SampleService/TakeSamples'));
   });
 
   it('see through an encoded path', () => {
