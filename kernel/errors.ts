@@ -221,3 +221,10 @@ export const RequestFieldUnsupported: ErrorType<'field' | 'instead'> = defineKer
   code: Code.UNIMPLEMENTED,
   message: ({ field, instead }) => `'${field}' is not supported yet; ${instead}.`,
 });
+
+/** A plugin wants a connection to a server that cannot be named so, or not without TLS. */
+export const ServerTargetInvalid: ErrorType<'address' | 'problem'> = defineKernelError({
+  reason: 'SERVER_TARGET_INVALID',
+  code: Code.INVALID_ARGUMENT,
+  message: ({ address, problem }) => `The server address '${address}' ${problem}.`,
+});

@@ -15,6 +15,7 @@ import type {
   Storage,
 } from '../sdk/index.ts';
 import type { Manifest } from '../proto/gen/lamella/kernel/v1/manifest_pb.ts';
+import { ServerConnections } from './capabilities/guarded-connect.ts';
 import type { PluginGuard } from './capabilities/guard.ts';
 import { type ClientTransport, createClient } from './client.ts';
 import { ServiceNotProvided, ServiceNotServed } from './errors.ts';
@@ -84,6 +85,8 @@ export class Served {
 export function createHost(parts: HostParts, served: Served): Host {
   const { manifest, transport, disposer } = parts;
   const { guard } = parts;
+  // Most plugins never leave the kernel.
+  let servers: ServerConnections | undefined;
   return Object.freeze<Host>({
     pluginId: manifest.id,
     version: manifest.version,
@@ -106,6 +109,7 @@ export function createHost(parts: HostParts, served: Served): Host {
         target?.extension === undefined ? undefined : new Map([[EXTENSION_HEADER, target.extension]]);
       return createClient(service, transport, { headers, propagation: parts.propagation });
     },
+    connect: (target) => (servers ??= disposer.own(new ServerConnections(parts))).connect(target),
     fetch: createLazyFetch(parts),
     own: <Owned extends Resource>(resource: Owned): Owned => disposer.own(resource),
   });

@@ -1,5 +1,5 @@
 import type { DescService } from '@bufbuild/protobuf';
-import type { Client, ServiceCodecs, ServiceImplementation } from './service.ts';
+import type { CallHeaders, Client, ServiceCodecs, ServiceImplementation } from './service.ts';
 
 /** Something that must be released when an instance stops. */
 export type Resource =
@@ -175,6 +175,38 @@ export interface CallTarget {
   readonly extension?: string;
 }
 
+/** Files for a connection under TLS, in PEM; `capabilities.files` must allow to read them. */
+export interface ServerTls {
+  /** Certificates of those who may sign the server's; the system's by default. */
+  readonly caFile?: string | undefined;
+  /** Own certificate, for servers that ask who calls. */
+  readonly certificateFile?: string | undefined;
+  /** Key of the own certificate. */
+  readonly keyFile?: string | undefined;
+  /** Name that the server's certificate must carry; the host by default. */
+  readonly serverName?: string | undefined;
+}
+
+/** A gRPC server outside the kernel. */
+export interface ServerTarget {
+  /** `host:port`; the host of an IPv6 address stands in brackets. */
+  readonly address: string;
+  /** TLS; beyond this machine it is needed unless `plaintext` says otherwise. */
+  readonly tls?: ServerTls | undefined;
+  /** True when something else protects the connection, a mesh for example. */
+  readonly plaintext?: boolean;
+  /** Metadata of every call, a token for example. */
+  readonly headers?: CallHeaders;
+}
+
+/** A connection to a gRPC server; it is opened by the first call, and again by the next one after it was lost. */
+export interface ServerConnection {
+  /** Client of a service of that server. What the server answers without a reason of ours is an error with its `code`. */
+  call<Service extends DescService>(service: Service): Client<Service>;
+  /** Ends the connection and the calls on it. */
+  close(): Promise<void>;
+}
+
 /** A web-standard HTTP handler, mounted under the manifest's `httpPrefix`. */
 export type FetchHandler = (request: Request, context: HttpContext) => Response | Promise<Response>;
 
@@ -238,6 +270,13 @@ export interface Host<Config = unknown> {
    * @throws CAPABILITY_DENIED
    */
   fetch(input: string | URL, init?: RequestInit): Promise<Response>;
+  /**
+   * Connects to a gRPC server whose `host:port` was granted under `capabilities.network`. Addresses are checked as
+   * {@link Host.fetch} checks them. Close what is not needed any more; the rest ends with the instance.
+   *
+   * @throws CAPABILITY_DENIED, SERVER_TARGET_INVALID
+   */
+  connect(target: ServerTarget): ServerConnection;
   /** Ties a resource to the instance: it is released when the instance stops, last acquired first. */
   own<Owned extends Resource>(resource: Owned): Owned;
 }

@@ -53,6 +53,9 @@ export type {
   Metrics,
   Resource,
   Secrets,
+  ServerConnection,
+  ServerTarget,
+  ServerTls,
   Storage,
   StorageEntry,
 } from './host.ts';

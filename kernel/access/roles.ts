@@ -33,6 +33,11 @@ const CONTROL: readonly string[] = [
   // It puts the model that it has trained into service.
   '!lamella.app.v1.FeedbackService/Retrain',
   '!http:POST /console/api/retrain',
+  // They decide who answers, also beyond this machine.
+  '!lamella.serving.v1.BalanceService/SetTraffic',
+  '!lamella.serving.v1.BalanceService/DeleteTraffic',
+  '!lamella.serving.v1.BalanceService/PromoteCanary',
+  '!lamella.serving.v1.BalanceService/RollbackCanary',
   // They decide who learns of trouble.
   '!lamella.serving.v1.MonitorService/SetRuleFile',
   '!lamella.serving.v1.MonitorService/DeleteRuleFile',

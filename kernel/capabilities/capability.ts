@@ -33,7 +33,9 @@ const list = (description: string): TSchema => Type.Optional(Type.Array(Type.Str
 /** Schema of `plugins.<id>.capabilities`. */
 export const CapabilitySettingsSchema: TSchema = Type.Object(
   {
-    network: list('Hosts that `host.fetch` reaches: `host`, `host:port`, or `*` for any public host.'),
+    network: list(
+      'Hosts that `host.fetch` and `host.connect` reach: `host`, `host:port`, or `*` for any public host.',
+    ),
     files: Type.Optional(
       Type.Array(
         Type.Object(

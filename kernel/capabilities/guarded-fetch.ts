@@ -1,11 +1,8 @@
 import { lookup as resolve, type LookupAddress } from 'node:dns';
-import { isIP, isIPv6, type LookupFunction } from 'node:net';
+import { isIP, type LookupFunction } from 'node:net';
 import { Agent, buildConnector, fetch } from 'undici';
 import { isDeclaredError } from '../../sdk/index.ts';
-import { addressKind } from './addresses.ts';
-import { coversHost } from './capability.ts';
-import type { PluginGuard } from './guard.ts';
-import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
+import { type AddressRights, checkAddress } from './checked-address.ts';
 
 /** Longest time to connect, in milliseconds. */
 const CONNECT_MS = 10_000;
@@ -17,10 +14,7 @@ export type Resolve = (
 ) => void;
 
 /** Input of {@link createFetch}. */
-export interface FetchParts {
-  /** With the rights that were granted. */
-  readonly manifest: Manifest;
-  readonly guard: PluginGuard;
+export interface FetchParts extends AddressRights {
   readonly signal: AbortSignal;
   readonly resolve?: Resolve;
 }
@@ -104,17 +98,3 @@ function guardedLookup(parts: FetchParts, target: string): LookupFunction {
 }
 
 const resolveAll: Resolve = (host, done) => resolve(host, { all: true }, done);
-
-/** @throws CAPABILITY_DENIED */
-function checkAddress({ manifest, guard }: FetchParts, target: string, address: string): void {
-  const kind = addressKind(address);
-  if (kind === 'public') return;
-  const named = (manifest.capabilities?.network ?? []).filter((entry) => entry !== '*');
-  const isGranted = (wanted: string): boolean => named.some((entry) => coversHost(entry, wanted));
-  const end = target.lastIndexOf(':');
-  const inside = `${isIPv6(address) ? `[${address}]` : address}${target.slice(end)}`;
-  const isMeant = kind === 'private' || target.slice(0, end) === 'localhost';
-  // An entry of the address itself always says that it is meant.
-  if (isGranted(inside) || (isMeant && isGranted(target))) return;
-  guard.deny('network', inside);
-}

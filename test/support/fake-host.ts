@@ -166,6 +166,9 @@ export class FakeHost<Config = unknown> implements Host<Config> {
     async *subscribe(): AsyncGenerator<EventMessage> {},
   };
   readonly fetch: Host['fetch'] = () => Promise.reject(new Error('nothing is granted'));
+  readonly connect: Host['connect'] = () => {
+    throw new Error('nothing is granted');
+  };
   readonly secrets: Host['secrets'] = {
     get: (name) => {
       const value = this.#secrets[name];

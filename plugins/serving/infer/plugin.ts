@@ -1,6 +1,8 @@
-import { definePlugin, type Plugin } from 'lamella/sdk';
+import { definePlugin, type Host, type Plugin } from 'lamella/sdk';
 import { GRPCInferenceService } from 'lamella/proto/inference/grpc_inference_service';
 import { SampleService } from 'lamella/proto/lamella/serving/v1/sample_service';
+import { BalancedNames } from './balanced-names.ts';
+import { balancedService } from './balanced-service.ts';
 import { InferConfigSchema } from './config.ts';
 import { inferCodecs } from './infer-codec.ts';
 import { MachineMetrics } from './machine-metrics.ts';
@@ -19,7 +21,10 @@ const plugin: Plugin = definePlugin({
     await repository.restore();
     const server = { name: host.config.serverName, version: host.version };
     const memory = host.own(new SharedMemory(host.config.allowSharedMemory));
-    host.serve(GRPCInferenceService, inferenceService(repository, server, memory), inferCodecs);
+    const names = new BalancedNames(host as Host);
+    const service = balancedService(inferenceService(repository, server, memory), names);
+    host.serve(GRPCInferenceService, service, inferCodecs);
+    names.start();
     host.serve(SampleService, sampleService(repository.observer.sampler));
     host.serveHttp(restHandler(repository, server));
   },

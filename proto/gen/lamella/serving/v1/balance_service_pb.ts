@@ -4,49 +4,147 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Duration } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file lamella/serving/v1/balance_service.proto.
  */
 export const file_lamella_serving_v1_balance_service: GenFile = /*@__PURE__*/
-  fileDesc("CihsYW1lbGxhL3NlcnZpbmcvdjEvYmFsYW5jZV9zZXJ2aWNlLnByb3RvEhJsYW1lbGxhLnNlcnZpbmcudjEiUQoMVHJhZmZpY1NwbGl0Eg8KB3ZlcnNpb24YASABKAkSDgoGd2VpZ2h0GAIgASgNEhEKCWVuZHBvaW50cxgDIAMoCRINCgVsYWJlbBgEIAEoCSJ9Cg1PdXRsaWVyUG9saWN5EhwKFGNvbnNlY3V0aXZlX2ZhaWx1cmVzGAEgASgNEjAKDWVqZWN0aW9uX3RpbWUYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SHAoUbWF4X2VqZWN0aW9uX3BlcmNlbnQYAyABKA0i9QEKB1RyYWZmaWMSDQoFbW9kZWwYASABKAkSMAoGc3BsaXRzGAIgAygLMiAubGFtZWxsYS5zZXJ2aW5nLnYxLlRyYWZmaWNTcGxpdBISCgpzdGlja3lfa2V5GAMgASgJEhYKDm1pcnJvcl92ZXJzaW9uGAQgASgJEhYKDm1pcnJvcl9wZXJjZW50GAUgASgNEjEKBnBvbGljeRgGIAEoDjIhLmxhbWVsbGEuc2VydmluZy52MS5CYWxhbmNlUG9saWN5EjIKB291dGxpZXIYByABKAsyIS5sYW1lbGxhLnNlcnZpbmcudjEuT3V0bGllclBvbGljeSKEAQoIRW5kcG9pbnQSDwoHYWRkcmVzcxgBIAEoCRINCgVtb2RlbBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEg8KB2hlYWx0aHkYBCABKAgSEQoJaW5fZmxpZ2h0GAUgASgNEhMKC3V0aWxpemF0aW9uGAYgASgBEg4KBnJlYXNvbhgHIAEoCSJYChFTZXRUcmFmZmljUmVxdWVzdBIsCgd0cmFmZmljGAEgASgLMhsubGFtZWxsYS5zZXJ2aW5nLnYxLlRyYWZmaWMSFQoNdmFsaWRhdGVfb25seRgCIAEoCCJCChJTZXRUcmFmZmljUmVzcG9uc2USLAoHdHJhZmZpYxgBIAEoCzIbLmxhbWVsbGEuc2VydmluZy52MS5UcmFmZmljIiIKEUdldFRyYWZmaWNSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJIkIKEkdldFRyYWZmaWNSZXNwb25zZRIsCgd0cmFmZmljGAEgASgLMhsubGFtZWxsYS5zZXJ2aW5nLnYxLlRyYWZmaWMiOwoSTGlzdFRyYWZmaWNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIlwKE0xpc3RUcmFmZmljUmVzcG9uc2USLAoHdHJhZmZpYxgBIAMoCzIbLmxhbWVsbGEuc2VydmluZy52MS5UcmFmZmljEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJMChRMaXN0RW5kcG9pbnRzUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJhChVMaXN0RW5kcG9pbnRzUmVzcG9uc2USLwoJZW5kcG9pbnRzGAEgAygLMhwubGFtZWxsYS5zZXJ2aW5nLnYxLkVuZHBvaW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSqNAQoNQmFsYW5jZVBvbGljeRIeChpCQUxBTkNFX1BPTElDWV9VTlNQRUNJRklFRBAAEh4KGkJBTEFOQ0VfUE9MSUNZX1JPVU5EX1JPQklOEAESHwobQkFMQU5DRV9QT0xJQ1lfTEVBU1RfTE9BREVEEAISGwoXQkFMQU5DRV9QT0xJQ1lfV0VJR0hURUQQAzKkAwoOQmFsYW5jZVNlcnZpY2USYAoKU2V0VHJhZmZpYxIlLmxhbWVsbGEuc2VydmluZy52MS5TZXRUcmFmZmljUmVxdWVzdBomLmxhbWVsbGEuc2VydmluZy52MS5TZXRUcmFmZmljUmVzcG9uc2UiA5ACAhJgCgpHZXRUcmFmZmljEiUubGFtZWxsYS5zZXJ2aW5nLnYxLkdldFRyYWZmaWNSZXF1ZXN0GiYubGFtZWxsYS5zZXJ2aW5nLnYxLkdldFRyYWZmaWNSZXNwb25zZSIDkAIBEmMKC0xpc3RUcmFmZmljEiYubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RUcmFmZmljUmVxdWVzdBonLmxhbWVsbGEuc2VydmluZy52MS5MaXN0VHJhZmZpY1Jlc3BvbnNlIgOQAgESaQoNTGlzdEVuZHBvaW50cxIoLmxhbWVsbGEuc2VydmluZy52MS5MaXN0RW5kcG9pbnRzUmVxdWVzdBopLmxhbWVsbGEuc2VydmluZy52MS5MaXN0RW5kcG9pbnRzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_protobuf_duration]);
+  fileDesc("CihsYW1lbGxhL3NlcnZpbmcvdjEvYmFsYW5jZV9zZXJ2aWNlLnByb3RvEhJsYW1lbGxhLnNlcnZpbmcudjEiXwoLRW5kcG9pbnRUbHMSDwoHY2FfZmlsZRgBIAEoCRIYChBjZXJ0aWZpY2F0ZV9maWxlGAIgASgJEhAKCGtleV9maWxlGAMgASgJEhMKC3NlcnZlcl9uYW1lGAQgASgJIogBCg5FbmRwb2ludFRhcmdldBIPCgdhZGRyZXNzGAEgASgJEg4KBndlaWdodBgCIAEoDRIsCgN0bHMYAyABKAsyHy5sYW1lbGxhLnNlcnZpbmcudjEuRW5kcG9pbnRUbHMSEQoJcGxhaW50ZXh0GAQgASgIEhQKDHRva2VuX3NlY3JldBgFIAEoCSKEAQoMVHJhZmZpY1NwbGl0Eg0KBWxhYmVsGAEgASgJEg0KBW1vZGVsGAIgASgJEg8KB3ZlcnNpb24YAyABKAkSDgoGd2VpZ2h0GAQgASgNEjUKCWVuZHBvaW50cxgFIAMoCzIiLmxhbWVsbGEuc2VydmluZy52MS5FbmRwb2ludFRhcmdldCI8CglLZXlTb3VyY2USEAoGaGVhZGVyGAEgASgJSAASEwoJcGFyYW1ldGVyGAIgASgJSABCCAoGc291cmNlIs8BCgxIZWFsdGhQb2xpY3kSLgoFY2hlY2sYASABKA4yHy5sYW1lbGxhLnNlcnZpbmcudjEuSGVhbHRoQ2hlY2sSKwoIaW50ZXJ2YWwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKgoHdGltZW91dBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIbChN1bmhlYWx0aHlfdGhyZXNob2xkGAQgASgNEhkKEWhlYWx0aHlfdGhyZXNob2xkGAUgASgNIq8CCg1PdXRsaWVyUG9saWN5EhwKFGNvbnNlY3V0aXZlX2ZhaWx1cmVzGAEgASgNEjAKDWVqZWN0aW9uX3RpbWUYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SNAoRbWF4X2VqZWN0aW9uX3RpbWUYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SHAoUbWF4X2VqZWN0aW9uX3BlcmNlbnQYBCABKA0SKwoIaW50ZXJ2YWwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoPZmFpbHVyZV9wZXJjZW50GAYgASgNEhQKDG1pbl9yZXF1ZXN0cxgHIAEoDRIeChZzdWNjZXNzX3JhdGVfZGV2aWF0aW9uGAggASgNIkoKC1JldHJ5UG9saWN5EhQKDG1heF9hdHRlbXB0cxgBIAEoDRIWCg5idWRnZXRfcGVyY2VudBgCIAEoDRINCgVjb2RlcxgDIAMoCSJjCgtIZWRnZVBvbGljeRIoCgVkZWxheRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhISCgpwZXJjZW50aWxlGAIgASgNEhYKDmJ1ZGdldF9wZXJjZW50GAMgASgNItYBCgxDYW5hcnlQb2xpY3kSEQoJY2FuZGlkYXRlGAEgASgJEhAKCGJhc2VsaW5lGAIgASgJEg0KBXN0ZXBzGAMgAygNEisKCGludGVydmFsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhQKDG1pbl9yZXF1ZXN0cxgFIAEoDRImCh5tYXhfZmFpbHVyZXNfaW5jcmVhc2VfcGVybWlsbGUYBiABKA0SFwoPbWF4X3A5OV9wZXJjZW50GAcgASgNEg4KBm1hbnVhbBgIIAEoCCJ9CgxNaXJyb3JQb2xpY3kSDQoFc3BsaXQYASABKAkSDwoHcGVyY2VudBgCIAEoDRIaChJhYnNvbHV0ZV90b2xlcmFuY2UYAyABKAESGgoScmVsYXRpdmVfdG9sZXJhbmNlGAQgASgBEhUKDW1heF9pbl9mbGlnaHQYBSABKA0i/gEKDENhbmFyeVN0YXR1cxIuCgVzdGF0ZRgBIAEoDjIfLmxhbWVsbGEuc2VydmluZy52MS5DYW5hcnlTdGF0ZRIPCgdwZXJjZW50GAIgASgNEg4KBnJlYXNvbhgDIAEoCRIvCgt1cGRhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGgoSY2FuZGlkYXRlX3JlcXVlc3RzGAUgASgEEhoKEmNhbmRpZGF0ZV9mYWlsdXJlcxgGIAEoBBIZChFiYXNlbGluZV9yZXF1ZXN0cxgHIAEoBBIZChFiYXNlbGluZV9mYWlsdXJlcxgIIAEoBCKdBQoHVHJhZmZpYxINCgVtb2RlbBgBIAEoCRIwCgZzcGxpdHMYAiADKAsyIC5sYW1lbGxhLnNlcnZpbmcudjEuVHJhZmZpY1NwbGl0EjEKCnN0aWNreV9rZXkYAyABKAsyHS5sYW1lbGxhLnNlcnZpbmcudjEuS2V5U291cmNlEjEKBnBvbGljeRgEIAEoDjIhLmxhbWVsbGEuc2VydmluZy52MS5CYWxhbmNlUG9saWN5Ei8KCGhhc2hfa2V5GAUgASgLMh0ubGFtZWxsYS5zZXJ2aW5nLnYxLktleVNvdXJjZRIwCgZoZWFsdGgYBiABKAsyIC5sYW1lbGxhLnNlcnZpbmcudjEuSGVhbHRoUG9saWN5EjIKB291dGxpZXIYByABKAsyIS5sYW1lbGxhLnNlcnZpbmcudjEuT3V0bGllclBvbGljeRISCgppZGVtcG90ZW50GAggASgIEi4KBXJldHJ5GAkgASgLMh8ubGFtZWxsYS5zZXJ2aW5nLnYxLlJldHJ5UG9saWN5Ei4KBWhlZGdlGAogASgLMh8ubGFtZWxsYS5zZXJ2aW5nLnYxLkhlZGdlUG9saWN5EjAKBmNhbmFyeRgLIAEoCzIgLmxhbWVsbGEuc2VydmluZy52MS5DYW5hcnlQb2xpY3kSMAoGbWlycm9yGAwgASgLMiAubGFtZWxsYS5zZXJ2aW5nLnYxLk1pcnJvclBvbGljeRISCgpleHBlcmltZW50GA0gASgJEjcKDWNhbmFyeV9zdGF0dXMYDiABKAsyIC5sYW1lbGxhLnNlcnZpbmcudjEuQ2FuYXJ5U3RhdHVzEi8KC3VwZGF0ZV90aW1lGA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKmAQoIRW5kcG9pbnQSDQoFbW9kZWwYASABKAkSDQoFc3BsaXQYAiABKAkSDwoHYWRkcmVzcxgDIAEoCRIRCglhdmFpbGFibGUYBCABKAgSDgoGcmVhc29uGAUgASgJEhEKCWluX2ZsaWdodBgGIAEoDRIQCghyZXF1ZXN0cxgHIAEoBBIQCghmYWlsdXJlcxgIIAEoBBIRCgllamVjdGlvbnMYCSABKA0iYAoMTWlycm9yU2FtcGxlEigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnJlcXVlc3RfaWQYAiABKAkSEgoKZGlmZmVyZW5jZRgDIAEoCSKFAQoMTWlycm9yUmVwb3J0Eg0KBWVxdWFsGAEgASgEEhEKCWRpZmZlcmVudBgCIAEoBBIOCgZmYWlsZWQYAyABKAQSEAoIbGVmdF9vdXQYBCABKAQSMQoHc2FtcGxlcxgFIAMoCzIgLmxhbWVsbGEuc2VydmluZy52MS5NaXJyb3JTYW1wbGUiWAoRU2V0VHJhZmZpY1JlcXVlc3QSLAoHdHJhZmZpYxgBIAEoCzIbLmxhbWVsbGEuc2VydmluZy52MS5UcmFmZmljEhUKDXZhbGlkYXRlX29ubHkYAiABKAgiQgoSU2V0VHJhZmZpY1Jlc3BvbnNlEiwKB3RyYWZmaWMYASABKAsyGy5sYW1lbGxhLnNlcnZpbmcudjEuVHJhZmZpYyIiChFHZXRUcmFmZmljUmVxdWVzdBINCgVtb2RlbBgBIAEoCSJCChJHZXRUcmFmZmljUmVzcG9uc2USLAoHdHJhZmZpYxgBIAEoCzIbLmxhbWVsbGEuc2VydmluZy52MS5UcmFmZmljIjsKEkxpc3RUcmFmZmljUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJcChNMaXN0VHJhZmZpY1Jlc3BvbnNlEiwKB3RyYWZmaWMYASADKAsyGy5sYW1lbGxhLnNlcnZpbmcudjEuVHJhZmZpYxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJQoURGVsZXRlVHJhZmZpY1JlcXVlc3QSDQoFbW9kZWwYASABKAkiFwoVRGVsZXRlVHJhZmZpY1Jlc3BvbnNlIkwKFExpc3RFbmRwb2ludHNSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJImEKFUxpc3RFbmRwb2ludHNSZXNwb25zZRIvCgllbmRwb2ludHMYASADKAsyHC5sYW1lbGxhLnNlcnZpbmcudjEuRW5kcG9pbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjcKFFByb21vdGVDYW5hcnlSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCGNvbXBsZXRlGAIgASgIIkUKFVByb21vdGVDYW5hcnlSZXNwb25zZRIsCgd0cmFmZmljGAEgASgLMhsubGFtZWxsYS5zZXJ2aW5nLnYxLlRyYWZmaWMiNgoVUm9sbGJhY2tDYW5hcnlSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEg4KBnJlYXNvbhgCIAEoCSJGChZSb2xsYmFja0NhbmFyeVJlc3BvbnNlEiwKB3RyYWZmaWMYASABKAsyGy5sYW1lbGxhLnNlcnZpbmcudjEuVHJhZmZpYyInChZHZXRNaXJyb3JSZXBvcnRSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJIksKF0dldE1pcnJvclJlcG9ydFJlc3BvbnNlEjAKBnJlcG9ydBgBIAEoCzIgLmxhbWVsbGEuc2VydmluZy52MS5NaXJyb3JSZXBvcnQq0gEKDUJhbGFuY2VQb2xpY3kSHgoaQkFMQU5DRV9QT0xJQ1lfVU5TUEVDSUZJRUQQABIeChpCQUxBTkNFX1BPTElDWV9ST1VORF9ST0JJThABEh8KG0JBTEFOQ0VfUE9MSUNZX0xFQVNUX0xPQURFRBACEhsKF0JBTEFOQ0VfUE9MSUNZX1dFSUdIVEVEEAMSHwobQkFMQU5DRV9QT0xJQ1lfUE9XRVJfT0ZfVFdPEAQSIgoeQkFMQU5DRV9QT0xJQ1lfQ09OU0lTVEVOVF9IQVNIEAUqfgoLSGVhbHRoQ2hlY2sSHAoYSEVBTFRIX0NIRUNLX1VOU1BFQ0lGSUVEEAASHAoYSEVBTFRIX0NIRUNLX01PREVMX1JFQURZEAESHAoYSEVBTFRIX0NIRUNLX0dSUENfSEVBTFRIEAISFQoRSEVBTFRIX0NIRUNLX05PTkUQAyp+CgtDYW5hcnlTdGF0ZRIcChhDQU5BUllfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRDQU5BUllfU1RBVEVfUlVOTklORxABEhkKFUNBTkFSWV9TVEFURV9QUk9NT1RFRBACEhwKGENBTkFSWV9TVEFURV9ST0xMRURfQkFDSxADMsoGCg5CYWxhbmNlU2VydmljZRJgCgpTZXRUcmFmZmljEiUubGFtZWxsYS5zZXJ2aW5nLnYxLlNldFRyYWZmaWNSZXF1ZXN0GiYubGFtZWxsYS5zZXJ2aW5nLnYxLlNldFRyYWZmaWNSZXNwb25zZSIDkAICEmAKCkdldFRyYWZmaWMSJS5sYW1lbGxhLnNlcnZpbmcudjEuR2V0VHJhZmZpY1JlcXVlc3QaJi5sYW1lbGxhLnNlcnZpbmcudjEuR2V0VHJhZmZpY1Jlc3BvbnNlIgOQAgESYwoLTGlzdFRyYWZmaWMSJi5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdFRyYWZmaWNSZXF1ZXN0GicubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RUcmFmZmljUmVzcG9uc2UiA5ACARJkCg1EZWxldGVUcmFmZmljEigubGFtZWxsYS5zZXJ2aW5nLnYxLkRlbGV0ZVRyYWZmaWNSZXF1ZXN0GikubGFtZWxsYS5zZXJ2aW5nLnYxLkRlbGV0ZVRyYWZmaWNSZXNwb25zZRJpCg1MaXN0RW5kcG9pbnRzEigubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RFbmRwb2ludHNSZXF1ZXN0GikubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RFbmRwb2ludHNSZXNwb25zZSIDkAIBEmQKDVByb21vdGVDYW5hcnkSKC5sYW1lbGxhLnNlcnZpbmcudjEuUHJvbW90ZUNhbmFyeVJlcXVlc3QaKS5sYW1lbGxhLnNlcnZpbmcudjEuUHJvbW90ZUNhbmFyeVJlc3BvbnNlEmcKDlJvbGxiYWNrQ2FuYXJ5EikubGFtZWxsYS5zZXJ2aW5nLnYxLlJvbGxiYWNrQ2FuYXJ5UmVxdWVzdBoqLmxhbWVsbGEuc2VydmluZy52MS5Sb2xsYmFja0NhbmFyeVJlc3BvbnNlEm8KD0dldE1pcnJvclJlcG9ydBIqLmxhbWVsbGEuc2VydmluZy52MS5HZXRNaXJyb3JSZXBvcnRSZXF1ZXN0GisubGFtZWxsYS5zZXJ2aW5nLnYxLkdldE1pcnJvclJlcG9ydFJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
- * A share of the calls.
+ * Files for a connection under TLS, on the machine of the kernel; the plugin needs the capability to read them.
  *
- * @generated from message lamella.serving.v1.TrafficSplit
+ * @generated from message lamella.serving.v1.EndpointTls
  */
-export type TrafficSplit = Message<"lamella.serving.v1.TrafficSplit"> & {
+export type EndpointTls = Message<"lamella.serving.v1.EndpointTls"> & {
   /**
-   * Version number or alias.
+   * Certificates of those who may sign the server's, in PEM; empty means the system's.
    *
-   * @generated from field: string version = 1;
+   * @generated from field: string ca_file = 1;
    */
-  version: string;
+  caFile: string;
 
   /**
-   * Weight against the other splits.
+   * Own certificate in PEM, for servers that ask who calls.
+   *
+   * @generated from field: string certificate_file = 2;
+   */
+  certificateFile: string;
+
+  /**
+   * Key of the own certificate in PEM.
+   *
+   * @generated from field: string key_file = 3;
+   */
+  keyFile: string;
+
+  /**
+   * Name that the server's certificate must carry; empty means the host.
+   *
+   * @generated from field: string server_name = 4;
+   */
+  serverName: string;
+};
+
+/**
+ * Describes the message lamella.serving.v1.EndpointTls.
+ * Use `create(EndpointTlsSchema)` to create a new message.
+ */
+export const EndpointTlsSchema: GenMessage<EndpointTls> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_balance_service, 0);
+
+/**
+ * A server that answers for a split.
+ *
+ * @generated from message lamella.serving.v1.EndpointTarget
+ */
+export type EndpointTarget = Message<"lamella.serving.v1.EndpointTarget"> & {
+  /**
+   * `host:port` of a server of the Open Inference Protocol; empty means this kernel's own models.
+   *
+   * @generated from field: string address = 1;
+   */
+  address: string;
+
+  /**
+   * Weight against the other endpoints of the split; 0 means 1.
    *
    * @generated from field: uint32 weight = 2;
    */
   weight: number;
 
   /**
-   * Addresses `host:port` of other servers; empty means here.
+   * TLS; absent means none, which beyond this machine needs `plaintext`.
    *
-   * @generated from field: repeated string endpoints = 3;
+   * @generated from field: lamella.serving.v1.EndpointTls tls = 3;
    */
-  endpoints: string[];
+  tls?: EndpointTls | undefined;
 
   /**
-   * Name under which metrics show it, for example `canary`.
+   * True when something else protects the connection, a mesh for example.
    *
-   * @generated from field: string label = 4;
+   * @generated from field: bool plaintext = 4;
+   */
+  plaintext: boolean;
+
+  /**
+   * Name of a secret that is sent as bearer token; only under TLS or within this machine.
+   *
+   * @generated from field: string token_secret = 5;
+   */
+  tokenSecret: string;
+};
+
+/**
+ * Describes the message lamella.serving.v1.EndpointTarget.
+ * Use `create(EndpointTargetSchema)` to create a new message.
+ */
+export const EndpointTargetSchema: GenMessage<EndpointTarget> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_balance_service, 1);
+
+/**
+ * A share of the requests.
+ *
+ * @generated from message lamella.serving.v1.TrafficSplit
+ */
+export type TrafficSplit = Message<"lamella.serving.v1.TrafficSplit"> & {
+  /**
+   * Name of the share, `stable` for example; a request may ask for it in `model_version`.
+   *
+   * @generated from field: string label = 1;
    */
   label: string;
+
+  /**
+   * Name of the model at the endpoints; empty means that of the traffic.
+   *
+   * @generated from field: string model = 2;
+   */
+  model: string;
+
+  /**
+   * Version at the endpoints; empty leaves it to them.
+   *
+   * @generated from field: string version = 3;
+   */
+  version: string;
+
+  /**
+   * Weight against the other splits; 0 means that only those who ask for it, a canary or a mirror use it.
+   *
+   * @generated from field: uint32 weight = 4;
+   */
+  weight: number;
+
+  /**
+   * Who answers; empty means this kernel's own model.
+   *
+   * @generated from field: repeated lamella.serving.v1.EndpointTarget endpoints = 5;
+   */
+  endpoints: EndpointTarget[];
 };
 
 /**
@@ -54,34 +152,157 @@ export type TrafficSplit = Message<"lamella.serving.v1.TrafficSplit"> & {
  * Use `create(TrafficSplitSchema)` to create a new message.
  */
 export const TrafficSplitSchema: GenMessage<TrafficSplit> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_balance_service, 0);
+  messageDesc(file_lamella_serving_v1_balance_service, 2);
 
 /**
- * When an endpoint is left out for a while.
+ * A value of a request by which requests belong together.
+ *
+ * @generated from message lamella.serving.v1.KeySource
+ */
+export type KeySource = Message<"lamella.serving.v1.KeySource"> & {
+  /**
+   * Where it stands.
+   *
+   * @generated from oneof lamella.serving.v1.KeySource.source
+   */
+  source: {
+    /**
+     * Name of a metadata header of the call, in lower case.
+     *
+     * @generated from field: string header = 1;
+     */
+    value: string;
+    case: "header";
+  } | {
+    /**
+     * Name of a parameter of the request.
+     *
+     * @generated from field: string parameter = 2;
+     */
+    value: string;
+    case: "parameter";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message lamella.serving.v1.KeySource.
+ * Use `create(KeySourceSchema)` to create a new message.
+ */
+export const KeySourceSchema: GenMessage<KeySource> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_balance_service, 3);
+
+/**
+ * How endpoints are asked for their health.
+ *
+ * @generated from message lamella.serving.v1.HealthPolicy
+ */
+export type HealthPolicy = Message<"lamella.serving.v1.HealthPolicy"> & {
+  /**
+   * What is asked.
+   *
+   * @generated from field: lamella.serving.v1.HealthCheck check = 1;
+   */
+  check: HealthCheck;
+
+  /**
+   * Time between two questions; absent means 2 s.
+   *
+   * @generated from field: google.protobuf.Duration interval = 2;
+   */
+  interval?: Duration | undefined;
+
+  /**
+   * Time for an answer; absent means 1 s.
+   *
+   * @generated from field: google.protobuf.Duration timeout = 3;
+   */
+  timeout?: Duration | undefined;
+
+  /**
+   * Failed answers in a row after which an endpoint gets no requests; 0 means 2.
+   *
+   * @generated from field: uint32 unhealthy_threshold = 4;
+   */
+  unhealthyThreshold: number;
+
+  /**
+   * Good answers in a row after which it gets requests again; 0 means 1.
+   *
+   * @generated from field: uint32 healthy_threshold = 5;
+   */
+  healthyThreshold: number;
+};
+
+/**
+ * Describes the message lamella.serving.v1.HealthPolicy.
+ * Use `create(HealthPolicySchema)` to create a new message.
+ */
+export const HealthPolicySchema: GenMessage<HealthPolicy> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_balance_service, 4);
+
+/**
+ * When an endpoint is left out for a while by what its requests came to.
  *
  * @generated from message lamella.serving.v1.OutlierPolicy
  */
 export type OutlierPolicy = Message<"lamella.serving.v1.OutlierPolicy"> & {
   /**
-   * Failed calls in a row; 0 means 5.
+   * Failed requests in a row; 0 means 5.
    *
    * @generated from field: uint32 consecutive_failures = 1;
    */
   consecutiveFailures: number;
 
   /**
-   * Time it is left out at first; absent means 30 s.
+   * Time it is left out at first, which grows each time; absent means 5 s.
    *
    * @generated from field: google.protobuf.Duration ejection_time = 2;
    */
   ejectionTime?: Duration | undefined;
 
   /**
-   * Share of the endpoints that may be left out at the same time, in percent; 0 means 50.
+   * Longest time it is left out; absent means 5 min.
    *
-   * @generated from field: uint32 max_ejection_percent = 3;
+   * @generated from field: google.protobuf.Duration max_ejection_time = 3;
+   */
+  maxEjectionTime?: Duration | undefined;
+
+  /**
+   * Share of the endpoints of a split that may be left out at the same time, in percent; 0 means 50. One of several
+   * always stays.
+   *
+   * @generated from field: uint32 max_ejection_percent = 4;
    */
   maxEjectionPercent: number;
+
+  /**
+   * Time between two looks at failure percentages and success rates; absent means 10 s.
+   *
+   * @generated from field: google.protobuf.Duration interval = 5;
+   */
+  interval?: Duration | undefined;
+
+  /**
+   * Failed requests of 100 within an interval; 0 means 85.
+   *
+   * @generated from field: uint32 failure_percent = 6;
+   */
+  failurePercent: number;
+
+  /**
+   * Requests within an interval below which percentages say nothing; 0 means 50.
+   *
+   * @generated from field: uint32 min_requests = 7;
+   */
+  minRequests: number;
+
+  /**
+   * Standard deviations, in thousandths, that a success rate may lie below the mean of at least three endpoints; 0 means
+   * 1900.
+   *
+   * @generated from field: uint32 success_rate_deviation = 8;
+   */
+  successRateDeviation: number;
 };
 
 /**
@@ -89,55 +310,315 @@ export type OutlierPolicy = Message<"lamella.serving.v1.OutlierPolicy"> & {
  * Use `create(OutlierPolicySchema)` to create a new message.
  */
 export const OutlierPolicySchema: GenMessage<OutlierPolicy> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_balance_service, 1);
+  messageDesc(file_lamella_serving_v1_balance_service, 5);
 
 /**
- * How the calls of a model are divided.
+ * When a failed request is made again at another endpoint.
+ *
+ * @generated from message lamella.serving.v1.RetryPolicy
+ */
+export type RetryPolicy = Message<"lamella.serving.v1.RetryPolicy"> & {
+  /**
+   * Tries of one request at the most, the first included; 0 means 3, 1 means no retries.
+   *
+   * @generated from field: uint32 max_attempts = 1;
+   */
+  maxAttempts: number;
+
+  /**
+   * Retries of 100 requests in the long run; 0 means 10.
+   *
+   * @generated from field: uint32 budget_percent = 2;
+   */
+  budgetPercent: number;
+
+  /**
+   * Status codes after which a request is made again, `UNAVAILABLE` for example; empty means UNAVAILABLE.
+   *
+   * @generated from field: repeated string codes = 3;
+   */
+  codes: string[];
+};
+
+/**
+ * Describes the message lamella.serving.v1.RetryPolicy.
+ * Use `create(RetryPolicySchema)` to create a new message.
+ */
+export const RetryPolicySchema: GenMessage<RetryPolicy> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_balance_service, 6);
+
+/**
+ * When a second endpoint is asked because the first is slow; whoever answers first counts, the other one is cancelled.
+ *
+ * @generated from message lamella.serving.v1.HedgePolicy
+ */
+export type HedgePolicy = Message<"lamella.serving.v1.HedgePolicy"> & {
+  /**
+   * Wait before the second one is asked; absent means the time within which `percentile` of the requests are answered.
+   *
+   * @generated from field: google.protobuf.Duration delay = 1;
+   */
+  delay?: Duration | undefined;
+
+  /**
+   * Percentile that the wait is taken from when no delay is given; 0 means 95.
+   *
+   * @generated from field: uint32 percentile = 2;
+   */
+  percentile: number;
+
+  /**
+   * Second requests of 100 requests at the most, 5 at the most; 0 means 4.
+   *
+   * @generated from field: uint32 budget_percent = 3;
+   */
+  budgetPercent: number;
+};
+
+/**
+ * Describes the message lamella.serving.v1.HedgePolicy.
+ * Use `create(HedgePolicySchema)` to create a new message.
+ */
+export const HedgePolicySchema: GenMessage<HedgePolicy> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_balance_service, 7);
+
+/**
+ * How a canary grows and when it is given up.
+ *
+ * @generated from message lamella.serving.v1.CanaryPolicy
+ */
+export type CanaryPolicy = Message<"lamella.serving.v1.CanaryPolicy"> & {
+  /**
+   * Label of the split that is on trial; empty means `canary`.
+   *
+   * @generated from field: string candidate = 1;
+   */
+  candidate: string;
+
+  /**
+   * Label of the split whose requests it takes over; empty means `stable`.
+   *
+   * @generated from field: string baseline = 2;
+   */
+  baseline: string;
+
+  /**
+   * Shares of the candidate in percent, ascending; empty means 1, 5, 25, 50, 100.
+   *
+   * @generated from field: repeated uint32 steps = 3;
+   */
+  steps: number[];
+
+  /**
+   * Time that each step lasts at least; absent means 60 s.
+   *
+   * @generated from field: google.protobuf.Duration interval = 4;
+   */
+  interval?: Duration | undefined;
+
+  /**
+   * Requests of the candidate that each step needs; 0 means 100.
+   *
+   * @generated from field: uint32 min_requests = 5;
+   */
+  minRequests: number;
+
+  /**
+   * Failed requests of the candidate of 1000 above those of the baseline that are accepted; 0 means 10.
+   *
+   * @generated from field: uint32 max_failures_increase_permille = 6;
+   */
+  maxFailuresIncreasePermille: number;
+
+  /**
+   * p99 of the candidate in percent of the baseline's that is accepted; 0 means 150.
+   *
+   * @generated from field: uint32 max_p99_percent = 7;
+   */
+  maxP99Percent: number;
+
+  /**
+   * True when only PromoteCanary moves it on; rules still take it back.
+   *
+   * @generated from field: bool manual = 8;
+   */
+  manual: boolean;
+};
+
+/**
+ * Describes the message lamella.serving.v1.CanaryPolicy.
+ * Use `create(CanaryPolicySchema)` to create a new message.
+ */
+export const CanaryPolicySchema: GenMessage<CanaryPolicy> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_balance_service, 8);
+
+/**
+ * Copies of requests to a split whose answers nobody gets.
+ *
+ * @generated from message lamella.serving.v1.MirrorPolicy
+ */
+export type MirrorPolicy = Message<"lamella.serving.v1.MirrorPolicy"> & {
+  /**
+   * Label of the split that gets them.
+   *
+   * @generated from field: string split = 1;
+   */
+  split: string;
+
+  /**
+   * Share of the requests that are copied, in percent; 0 means 100.
+   *
+   * @generated from field: uint32 percent = 2;
+   */
+  percent: number;
+
+  /**
+   * Difference of two numbers that counts as equal.
+   *
+   * @generated from field: double absolute_tolerance = 3;
+   */
+  absoluteTolerance: number;
+
+  /**
+   * Difference by the larger of two numbers that counts as equal; both 0 means 0.0001.
+   *
+   * @generated from field: double relative_tolerance = 4;
+   */
+  relativeTolerance: number;
+
+  /**
+   * Copies under way at the most, further ones are left out; 0 means 16.
+   *
+   * @generated from field: uint32 max_in_flight = 5;
+   */
+  maxInFlight: number;
+};
+
+/**
+ * Describes the message lamella.serving.v1.MirrorPolicy.
+ * Use `create(MirrorPolicySchema)` to create a new message.
+ */
+export const MirrorPolicySchema: GenMessage<MirrorPolicy> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_balance_service, 9);
+
+/**
+ * A canary as it is now.
+ *
+ * @generated from message lamella.serving.v1.CanaryStatus
+ */
+export type CanaryStatus = Message<"lamella.serving.v1.CanaryStatus"> & {
+  /**
+   * State.
+   *
+   * @generated from field: lamella.serving.v1.CanaryState state = 1;
+   */
+  state: CanaryState;
+
+  /**
+   * Share of the candidate in percent.
+   *
+   * @generated from field: uint32 percent = 2;
+   */
+  percent: number;
+
+  /**
+   * Why it is in this state, for people.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * Time of the last change.
+   *
+   * @generated from field: google.protobuf.Timestamp update_time = 4;
+   */
+  updateTime?: Timestamp | undefined;
+
+  /**
+   * Requests of the candidate in this step.
+   *
+   * @generated from field: uint64 candidate_requests = 5;
+   */
+  candidateRequests: bigint;
+
+  /**
+   * Those that failed.
+   *
+   * @generated from field: uint64 candidate_failures = 6;
+   */
+  candidateFailures: bigint;
+
+  /**
+   * Requests of the baseline in this step.
+   *
+   * @generated from field: uint64 baseline_requests = 7;
+   */
+  baselineRequests: bigint;
+
+  /**
+   * Those that failed.
+   *
+   * @generated from field: uint64 baseline_failures = 8;
+   */
+  baselineFailures: bigint;
+};
+
+/**
+ * Describes the message lamella.serving.v1.CanaryStatus.
+ * Use `create(CanaryStatusSchema)` to create a new message.
+ */
+export const CanaryStatusSchema: GenMessage<CanaryStatus> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_balance_service, 10);
+
+/**
+ * How the requests of a model are divided.
  *
  * @generated from message lamella.serving.v1.Traffic
  */
 export type Traffic = Message<"lamella.serving.v1.Traffic"> & {
   /**
-   * Id of the model.
+   * Name by which callers know the model. A loaded model of this kernel may have the same name: then its requests are
+   * divided, and a split without endpoints means that model.
    *
    * @generated from field: string model = 1;
    */
   model: string;
 
   /**
-   * Shares; the weights need not make 100.
+   * Shares, 16 at the most; the weights need not make 100.
    *
    * @generated from field: repeated lamella.serving.v1.TrafficSplit splits = 2;
    */
   splits: TrafficSplit[];
 
   /**
-   * Metadata key by whose value a caller always gets the same split; empty means that each call is for itself.
+   * Value by which a caller always gets the same split; absent means that each request is for itself.
    *
-   * @generated from field: string sticky_key = 3;
+   * @generated from field: lamella.serving.v1.KeySource sticky_key = 3;
    */
-  stickyKey: string;
+  stickyKey?: KeySource | undefined;
 
   /**
-   * Version that gets a copy of the calls and whose answers are compared and thrown away; empty means none.
+   * How an endpoint is chosen. Requests of a sequence stay with the endpoint of the first one under all policies.
    *
-   * @generated from field: string mirror_version = 4;
-   */
-  mirrorVersion: string;
-
-  /**
-   * Share of the calls that are copied, in percent; 0 means 100.
-   *
-   * @generated from field: uint32 mirror_percent = 5;
-   */
-  mirrorPercent: number;
-
-  /**
-   * How an endpoint is chosen.
-   *
-   * @generated from field: lamella.serving.v1.BalancePolicy policy = 6;
+   * @generated from field: lamella.serving.v1.BalancePolicy policy = 4;
    */
   policy: BalancePolicy;
+
+  /**
+   * Value whose hash chooses the endpoint under CONSISTENT_HASH; absent means that of `sticky_key`.
+   *
+   * @generated from field: lamella.serving.v1.KeySource hash_key = 5;
+   */
+  hashKey?: KeySource | undefined;
+
+  /**
+   * How endpoints are asked for their health; absent means the defaults.
+   *
+   * @generated from field: lamella.serving.v1.HealthPolicy health = 6;
+   */
+  health?: HealthPolicy | undefined;
 
   /**
    * When an endpoint is left out; absent means the defaults.
@@ -145,6 +626,63 @@ export type Traffic = Message<"lamella.serving.v1.Traffic"> & {
    * @generated from field: lamella.serving.v1.OutlierPolicy outlier = 7;
    */
   outlier?: OutlierPolicy | undefined;
+
+  /**
+   * True when a request may be answered twice without harm: only then one that may have run is made again or hedged.
+   *
+   * @generated from field: bool idempotent = 8;
+   */
+  idempotent: boolean;
+
+  /**
+   * When a request is made again; absent means the defaults.
+   *
+   * @generated from field: lamella.serving.v1.RetryPolicy retry = 9;
+   */
+  retry?: RetryPolicy | undefined;
+
+  /**
+   * Asks a second endpoint when the first is slow; absent means never.
+   *
+   * @generated from field: lamella.serving.v1.HedgePolicy hedge = 10;
+   */
+  hedge?: HedgePolicy | undefined;
+
+  /**
+   * Lets one split grow at the cost of another; absent means that weights alone count.
+   *
+   * @generated from field: lamella.serving.v1.CanaryPolicy canary = 11;
+   */
+  canary?: CanaryPolicy | undefined;
+
+  /**
+   * Copies requests; absent means none.
+   *
+   * @generated from field: lamella.serving.v1.MirrorPolicy mirror = 12;
+   */
+  mirror?: MirrorPolicy | undefined;
+
+  /**
+   * Name of an experiment: who saw which split is then written to the topic `serving.balance.exposures`, by the hash of
+   * the sticky key. Empty means none.
+   *
+   * @generated from field: string experiment = 13;
+   */
+  experiment: string;
+
+  /**
+   * Where the canary stands; only in answers.
+   *
+   * @generated from field: lamella.serving.v1.CanaryStatus canary_status = 14;
+   */
+  canaryStatus?: CanaryStatus | undefined;
+
+  /**
+   * Time of the last change; only in answers.
+   *
+   * @generated from field: google.protobuf.Timestamp update_time = 15;
+   */
+  updateTime?: Timestamp | undefined;
 };
 
 /**
@@ -152,7 +690,7 @@ export type Traffic = Message<"lamella.serving.v1.Traffic"> & {
  * Use `create(TrafficSchema)` to create a new message.
  */
 export const TrafficSchema: GenMessage<Traffic> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_balance_service, 2);
+  messageDesc(file_lamella_serving_v1_balance_service, 11);
 
 /**
  * An endpoint as it is now.
@@ -161,53 +699,67 @@ export const TrafficSchema: GenMessage<Traffic> = /*@__PURE__*/
  */
 export type Endpoint = Message<"lamella.serving.v1.Endpoint"> & {
   /**
-   * Address; empty for the kernel itself.
+   * Name of the traffic.
    *
-   * @generated from field: string address = 1;
-   */
-  address: string;
-
-  /**
-   * Id of the model.
-   *
-   * @generated from field: string model = 2;
+   * @generated from field: string model = 1;
    */
   model: string;
 
   /**
-   * Version.
+   * Label of the split.
    *
-   * @generated from field: string version = 3;
+   * @generated from field: string split = 2;
    */
-  version: string;
+  split: string;
 
   /**
-   * True when it gets calls.
+   * Address; empty for this kernel itself.
    *
-   * @generated from field: bool healthy = 4;
+   * @generated from field: string address = 3;
    */
-  healthy: boolean;
+  address: string;
 
   /**
-   * Calls running now.
+   * True when it gets requests.
    *
-   * @generated from field: uint32 in_flight = 5;
+   * @generated from field: bool available = 4;
+   */
+  available: boolean;
+
+  /**
+   * Why it gets none; empty when it does.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * Requests running now.
+   *
+   * @generated from field: uint32 in_flight = 6;
    */
   inFlight: number;
 
   /**
-   * Load that it reports, 0 to 1.
+   * Requests since the traffic was set.
    *
-   * @generated from field: double utilization = 6;
+   * @generated from field: uint64 requests = 7;
    */
-  utilization: number;
+  requests: bigint;
 
   /**
-   * Why it gets no calls; empty when it does.
+   * Those that failed by its fault.
    *
-   * @generated from field: string reason = 7;
+   * @generated from field: uint64 failures = 8;
    */
-  reason: string;
+  failures: bigint;
+
+  /**
+   * Times that it was left out after failures.
+   *
+   * @generated from field: uint32 ejections = 9;
+   */
+  ejections: number;
 };
 
 /**
@@ -215,7 +767,91 @@ export type Endpoint = Message<"lamella.serving.v1.Endpoint"> & {
  * Use `create(EndpointSchema)` to create a new message.
  */
 export const EndpointSchema: GenMessage<Endpoint> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_balance_service, 3);
+  messageDesc(file_lamella_serving_v1_balance_service, 12);
+
+/**
+ * A mirrored request whose answer was different.
+ *
+ * @generated from message lamella.serving.v1.MirrorSample
+ */
+export type MirrorSample = Message<"lamella.serving.v1.MirrorSample"> & {
+  /**
+   * Time.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 1;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * Id of the request.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+
+  /**
+   * What was different, for people.
+   *
+   * @generated from field: string difference = 3;
+   */
+  difference: string;
+};
+
+/**
+ * Describes the message lamella.serving.v1.MirrorSample.
+ * Use `create(MirrorSampleSchema)` to create a new message.
+ */
+export const MirrorSampleSchema: GenMessage<MirrorSample> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_balance_service, 13);
+
+/**
+ * What became of mirrored requests.
+ *
+ * @generated from message lamella.serving.v1.MirrorReport
+ */
+export type MirrorReport = Message<"lamella.serving.v1.MirrorReport"> & {
+  /**
+   * Answers that were equal within the tolerance.
+   *
+   * @generated from field: uint64 equal = 1;
+   */
+  equal: bigint;
+
+  /**
+   * Answers that were different.
+   *
+   * @generated from field: uint64 different = 2;
+   */
+  different: bigint;
+
+  /**
+   * Copies that failed.
+   *
+   * @generated from field: uint64 failed = 3;
+   */
+  failed: bigint;
+
+  /**
+   * Requests that were not copied because too many copies were under way.
+   *
+   * @generated from field: uint64 left_out = 4;
+   */
+  leftOut: bigint;
+
+  /**
+   * The last different answers, newest first, 20 at the most.
+   *
+   * @generated from field: repeated lamella.serving.v1.MirrorSample samples = 5;
+   */
+  samples: MirrorSample[];
+};
+
+/**
+ * Describes the message lamella.serving.v1.MirrorReport.
+ * Use `create(MirrorReportSchema)` to create a new message.
+ */
+export const MirrorReportSchema: GenMessage<MirrorReport> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_balance_service, 14);
 
 /**
  * Request of SetTraffic.
@@ -243,7 +879,7 @@ export type SetTrafficRequest = Message<"lamella.serving.v1.SetTrafficRequest"> 
  * Use `create(SetTrafficRequestSchema)` to create a new message.
  */
 export const SetTrafficRequestSchema: GenMessage<SetTrafficRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_balance_service, 4);
+  messageDesc(file_lamella_serving_v1_balance_service, 15);
 
 /**
  * Answer of SetTraffic.
@@ -264,7 +900,7 @@ export type SetTrafficResponse = Message<"lamella.serving.v1.SetTrafficResponse"
  * Use `create(SetTrafficResponseSchema)` to create a new message.
  */
 export const SetTrafficResponseSchema: GenMessage<SetTrafficResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_balance_service, 5);
+  messageDesc(file_lamella_serving_v1_balance_service, 16);
 
 /**
  * Request of GetTraffic.
@@ -273,7 +909,7 @@ export const SetTrafficResponseSchema: GenMessage<SetTrafficResponse> = /*@__PUR
  */
 export type GetTrafficRequest = Message<"lamella.serving.v1.GetTrafficRequest"> & {
   /**
-   * Id of the model.
+   * Name of the model.
    *
    * @generated from field: string model = 1;
    */
@@ -285,7 +921,7 @@ export type GetTrafficRequest = Message<"lamella.serving.v1.GetTrafficRequest"> 
  * Use `create(GetTrafficRequestSchema)` to create a new message.
  */
 export const GetTrafficRequestSchema: GenMessage<GetTrafficRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_balance_service, 6);
+  messageDesc(file_lamella_serving_v1_balance_service, 17);
 
 /**
  * Answer of GetTraffic.
@@ -306,7 +942,7 @@ export type GetTrafficResponse = Message<"lamella.serving.v1.GetTrafficResponse"
  * Use `create(GetTrafficResponseSchema)` to create a new message.
  */
 export const GetTrafficResponseSchema: GenMessage<GetTrafficResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_balance_service, 7);
+  messageDesc(file_lamella_serving_v1_balance_service, 18);
 
 /**
  * Request of ListTraffic.
@@ -334,7 +970,7 @@ export type ListTrafficRequest = Message<"lamella.serving.v1.ListTrafficRequest"
  * Use `create(ListTrafficRequestSchema)` to create a new message.
  */
 export const ListTrafficRequestSchema: GenMessage<ListTrafficRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_balance_service, 8);
+  messageDesc(file_lamella_serving_v1_balance_service, 19);
 
 /**
  * Answer of ListTraffic.
@@ -362,7 +998,43 @@ export type ListTrafficResponse = Message<"lamella.serving.v1.ListTrafficRespons
  * Use `create(ListTrafficResponseSchema)` to create a new message.
  */
 export const ListTrafficResponseSchema: GenMessage<ListTrafficResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_balance_service, 9);
+  messageDesc(file_lamella_serving_v1_balance_service, 20);
+
+/**
+ * Request of DeleteTraffic.
+ *
+ * @generated from message lamella.serving.v1.DeleteTrafficRequest
+ */
+export type DeleteTrafficRequest = Message<"lamella.serving.v1.DeleteTrafficRequest"> & {
+  /**
+   * Name of the model.
+   *
+   * @generated from field: string model = 1;
+   */
+  model: string;
+};
+
+/**
+ * Describes the message lamella.serving.v1.DeleteTrafficRequest.
+ * Use `create(DeleteTrafficRequestSchema)` to create a new message.
+ */
+export const DeleteTrafficRequestSchema: GenMessage<DeleteTrafficRequest> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_balance_service, 21);
+
+/**
+ * Answer of DeleteTraffic.
+ *
+ * @generated from message lamella.serving.v1.DeleteTrafficResponse
+ */
+export type DeleteTrafficResponse = Message<"lamella.serving.v1.DeleteTrafficResponse"> & {
+};
+
+/**
+ * Describes the message lamella.serving.v1.DeleteTrafficResponse.
+ * Use `create(DeleteTrafficResponseSchema)` to create a new message.
+ */
+export const DeleteTrafficResponseSchema: GenMessage<DeleteTrafficResponse> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_balance_service, 22);
 
 /**
  * Request of ListEndpoints.
@@ -371,7 +1043,7 @@ export const ListTrafficResponseSchema: GenMessage<ListTrafficResponse> = /*@__P
  */
 export type ListEndpointsRequest = Message<"lamella.serving.v1.ListEndpointsRequest"> & {
   /**
-   * Id of the model; empty means all.
+   * Name of the model; empty means all.
    *
    * @generated from field: string model = 1;
    */
@@ -397,7 +1069,7 @@ export type ListEndpointsRequest = Message<"lamella.serving.v1.ListEndpointsRequ
  * Use `create(ListEndpointsRequestSchema)` to create a new message.
  */
 export const ListEndpointsRequestSchema: GenMessage<ListEndpointsRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_balance_service, 10);
+  messageDesc(file_lamella_serving_v1_balance_service, 23);
 
 /**
  * Answer of ListEndpoints.
@@ -425,7 +1097,147 @@ export type ListEndpointsResponse = Message<"lamella.serving.v1.ListEndpointsRes
  * Use `create(ListEndpointsResponseSchema)` to create a new message.
  */
 export const ListEndpointsResponseSchema: GenMessage<ListEndpointsResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_balance_service, 11);
+  messageDesc(file_lamella_serving_v1_balance_service, 24);
+
+/**
+ * Request of PromoteCanary.
+ *
+ * @generated from message lamella.serving.v1.PromoteCanaryRequest
+ */
+export type PromoteCanaryRequest = Message<"lamella.serving.v1.PromoteCanaryRequest"> & {
+  /**
+   * Name of the model.
+   *
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * True to give the candidate everything at once.
+   *
+   * @generated from field: bool complete = 2;
+   */
+  complete: boolean;
+};
+
+/**
+ * Describes the message lamella.serving.v1.PromoteCanaryRequest.
+ * Use `create(PromoteCanaryRequestSchema)` to create a new message.
+ */
+export const PromoteCanaryRequestSchema: GenMessage<PromoteCanaryRequest> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_balance_service, 25);
+
+/**
+ * Answer of PromoteCanary.
+ *
+ * @generated from message lamella.serving.v1.PromoteCanaryResponse
+ */
+export type PromoteCanaryResponse = Message<"lamella.serving.v1.PromoteCanaryResponse"> & {
+  /**
+   * The traffic.
+   *
+   * @generated from field: lamella.serving.v1.Traffic traffic = 1;
+   */
+  traffic?: Traffic | undefined;
+};
+
+/**
+ * Describes the message lamella.serving.v1.PromoteCanaryResponse.
+ * Use `create(PromoteCanaryResponseSchema)` to create a new message.
+ */
+export const PromoteCanaryResponseSchema: GenMessage<PromoteCanaryResponse> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_balance_service, 26);
+
+/**
+ * Request of RollbackCanary.
+ *
+ * @generated from message lamella.serving.v1.RollbackCanaryRequest
+ */
+export type RollbackCanaryRequest = Message<"lamella.serving.v1.RollbackCanaryRequest"> & {
+  /**
+   * Name of the model.
+   *
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * Why, for people; empty means that somebody asked.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message lamella.serving.v1.RollbackCanaryRequest.
+ * Use `create(RollbackCanaryRequestSchema)` to create a new message.
+ */
+export const RollbackCanaryRequestSchema: GenMessage<RollbackCanaryRequest> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_balance_service, 27);
+
+/**
+ * Answer of RollbackCanary.
+ *
+ * @generated from message lamella.serving.v1.RollbackCanaryResponse
+ */
+export type RollbackCanaryResponse = Message<"lamella.serving.v1.RollbackCanaryResponse"> & {
+  /**
+   * The traffic.
+   *
+   * @generated from field: lamella.serving.v1.Traffic traffic = 1;
+   */
+  traffic?: Traffic | undefined;
+};
+
+/**
+ * Describes the message lamella.serving.v1.RollbackCanaryResponse.
+ * Use `create(RollbackCanaryResponseSchema)` to create a new message.
+ */
+export const RollbackCanaryResponseSchema: GenMessage<RollbackCanaryResponse> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_balance_service, 28);
+
+/**
+ * Request of GetMirrorReport.
+ *
+ * @generated from message lamella.serving.v1.GetMirrorReportRequest
+ */
+export type GetMirrorReportRequest = Message<"lamella.serving.v1.GetMirrorReportRequest"> & {
+  /**
+   * Name of the model.
+   *
+   * @generated from field: string model = 1;
+   */
+  model: string;
+};
+
+/**
+ * Describes the message lamella.serving.v1.GetMirrorReportRequest.
+ * Use `create(GetMirrorReportRequestSchema)` to create a new message.
+ */
+export const GetMirrorReportRequestSchema: GenMessage<GetMirrorReportRequest> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_balance_service, 29);
+
+/**
+ * Answer of GetMirrorReport.
+ *
+ * @generated from message lamella.serving.v1.GetMirrorReportResponse
+ */
+export type GetMirrorReportResponse = Message<"lamella.serving.v1.GetMirrorReportResponse"> & {
+  /**
+   * The report.
+   *
+   * @generated from field: lamella.serving.v1.MirrorReport report = 1;
+   */
+  report?: MirrorReport | undefined;
+};
+
+/**
+ * Describes the message lamella.serving.v1.GetMirrorReportResponse.
+ * Use `create(GetMirrorReportResponseSchema)` to create a new message.
+ */
+export const GetMirrorReportResponseSchema: GenMessage<GetMirrorReportResponse> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_balance_service, 30);
 
 /**
  * How an endpoint is chosen among those of a split.
@@ -434,32 +1246,46 @@ export const ListEndpointsResponseSchema: GenMessage<ListEndpointsResponse> = /*
  */
 export const BalancePolicy = {
   /**
-   * Not said: LEAST_LOADED.
+   * Not said: POWER_OF_TWO.
    *
    * @generated from enum value: BALANCE_POLICY_UNSPECIFIED = 0;
    */
   UNSPECIFIED: 0,
 
   /**
-   * One after the other.
+   * One after the other, whatever their weights.
    *
    * @generated from enum value: BALANCE_POLICY_ROUND_ROBIN = 1;
    */
   ROUND_ROBIN: 1,
 
   /**
-   * The one with fewer calls out of two chosen at random.
+   * The one with the fewest requests for its weight.
    *
    * @generated from enum value: BALANCE_POLICY_LEAST_LOADED = 2;
    */
   LEAST_LOADED: 2,
 
   /**
-   * By the load that endpoints report (ORCA).
+   * In turn, each as often as its weight says.
    *
    * @generated from enum value: BALANCE_POLICY_WEIGHTED = 3;
    */
   WEIGHTED: 3,
+
+  /**
+   * The one with fewer requests for its weight out of two chosen at random.
+   *
+   * @generated from enum value: BALANCE_POLICY_POWER_OF_TWO = 4;
+   */
+  POWER_OF_TWO: 4,
+
+  /**
+   * By the hash of a key, unless that one has far more requests than the others.
+   *
+   * @generated from enum value: BALANCE_POLICY_CONSISTENT_HASH = 5;
+   */
+  CONSISTENT_HASH: 5,
 } as const;
 
 /**
@@ -476,13 +1302,111 @@ export const BalancePolicySchema: GenEnum<BalancePolicy> = /*@__PURE__*/
   enumDesc(file_lamella_serving_v1_balance_service, 0);
 
 /**
- * Divides the calls of a model over versions, replicas and remote endpoints.
+ * How an endpoint is asked whether it serves.
+ *
+ * @generated from enum lamella.serving.v1.HealthCheck
+ */
+export const HealthCheck = {
+  /**
+   * Not said: MODEL_READY.
+   *
+   * @generated from enum value: HEALTH_CHECK_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * ModelReady of the Open Inference Protocol.
+   *
+   * @generated from enum value: HEALTH_CHECK_MODEL_READY = 1;
+   */
+  MODEL_READY: 1,
+
+  /**
+   * `grpc.health.v1` for `inference.GRPCInferenceService`, or for the server where it does not know that name.
+   *
+   * @generated from enum value: HEALTH_CHECK_GRPC_HEALTH = 2;
+   */
+  GRPC_HEALTH: 2,
+
+  /**
+   * Not at all; only requests tell.
+   *
+   * @generated from enum value: HEALTH_CHECK_NONE = 3;
+   */
+  NONE: 3,
+} as const;
+
+/**
+ * How an endpoint is asked whether it serves.
+ *
+ * @generated from enum lamella.serving.v1.HealthCheck
+ */
+export type HealthCheck = (typeof HealthCheck)[keyof typeof HealthCheck] | UnknownEnum;
+
+/**
+ * Describes the enum lamella.serving.v1.HealthCheck.
+ */
+export const HealthCheckSchema: GenEnum<HealthCheck> = /*@__PURE__*/
+  enumDesc(file_lamella_serving_v1_balance_service, 1);
+
+/**
+ * Where a canary stands.
+ *
+ * @generated from enum lamella.serving.v1.CanaryState
+ */
+export const CanaryState = {
+  /**
+   * There is none.
+   *
+   * @generated from enum value: CANARY_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It gets its share and is watched.
+   *
+   * @generated from enum value: CANARY_STATE_RUNNING = 1;
+   */
+  RUNNING: 1,
+
+  /**
+   * It gets all requests of the two.
+   *
+   * @generated from enum value: CANARY_STATE_PROMOTED = 2;
+   */
+  PROMOTED: 2,
+
+  /**
+   * It gets none; `reason` says why.
+   *
+   * @generated from enum value: CANARY_STATE_ROLLED_BACK = 3;
+   */
+  ROLLED_BACK: 3,
+} as const;
+
+/**
+ * Where a canary stands.
+ *
+ * @generated from enum lamella.serving.v1.CanaryState
+ */
+export type CanaryState = (typeof CanaryState)[keyof typeof CanaryState] | UnknownEnum;
+
+/**
+ * Describes the enum lamella.serving.v1.CanaryState.
+ */
+export const CanaryStateSchema: GenEnum<CanaryState> = /*@__PURE__*/
+  enumDesc(file_lamella_serving_v1_balance_service, 2);
+
+/**
+ * Divides the inference requests of a model name over versions, local replicas and other servers of the Open Inference
+ * Protocol. Callers notice nothing: they name the model in ModelInfer or ModelStreamInfer as ever.
  *
  * @generated from service lamella.serving.v1.BalanceService
  */
 export const BalanceService: GenService<{
   /**
-   * Writes the traffic of a model; takes effect for the next call.
+   * Writes the traffic of a model; takes effect for the next request. A canary whose policy and candidate stay the same
+   * keeps its progress.
    *
    * @generated from rpc lamella.serving.v1.BalanceService.SetTraffic
    */
@@ -502,7 +1426,7 @@ export const BalanceService: GenService<{
     output: typeof GetTrafficResponseSchema;
   },
   /**
-   * Lists the traffic of all models in the order of their ids.
+   * Lists the traffic of all models in the order of their names.
    *
    * @generated from rpc lamella.serving.v1.BalanceService.ListTraffic
    */
@@ -510,6 +1434,16 @@ export const BalanceService: GenService<{
     methodKind: "unary";
     input: typeof ListTrafficRequestSchema;
     output: typeof ListTrafficResponseSchema;
+  },
+  /**
+   * Ends the balancing of a model; requests that run are answered.
+   *
+   * @generated from rpc lamella.serving.v1.BalanceService.DeleteTraffic
+   */
+  deleteTraffic: {
+    methodKind: "unary";
+    input: typeof DeleteTrafficRequestSchema;
+    output: typeof DeleteTrafficResponseSchema;
   },
   /**
    * Lists endpoints with their state and load.
@@ -520,6 +1454,36 @@ export const BalanceService: GenService<{
     methodKind: "unary";
     input: typeof ListEndpointsRequestSchema;
     output: typeof ListEndpointsResponseSchema;
+  },
+  /**
+   * Moves a canary one step on, or all the way, without waiting for its rules.
+   *
+   * @generated from rpc lamella.serving.v1.BalanceService.PromoteCanary
+   */
+  promoteCanary: {
+    methodKind: "unary";
+    input: typeof PromoteCanaryRequestSchema;
+    output: typeof PromoteCanaryResponseSchema;
+  },
+  /**
+   * Gives a canary no more requests; the baseline gets them.
+   *
+   * @generated from rpc lamella.serving.v1.BalanceService.RollbackCanary
+   */
+  rollbackCanary: {
+    methodKind: "unary";
+    input: typeof RollbackCanaryRequestSchema;
+    output: typeof RollbackCanaryResponseSchema;
+  },
+  /**
+   * Returns what the comparison of mirrored answers has found since the traffic was set.
+   *
+   * @generated from rpc lamella.serving.v1.BalanceService.GetMirrorReport
+   */
+  getMirrorReport: {
+    methodKind: "unary";
+    input: typeof GetMirrorReportRequestSchema;
+    output: typeof GetMirrorReportResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_lamella_serving_v1_balance_service, 0);
