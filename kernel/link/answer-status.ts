@@ -1,8 +1,8 @@
 import { Code, type DeclaredError } from '../../sdk/index.ts';
 import { StatusError } from '../status-error.ts';
 import { LinkLost, LinkProtocolBroken, LinkRefused } from './errors.ts';
-import { readMetadata } from './call-metadata.ts';
-import { ErrorCode, type HeaderBlock } from './http2/protocol.ts';
+import { readMetadata } from '../wire/call-metadata.ts';
+import { ErrorCode, type HeaderBlock } from '../wire/http2/protocol.ts';
 
 /** Highest status code of gRPC. */
 const LAST_CODE = 16;

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import net from 'node:net';
 import tls from 'node:tls';
 import { LinkUnreachable } from './errors.ts';
-import { Http2Session } from './http2/session.ts';
-import type { Http2Stream, StreamListener } from './http2/stream.ts';
+import { ClientSession } from '../wire/http2/client-session.ts';
+import type { Http2Stream, StreamListener } from '../wire/http2/stream.ts';
 
 /** Files for a connection under TLS, read anew for every connection, so that replaced certificates are taken up. */
 export interface LinkTls {
@@ -44,7 +44,7 @@ export function addressOf(target: LinkTarget): string {
 
 /** One HTTP/2 session with a gRPC server. */
 export class Connection {
-  readonly #session: Http2Session;
+  readonly #session: ClientSession;
   /** Resolves when the session has ended and no call runs on it any more. */
   readonly closed: Promise<void>;
   #resolveClosed: () => void = () => undefined;
@@ -61,7 +61,7 @@ export class Connection {
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
-    this.#session = new Http2Session(socket, {
+    this.#session = new ClientSession(socket, {
       onSettings: () => this.#resolveReady(),
       onAcknowledged: () => {
         this.#probedMs = undefined;

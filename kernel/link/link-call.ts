@@ -3,11 +3,11 @@ import { NOWHERE } from '../indexed-set.ts';
 import { StatusError } from '../status-error.ts';
 import { lostError, readHeadersFault, readStatus, resetError } from './answer-status.ts';
 import type { Connection } from './connection.ts';
-import type { Deadlines, Expiring } from './deadlines.ts';
+import type { Deadlines, Expiring } from '../wire/deadlines.ts';
 import { LinkCancelled, LinkDeadlineExceeded, LinkProtocolBroken } from './errors.ts';
-import { ErrorCode, type HeaderBlock } from './http2/protocol.ts';
-import type { Http2Stream, StreamListener } from './http2/stream.ts';
-import { FrameDecoder, FrameFault } from './message-frame.ts';
+import { ErrorCode, type HeaderBlock } from '../wire/http2/protocol.ts';
+import type { Http2Stream, StreamListener } from '../wire/http2/stream.ts';
+import { FrameDecoder, FrameFault } from '../wire/message-frame.ts';
 
 /** Who receives what a call brings. */
 export interface AnswerSink {
@@ -38,7 +38,7 @@ const NO_TRAILERS: HeaderBlock = Object.freeze({});
 
 /** The receiving half of one call: cuts the answer into messages and decides how the call ended. */
 export class LinkCall implements Expiring, StreamListener {
-  readonly deadlineMs: number;
+  readonly deadlineMs: number | undefined;
   expiresAtMs: number = Infinity;
   index: number = NOWHERE;
   readonly #stream: Http2Stream;
@@ -60,9 +60,9 @@ export class LinkCall implements Expiring, StreamListener {
     this.#signal = signal;
     this.#decoder = new FrameDecoder(surroundings.limitBytes);
     this.#onMessage = (message) => sink.onMessage(message);
-    this.deadlineMs = deadlineMs ?? Infinity;
+    this.deadlineMs = deadlineMs;
     this.#stream = surroundings.connection.request(block, this);
-    if (deadlineMs !== undefined) surroundings.deadlines.add(this);
+    surroundings.deadlines.add(this);
     if (signal !== undefined) {
       this.#onAbort = () => this.fail(abortError(signal.reason));
       signal.addEventListener('abort', this.#onAbort, { once: true });
@@ -149,7 +149,7 @@ export class LinkCall implements Expiring, StreamListener {
   #settle(error: Error | undefined, trailers: HeaderBlock): void {
     if (this.#isSettled) return;
     this.#isSettled = true;
-    if (this.deadlineMs !== Infinity) this.#surroundings.deadlines.remove(this);
+    this.#surroundings.deadlines.remove(this);
     if (this.#onAbort !== undefined) this.#signal?.removeEventListener('abort', this.#onAbort);
     // A server may answer before it has read all requests; without this the sending half would stay open for ever.
     if (!this.#stream.isSent) this.#stream.reset();

@@ -1,9 +1,9 @@
 import type { CallHeaders } from '../../sdk/index.ts';
-import { addMetadata, timeoutValue } from './call-metadata.ts';
+import { addMetadata, timeoutValue } from '../wire/call-metadata.ts';
 import { addressOf, Connection, type ConnectionTimes, type LinkTarget } from './connection.ts';
-import { Deadlines } from './deadlines.ts';
+import { Deadlines } from '../wire/deadlines.ts';
 import { LinkClosed, LinkDeadlineExceeded, LinkMessageTooLarge, LinkRefused } from './errors.ts';
-import { encodeField, methodBlock } from './http2/header-encoder.ts';
+import { encodeField, methodBlock } from '../wire/http2/header-encoder.ts';
 import { abortError, type CallSurroundings, LinkCall } from './link-call.ts';
 import { endWithMessage, sendRequests } from './send-requests.ts';
 import { type AnswerListener, StreamSink } from './stream-sink.ts';
@@ -139,11 +139,11 @@ export class LinkClient implements Link {
     const sink = new StreamSink(options);
     const block = this.#block(path, options);
     const call = new LinkCall(block, this.#surroundings, { sink, deadlineMs, signal, onCancellable });
-    sink.stream = call.stream;
+    sink.messages.source = call.stream;
     void sendRequests(call.stream, this.#checked(requests), call);
     try {
       for (;;) {
-        const message = sink.take() ?? (await sink.receive());
+        const message = sink.messages.take() ?? (await sink.messages.receive());
         if (message === undefined) return;
         yield message;
       }

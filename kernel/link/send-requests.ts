@@ -1,6 +1,6 @@
-import type { Http2Stream } from './http2/stream.ts';
+import type { Http2Stream } from '../wire/http2/stream.ts';
 import { abortError, type LinkCall } from './link-call.ts';
-import { encodeFrame } from './message-frame.ts';
+import { encodeFrame } from '../wire/message-frame.ts';
 
 /** Writes the only message of a call and ends the sending half. */
 export function endWithMessage(stream: Http2Stream, message: Uint8Array): void {

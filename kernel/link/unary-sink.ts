@@ -1,9 +1,9 @@
 import type { CallHeaders } from '../../sdk/index.ts';
-import { readMetadata } from './call-metadata.ts';
+import { readMetadata } from '../wire/call-metadata.ts';
 import { LinkProtocolBroken } from './errors.ts';
-import type { HeaderBlock } from './http2/protocol.ts';
+import type { HeaderBlock } from '../wire/http2/protocol.ts';
 import type { AnswerSink } from './link-call.ts';
-import { FrameFault } from './message-frame.ts';
+import { FrameFault } from '../wire/message-frame.ts';
 
 /** Answer of a call with one message. */
 export interface LinkUnaryResult {

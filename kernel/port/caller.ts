@@ -1,7 +1,7 @@
 import { StatusError } from '../status-error.ts';
 import type { CallHeaders } from '../../sdk/index.ts';
 import { NOWHERE } from '../indexed-set.ts';
-import type { Deadlines, Expiring } from '../link/deadlines.ts';
+import type { Deadlines, Expiring } from '../wire/deadlines.ts';
 import { LinkDeadlineExceeded } from '../link/errors.ts';
 import { abortError } from '../link/link-call.ts';
 import type { AnswerListener, LinkCallOptions, LinkUnaryResult } from '../link/link-client.ts';
@@ -25,7 +25,7 @@ const NO_HEADERS: CallHeaders = new Map();
 
 /** The caller's half of a call: ends it once, by answer, failure, deadline or cancellation. */
 export abstract class PortCaller implements Expiring {
-  readonly deadlineMs: number;
+  readonly deadlineMs: number | undefined;
   expiresAtMs: number = Infinity;
   index: number = NOWHERE;
   protected readonly parts: CallerParts;
@@ -36,8 +36,8 @@ export abstract class PortCaller implements Expiring {
   constructor(parts: CallerParts, options: LinkCallOptions) {
     this.parts = parts;
     this.#options = options;
-    this.deadlineMs = options.deadlineMs ?? Infinity;
-    if (options.deadlineMs !== undefined) parts.deadlines.add(this);
+    this.deadlineMs = options.deadlineMs;
+    parts.deadlines.add(this);
     const { signal } = options;
     if (signal !== undefined) {
       this.#onAbort = () => this.cancel(abortError(signal.reason));
@@ -69,7 +69,7 @@ export abstract class PortCaller implements Expiring {
   settle(error: Error | undefined): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    if (this.deadlineMs !== Infinity) this.parts.deadlines.remove(this);
+    this.parts.deadlines.remove(this);
     if (this.#onAbort !== undefined) this.#options.signal?.removeEventListener('abort', this.#onAbort);
     this.parts.onOver();
     this.onOver(error);

@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import { Deadlines } from '../link/deadlines.ts';
+import { Deadlines } from '../wire/deadlines.ts';
 import { LinkDeadlineExceeded } from '../link/errors.ts';
 import { abortError } from '../link/link-call.ts';
 import type { AnswerListener, Link, LinkCallOptions, LinkUnaryResult } from '../link/link-client.ts';

@@ -1,19 +1,17 @@
-import { isIP } from 'node:net';
-import * as grpc from '@grpc/grpc-js';
+import { once } from 'node:events';
+import net, { isIP } from 'node:net';
+import tls from 'node:tls';
 import type { DescMethod } from '@bufbuild/protobuf';
 import type { Logger } from '../../sdk/index.ts';
 import { PortInUse } from '../errors.ts';
 import type { Target } from '../target.ts';
-import type { Certificates } from './certificates.ts';
+import { Deadlines } from '../wire/deadlines.ts';
+import type { Certificates, TlsContext } from './certificates.ts';
 import { ConnectionGuard, type GrpcLimits } from './connection-guard.ts';
-import { registerMethod, registerUnknown } from './grpc-adapter.ts';
-import type { Identify } from './grpc-source.ts';
-import { tendStreams } from './http2-streams.ts';
+import { GrpcConnection } from './grpc/grpc-connection.ts';
+import type { CallSurroundings, Identify } from './grpc/server-call.ts';
 
-/**
- * A gRPC listener whose methods come and go while it serves. grpc-js is the first implementation; whatever takes its
- * place must keep this shape.
- */
+/** A gRPC listener whose methods come and go while it serves. */
 export interface Transport {
   /** @returns the address that was bound, `host:port`; plain text without certificates. */
   listen(host: string, port: number, certificates?: Certificates): Promise<string>;
@@ -44,111 +42,146 @@ export interface ConnectionAge {
   readonly graceMs?: number | undefined;
 }
 
-/** Kinds of methods whose callers send one request. */
-const ONE_REQUEST: ReadonlySet<DescMethod['methodKind'] | undefined> = new Set(['unary', 'server_streaming']);
+const MIB = 1024 * 1024;
 
-/** {@link Transport} over grpc-js. */
+/** Limits of sockets of our own plugins. */
+const UNLIMITED = { maxStreams: 2 ** 31 - 1, maxUnsentBytes: Infinity };
+
+/**
+ * {@link Transport} over HTTP/2 of our own.
+ *
+ * @remarks Calls of methods that nobody has exposed are dispatched too: of a plugin that is on its way up nobody knows yet
+ * what its methods are. Whatever kind a method has, on the wire it is messages both ways.
+ */
 export class GrpcServer implements Transport {
-  readonly #server: grpc.Server;
   readonly #options: GrpcServerOptions;
+  readonly #surroundings: CallSurroundings;
   readonly #guard: ConnectionGuard | undefined;
   readonly #kinds: Map<string, DescMethod['methodKind']> = new Map();
-  readonly #addresses: string[] = [];
+  readonly #servers: net.Server[] = [];
+  readonly #connections: Set<GrpcConnection> = new Set();
+  /** What is connected, also before it has shown what it speaks. */
+  readonly #sockets: Set<net.Socket> = new Set();
+  readonly #deadlines: Deadlines = new Deadlines();
 
   constructor(options: GrpcServerOptions) {
     this.#options = options;
-    this.#server = new grpc.Server({
-      'grpc.max_receive_message_length': options.maxMessageBytes,
-      'grpc.max_send_message_length': -1,
-      // Bookkeeping for a debugging service that the kernel does not offer.
-      'grpc.enable_channelz': 0,
-      ...ageOptions(options.age),
-    });
-    const { limits, log } = options;
-    registerUnknown(this.#server, options);
-    // It writes to stderr whatever header of a client it does not like.
-    grpc.setLogger(toLog(log));
-    const hasOneRequest = (path: string): boolean => ONE_REQUEST.has(this.#kinds.get(path));
-    this.#guard = limits === undefined ? undefined : new ConnectionGuard({ limits, log, hasOneRequest });
+    const { target, identify, maxMessageBytes: limitBytes, log, limits } = options;
+    const kindOf: CallSurroundings['kindOf'] = (path) => this.#kinds.get(path);
+    this.#surroundings = { target, identify, kindOf, limitBytes, deadlines: this.#deadlines, log };
+    this.#guard = limits === undefined ? undefined : new ConnectionGuard(limits, log);
   }
 
   async listen(host: string, port: number, certificates?: Certificates): Promise<string> {
-    this.#guard?.prepare(this.#server);
+    const { limits } = this.#options;
+    const server = certificates === undefined ? createPlainServer() : createTlsServer(certificates, limits);
+    server.on(certificates === undefined ? 'connection' : 'secureConnection', (socket: net.Socket) =>
+      this.#serve(socket, limits),
+    );
+    if (limits !== undefined) server.maxConnections = limits.maxConnections;
     const name = isIP(host) === 6 ? `[${host}]` : host;
-    const address = `${name}:${port}`;
-    const bound = await this.#bind(address, credentialsOf(certificates)).catch((error: Error) => {
-      throw new PortInUse({ name: 'grpc', address }, { cause: error });
+    await this.#bind(server, { host, port }).catch((error: Error) => {
+      throw new PortInUse({ name: 'grpc', address: `${name}:${port}` }, { cause: error });
     });
-    this.#addresses.push(`${name}:${bound}`);
-    return `${name}:${bound}`;
+    return `${name}:${(server.address() as net.AddressInfo).port}`;
   }
 
   async listenUnix(socketPath: string): Promise<void> {
-    await this.#bind(`unix:${socketPath}`, grpc.ServerCredentials.createInsecure());
-    this.#addresses.push(`unix:${socketPath}`);
+    const server = createPlainServer().on('connection', (socket) => this.#serve(socket, undefined));
+    await this.#bind(server, { path: socketPath });
   }
 
-  async #bind(address: string, credentials: grpc.ServerCredentials): Promise<number> {
-    const port = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(address, credentials, (error, bound) =>
-        error === null ? resolve(bound) : reject(error),
-      );
+  async #bind(server: net.Server, where: net.ListenOptions): Promise<void> {
+    server.on('connection', (socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
     });
-    tendStreams(this.#server, (path) => this.#kinds.has(path));
-    this.#guard?.guard(this.#server);
-    return port;
+    server.listen(where);
+    await once(server, 'listening');
+    this.#servers.push(server);
+  }
+
+  #serve(socket: net.Socket, limits: GrpcLimits | undefined): void {
+    const connection = new GrpcConnection({
+      socket,
+      surroundings: this.#surroundings,
+      limits:
+        limits === undefined
+          ? UNLIMITED
+          : { maxStreams: limits.maxStreams, maxUnsentBytes: limits.maxUnsentMib * MIB },
+      onGone: (gone) => this.#forget(gone),
+    });
+    this.#connections.add(connection);
+    if (limits === undefined) return;
+    this.#guard?.watch(connection);
+    this.#retireInTime(connection);
+  }
+
+  #retireInTime({ session }: GrpcConnection): void {
+    const { age } = this.#options;
+    if (age === undefined) return;
+    const { maxMs, graceMs } = age;
+    setTimeout(
+      () => {
+        session.finish();
+        if (graceMs !== undefined) setTimeout(() => session.destroy(), graceMs).unref();
+      },
+      maxMs * (0.9 + 0.2 * Math.random()),
+    ).unref();
+  }
+
+  #forget(connection: GrpcConnection): void {
+    this.#connections.delete(connection);
+    this.#guard?.forget(connection);
   }
 
   expose(path: string, kind: DescMethod['methodKind']): void {
-    const known = this.#kinds.get(path);
-    if (known === kind) return;
-    // Remove and add in one tick: a client never sees the gap.
-    if (known !== undefined) this.#server.unregister(path);
-    const { target, identify, log } = this.#options;
-    registerMethod(this.#server, { path, kind, target, identify, log });
     this.#kinds.set(path, kind);
   }
 
   hide(path: string): void {
-    this.#server.unregister(path);
     this.#kinds.delete(path);
   }
 
   async close(drainMs: number): Promise<void> {
-    for (const address of this.#addresses.splice(0)) {
-      // drain before unbind: after it the port is forgotten and its sessions would never be cut.
-      this.#server.drain(address, drainMs);
-      this.#server.unbind(address);
-    }
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => this.#server.forceShutdown(), drainMs);
-      this.#server.tryShutdown(() => {
-        clearTimeout(timer);
-        resolve();
-      });
+    const closed = this.#servers.splice(0).map((server) => {
+      const isClosed = once(server, 'close');
+      server.close();
+      return isClosed;
     });
+    for (const { session } of this.#connections) session.finish();
+    const timer = setTimeout(() => {
+      for (const { session } of this.#connections) session.destroy();
+      for (const socket of this.#sockets) socket.destroy();
+    }, drainMs);
+    await Promise.all(closed);
+    clearTimeout(timer);
     this.#guard?.close();
+    this.#deadlines.clear();
   }
 }
 
-function ageOptions(age: ConnectionAge | undefined): grpc.ServerOptions {
-  if (age === undefined) return {};
-  const grace = age.graceMs === undefined ? {} : { 'grpc.max_connection_age_grace_ms': age.graceMs };
-  return { 'grpc.max_connection_age_ms': age.maxMs, ...grace };
+function createPlainServer(): net.Server {
+  return net.createServer({ noDelay: true });
 }
 
-function toLog(log: Logger): Partial<Console> {
-  const write = (...words: readonly unknown[]): void => log.debug(words.join(' '));
-  return { error: write, info: write, debug: write };
+function createTlsServer(certificates: Certificates, limits: GrpcLimits | undefined): tls.Server {
+  const { asksClients, context } = certificates;
+  const server = tls.createServer({
+    ...secureContext(context),
+    noDelay: true,
+    requestCert: asksClients,
+    rejectUnauthorized: asksClients,
+    ALPNProtocols: ['h2'],
+    ...(limits === undefined ? {} : { handshakeTimeout: limits.greetingTimeoutMs }),
+  });
+  certificates.onChange((next) => server.setSecureContext(secureContext(next)));
+  server.on('secureConnection', (socket) => {
+    if (socket.alpnProtocol !== 'h2') socket.destroy();
+  });
+  return server;
 }
 
-function credentialsOf(certificates: Certificates | undefined): grpc.ServerCredentials {
-  if (certificates === undefined) return grpc.ServerCredentials.createInsecure();
-  const authorities = certificates.asksClients ? certificates : null;
-  // The first parameter is called an authority there and used as the identity; the second is the authority.
-  return grpc.experimental.createCertificateProviderServerCredentials(
-    certificates,
-    authorities,
-    certificates.asksClients,
-  );
+function secureContext({ cert, key, ca }: TlsContext): tls.SecureContextOptions {
+  return { cert, key, ...(ca === undefined ? {} : { ca }) };
 }

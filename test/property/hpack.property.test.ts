@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
-import { FrameParser } from '../../kernel/link/http2/frame-parser.ts';
-import { HeaderDecoder } from '../../kernel/link/http2/header-decoder.ts';
-import { encodeField } from '../../kernel/link/http2/header-encoder.ts';
-import { decodeHuffman } from '../../kernel/link/http2/huffman.ts';
-import { Http2Fault } from '../../kernel/link/http2/protocol.ts';
+import { FrameParser } from '../../kernel/wire/http2/frame-parser.ts';
+import { HeaderDecoder } from '../../kernel/wire/http2/header-decoder.ts';
+import { encodeField } from '../../kernel/wire/http2/header-encoder.ts';
+import { decodeHuffman } from '../../kernel/wire/http2/huffman.ts';
+import { Http2Fault } from '../../kernel/wire/http2/protocol.ts';
 import { LinkClient } from '../../kernel/link/link-client.ts';
 import { FUZZ_TIMEOUT_MS, fuzzRuns } from '../support/fuzz-runs.ts';
 import { frameOf } from '../support/raw-http2.ts';
@@ -162,7 +162,11 @@ function heard(wire: Buffer, pieceBytes: number): unknown[] {
     onReset: (streamId, code) => said.push(['reset', streamId, code]),
     onSettings: (payload) => said.push(['settings', payload.toString('hex')]),
     onAcknowledged: () => said.push(['acknowledged']),
-    onPing: (payload) => said.push(['ping', payload.toString('hex')]),
+    onMalformed: (_streamId, fault) => {
+        throw fault;
+      },
+      onPong: () => undefined,
+      onPing: (payload) => said.push(['ping', payload.toString('hex')]),
     onGoAway: (lastId) => said.push(['goodbye', lastId]),
     onWindow: (streamId, bytes) => said.push(['window', streamId, bytes]),
   });

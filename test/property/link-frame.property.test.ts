@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { addMetadata, readMetadata, timeoutValue } from '../../kernel/link/call-metadata.ts';
-import { encodeFrame, FrameDecoder, FrameFault } from '../../kernel/link/message-frame.ts';
+import { addMetadata, readMetadata, timeoutValue } from '../../kernel/wire/call-metadata.ts';
+import { encodeFrame, FrameDecoder, FrameFault } from '../../kernel/wire/message-frame.ts';
 import { DeclaredError } from '../../sdk/index.ts';
 import { FUZZ_TIMEOUT_MS } from '../support/fuzz-runs.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { HeaderDecoder } from '../../kernel/link/http2/header-decoder.ts';
-import { Http2Fault } from '../../kernel/link/http2/protocol.ts';
+import { HeaderDecoder } from '../../kernel/wire/http2/header-decoder.ts';
+import { Http2Fault } from '../../kernel/wire/http2/protocol.ts';
 import { isDeclaredError } from '../../sdk/index.ts';
 import { StatusError } from '../../kernel/status-error.ts';
 import { FUZZ_TIMEOUT_MS, fuzzRuns } from '../support/fuzz-runs.ts';

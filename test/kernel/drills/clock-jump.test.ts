@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { KeyStore } from '../../../kernel/access/key-store.ts';
 import { RateLimits } from '../../../kernel/access/rate-limits.ts';
 import { NOWHERE } from '../../../kernel/indexed-set.ts';
-import { Deadlines } from '../../../kernel/link/deadlines.ts';
+import { Deadlines } from '../../../kernel/wire/deadlines.ts';
 import { CircuitBreaker } from '../../../kernel/loader/circuit-breaker.ts';
 import { createLogger } from '../../../kernel/logger.ts';
 import { Code } from '../../../sdk/index.ts';

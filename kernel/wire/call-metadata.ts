@@ -1,5 +1,5 @@
 import type { CallHeaders } from '../../sdk/index.ts';
-import { LinkHeaderInvalid } from './errors.ts';
+import { LinkHeaderInvalid } from '../link/errors.ts';
 import type { HeaderBlock } from './http2/protocol.ts';
 
 /** Names that belong to the protocol or to one hop; callers cannot set them and never see them. */
@@ -35,9 +35,18 @@ const TIMEOUT_LIMIT_MS = 99_999_999;
  */
 export function addMetadata(block: Record<string, string>, headers: CallHeaders): void {
   for (const [name, value] of headers) {
-    if (RESERVED.has(name) || name.startsWith(':')) continue;
-    block[name] = typeof value === 'string' ? textValue(name, value) : binaryValue(name, value);
+    if (isOwn(name)) block[name] = wireValue(name, value);
   }
+}
+
+/** Whether metadata of that name belongs to callers, not to the protocol. */
+export function isOwn(name: string): boolean {
+  return !RESERVED.has(name) && !name.startsWith(':');
+}
+
+/** The value of a header as it goes on the wire. @throws LINK_HEADER_INVALID */
+export function wireValue(name: string, value: string | Uint8Array): string {
+  return typeof value === 'string' ? textValue(name, value) : binaryValue(name, value);
 }
 
 function textValue(name: string, value: string): string {
@@ -52,6 +61,11 @@ function binaryValue(name: string, value: Uint8Array): string {
   if (!NAME.test(name) || !name.endsWith('-bin')) {
     throw new LinkHeaderInvalid({ header: name, fault: 'the name of bytes must end in -bin' });
   }
+  return base64Value(value);
+}
+
+/** Bytes as the value of a header whose name ends in `-bin`. */
+export function base64Value(value: Uint8Array): string {
   const base64 = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64');
   // Unpadded as the specification recommends; readers must take both.
   return base64.replace(/=+$/, '');
@@ -61,7 +75,7 @@ function binaryValue(name: string, value: Uint8Array): string {
 export function readMetadata(block: HeaderBlock): CallHeaders {
   const headers: CallHeaders = new Map();
   for (const name in block) {
-    if (name.startsWith(':') || RESERVED.has(name)) continue;
+    if (!isOwn(name)) continue;
     const value = block[name];
     if (value !== undefined) headers.set(name, decodeValue(name, value));
   }

@@ -1,10 +1,12 @@
 import { type FrameHead, FrameReader, type FrameSink } from './frame-reader.ts';
 import { HEADER_LIMIT_BYTES, HeaderDecoder } from './header-decoder.ts';
-import { ErrorCode, Flag, FrameType, HEAD_BYTES, type HeaderBlock, Http2Fault } from './protocol.ts';
+import { ErrorCode, Flag, FrameType, HEAD_BYTES, type HeaderBlock, Http2Fault, MalformedHeaders } from './protocol.ts';
 
 /** What the frames of a connection say. */
 export interface FrameListener {
   onHeaders(streamId: number, block: HeaderBlock, isLast: boolean): void;
+  /** A header block that means nothing. */
+  onMalformed(streamId: number, fault: MalformedHeaders): void;
   onData(streamId: number, part: Buffer, isLast: boolean): void;
   /** Filling beside the data, which counts for the window. */
   onPadding(streamId: number, bytes: number): void;
@@ -13,6 +15,8 @@ export interface FrameListener {
   /** Our own settings were acknowledged. */
   onAcknowledged(): void;
   onPing(payload: Buffer): void;
+  /** Our ping was answered. */
+  onPong(): void;
   /** Streams above `lastId` were not looked at. */
   onGoAway(lastId: number): void;
   onWindow(streamId: number, bytes: number): void;
@@ -90,7 +94,8 @@ export class FrameParser implements FrameSink {
         break;
       case FrameType.ping:
         if (payload.length !== 8) throw new Http2Fault(ErrorCode.frameSizeError, 'a ping is of another size');
-        if (!has(head, Flag.acknowledgement)) this.#listener.onPing(payload);
+        if (has(head, Flag.acknowledgement)) this.#listener.onPong();
+        else this.#listener.onPing(payload);
         break;
       case FrameType.settings:
         if (has(head, Flag.acknowledgement)) this.#listener.onAcknowledged();
@@ -126,8 +131,20 @@ export class FrameParser implements FrameSink {
       return;
     }
     this.#torn = undefined;
-    const block = this.#decoder.decode(torn.pieces.length === 1 ? piece : Buffer.concat(torn.pieces));
-    this.#listener.onHeaders(torn.head.streamId, block, has(torn.head, Flag.endStream));
+    const block = torn.pieces.length === 1 ? piece : Buffer.concat(torn.pieces);
+    this.#onFields(torn.head, block);
+  }
+
+  #onFields(head: FrameHead, block: Buffer): void {
+    let fields: HeaderBlock;
+    try {
+      fields = this.#decoder.decode(block);
+    } catch (error) {
+      if (!(error instanceof MalformedHeaders)) throw error;
+      this.#listener.onMalformed(head.streamId, error);
+      return;
+    }
+    this.#listener.onHeaders(head.streamId, fields, has(head, Flag.endStream));
   }
 }
 

@@ -1,5 +1,5 @@
 import { decodeHuffman } from './huffman.ts';
-import { ErrorCode, type HeaderBlock, Http2Fault } from './protocol.ts';
+import { ErrorCode, type HeaderBlock, Http2Fault, MalformedHeaders } from './protocol.ts';
 import { STATIC_FIELDS } from './static-fields.ts';
 
 type Field = readonly [name: string, value: string];
@@ -21,8 +21,17 @@ const NAME = /^:?[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 // eslint-disable-next-line no-control-regex
 const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
 
+/** Longest block that is kept for the case that the next one is the same, in bytes. */
+const REPEAT_LIMIT_BYTES = 512;
+
 /** Reads the header blocks of one connection, which refer to each other (HPACK, RFC 7541). */
 export class HeaderDecoder {
+  /** The last block that left the table as it was, and its fields: callers mostly send the same again and again. */
+  #repeat: { readonly block: Buffer; readonly fields: HeaderBlock } | undefined;
+  #hasChanged = false;
+  /** What is wrong with the block that is being read. */
+  #problem: MalformedHeaders | undefined;
+  #listBytes = 0;
   /** Newest last. */
   #table: Field[] = [];
   #tableBytes = 0;
@@ -30,24 +39,39 @@ export class HeaderDecoder {
   #block: Buffer = Buffer.alloc(0);
   #at = 0;
 
-  /** @throws Http2Fault, after which the connection is of no use: what follows could not be read. */
+  /**
+   * Reads the next block. Blocks that are the same have the same result, which must not be changed.
+   *
+   * @throws MalformedHeaders for a block that is of no use; the next one can be read all the same.
+   * @throws Http2Fault, after which the connection is of no use: what follows could not be read.
+   */
   decode(block: Buffer): HeaderBlock {
+    if (this.#repeat?.block.equals(block) === true) return this.#repeat.fields;
     this.#block = block;
     this.#at = 0;
+    this.#hasChanged = false;
+    this.#problem = undefined;
+    this.#listBytes = 0;
     const fields = Object.create(null) as Record<string, string>;
-    let listBytes = 0;
     while (this.#at < block.length) {
       const field = this.#next();
-      if (field === undefined) continue;
-      const [name, value] = field;
-      listBytes += name.length + value.length + FIELD_COST_BYTES;
-      if (listBytes > HEADER_LIMIT_BYTES) {
-        throw new Http2Fault(ErrorCode.enhanceYourCalm, `its headers are over ${HEADER_LIMIT_BYTES} bytes`);
-      }
-      const before = fields[name];
-      fields[name] = before === undefined ? value : `${before}, ${value}`;
+      if (field !== undefined) this.#add(fields, field);
     }
+    if (this.#hasChanged || this.#problem !== undefined) this.#repeat = undefined;
+    else if (block.length <= REPEAT_LIMIT_BYTES) this.#repeat = { block: Buffer.from(block), fields };
+    if (this.#problem !== undefined) throw this.#problem;
     return fields;
+  }
+
+  #add(fields: Record<string, string>, [name, value]: Field): void {
+    this.#listBytes += name.length + value.length + FIELD_COST_BYTES;
+    if (this.#listBytes > HEADER_LIMIT_BYTES) {
+      const problem = `its headers are over ${HEADER_LIMIT_BYTES} bytes`;
+      this.#problem = new MalformedHeaders(ErrorCode.enhanceYourCalm, problem);
+      return;
+    }
+    const before = fields[name];
+    fields[name] = before === undefined ? value : `${before}, ${value}`;
   }
 
   /** The next field, or `undefined` for what is none but an instruction about the table. */
@@ -62,6 +86,7 @@ export class HeaderDecoder {
     if (first < 0x20) return this.#literal(0x0f);
     const limitBytes = this.#integer(0x1f);
     if (limitBytes > TABLE_LIMIT_BYTES) throw broken('a header table is larger than agreed');
+    this.#hasChanged = true;
     this.#limitBytes = limitBytes;
     this.#evict(limitBytes);
     return undefined;
@@ -72,7 +97,8 @@ export class HeaderDecoder {
     const name = index === 0 ? this.#string() : this.#field(index)[0];
     const value = this.#string();
     if (!NAME.test(name) || CONTROL.test(value)) {
-      throw new Http2Fault(ErrorCode.protocolError, 'a header holds characters that no header may hold');
+      const problem = 'a header holds characters that no header may hold';
+      this.#problem = new MalformedHeaders(ErrorCode.protocolError, problem);
     }
     return [name, value];
   }
@@ -87,6 +113,7 @@ export class HeaderDecoder {
   }
 
   #remember(field: Field): void {
+    this.#hasChanged = true;
     const bytes = field[0].length + field[1].length + FIELD_COST_BYTES;
     this.#evict(this.#limitBytes - bytes);
     // One that is larger than the whole table only empties it.

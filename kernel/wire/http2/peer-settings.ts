@@ -41,8 +41,11 @@ export class PeerSettings {
   }
 }
 
+/** Settings and their values. */
+export type Settings = readonly (readonly [setting: number, value: number])[];
+
 /** Payload of a SETTINGS frame. */
-export function encodeSettings(settings: readonly (readonly [setting: number, value: number])[]): Buffer {
+export function encodeSettings(settings: Settings): Buffer {
   const payload = Buffer.alloc(settings.length * SETTING_BYTES);
   for (const [index, [setting, value]] of settings.entries()) {
     payload.writeUInt16BE(setting, index * SETTING_BYTES);

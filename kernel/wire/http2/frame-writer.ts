@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { FrameHead } from './frame-reader.ts';
 import { Flag, FRAME_LIMIT_BYTES, FrameType, HEAD_BYTES } from './protocol.ts';
 
 /** Small frames are gathered in pieces of memory of this size, in bytes. */
@@ -23,6 +24,7 @@ export class FrameWriter {
   #pieces: Uint8Array[] = [];
   #pieceBytes = 0;
   #isScheduled = false;
+  readonly #flushLater = (): void => this.flush();
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -38,28 +40,36 @@ export class FrameWriter {
     return this.#socket.writableLength + this.#pieceBytes;
   }
 
-  /** Writes a header block, in as many frames as it needs. */
-  headers(streamId: number, block: Buffer): void {
-    let type: number = FrameType.headers;
+  /** Writes a header block, in as many frames as it needs; `isLast` ends the stream. */
+  headers(streamId: number, block: Buffer, isLast = false): void {
+    const endStream = isLast ? Flag.endStream : 0;
+    if (block.length <= FRAME_LIMIT_BYTES) {
+      this.frame({ type: FrameType.headers, flags: Flag.endHeaders | endStream, streamId }, block);
+      return;
+    }
     for (let at = 0; at < block.length; at += FRAME_LIMIT_BYTES) {
       const end = Math.min(block.length, at + FRAME_LIMIT_BYTES);
-      this.frame(
-        { type, flags: end === block.length ? Flag.endHeaders : 0, streamId },
-        block.subarray(at, end),
-      );
-      type = FrameType.continuation;
+      const type = at === 0 ? FrameType.headers : FrameType.continuation;
+      const flags = (at === 0 ? endStream : 0) | (end === block.length ? Flag.endHeaders : 0);
+      this.frame({ type, flags, streamId }, block.subarray(at, end));
     }
   }
 
   /** Writes one frame, which must not be longer than the other side takes. */
-  frame(head: { type: number; flags: number; streamId: number }, payload: Uint8Array): void {
-    const isCopied = payload.byteLength <= COPY_LIMIT_BYTES;
-    const at = this.#reserve(HEAD_BYTES + (isCopied ? payload.byteLength : 0));
+  frame({ type, flags, streamId }: FrameHead, payload: Uint8Array): void {
+    const { byteLength } = payload;
+    const isCopied = byteLength <= COPY_LIMIT_BYTES;
+    const at = this.#reserve(HEAD_BYTES + (isCopied ? byteLength : 0));
     const slab = this.#slab;
-    slab.writeUIntBE(payload.byteLength, at, 3);
-    slab[at + 3] = head.type;
-    slab[at + 4] = head.flags;
-    slab.writeUInt32BE(head.streamId, at + 5);
+    slab[at] = byteLength >>> 16;
+    slab[at + 1] = byteLength >>> 8;
+    slab[at + 2] = byteLength;
+    slab[at + 3] = type;
+    slab[at + 4] = flags;
+    slab[at + 5] = streamId >>> 24;
+    slab[at + 6] = streamId >>> 16;
+    slab[at + 7] = streamId >>> 8;
+    slab[at + 8] = streamId;
     if (isCopied) {
       slab.set(payload, at + HEAD_BYTES);
     } else {
@@ -68,7 +78,7 @@ export class FrameWriter {
     }
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    setImmediate(() => this.flush());
+    setImmediate(this.#flushLater);
   }
 
   /** Gives the socket what was written. */

@@ -1,4 +1,4 @@
-import { LinkMessageTooLarge } from './errors.ts';
+import { LinkMessageTooLarge } from '../link/errors.ts';
 
 /** Bytes before each message: one of flags, four of length (gRPC over HTTP/2, "Length-Prefixed-Message"). */
 export const PREFIX_BYTES = 5;
@@ -21,6 +21,12 @@ export function encodeFrame(message: Uint8Array): readonly [Buffer] | readonly [
   return [head];
 }
 
+/** Length of the message whose prefix begins there. */
+export function sizeAt(bytes: Uint8Array, start: number): number {
+  const high = (bytes[start + 1] ?? 0) * 0x100_0000;
+  return high + ((bytes[start + 2] ?? 0) << 16) + ((bytes[start + 3] ?? 0) << 8) + (bytes[start + 4] ?? 0);
+}
+
 /** What came in cannot be cut into messages. */
 export class FrameFault extends Error {}
 
@@ -32,13 +38,17 @@ export class FrameFault extends Error {}
  */
 export class FrameDecoder {
   readonly #limitBytes: number;
+  /** Highest flags that a message may have: 1 says that it is compressed. */
+  readonly #maxFlags: number;
   #pieces: Uint8Array[] = [];
   #pendingBytes = 0;
   /** Bytes that `#pieces` must reach: a prefix, then a prefix and its message. */
   #wantedBytes = PREFIX_BYTES;
 
-  constructor(limitBytes: number) {
+  /** @param takesCompressed - Whether messages may be compressed; if not, one that is breaks the protocol. */
+  constructor(limitBytes: number, takesCompressed = false) {
     this.#limitBytes = limitBytes;
+    this.#maxFlags = takesCompressed ? 1 : 0;
   }
 
   /** True between two messages. */
@@ -49,10 +59,10 @@ export class FrameDecoder {
   /**
    * Takes a chunk and hands each message that it completes to `sink`.
    *
-   * @throws FrameFault for a compressed message, which nobody asked for.
+   * @throws FrameFault for flags that were not agreed upon.
    * @throws LINK_MESSAGE_TOO_LARGE
    */
-  push(chunk: Uint8Array, sink: (message: Uint8Array) => void): void {
+  push(chunk: Uint8Array, sink: (message: Uint8Array, isCompressed: boolean) => void): void {
     let rest = chunk;
     if (this.#pendingBytes > 0) {
       if (this.#pendingBytes + rest.byteLength < this.#wantedBytes) {
@@ -68,7 +78,7 @@ export class FrameDecoder {
         this.#wantedBytes = end - start;
         break;
       }
-      sink(rest.subarray(start + PREFIX_BYTES, end));
+      sink(rest.subarray(start + PREFIX_BYTES, end), rest[start] === 1);
       start = end;
     }
     if (start < rest.byteLength) this.#keep(start === 0 ? rest : rest.subarray(start));
@@ -91,9 +101,8 @@ export class FrameDecoder {
 
   #messageBytes(bytes: Uint8Array, start: number): number {
     const flags = bytes[start] ?? 0;
-    if (flags !== 0) throw new FrameFault(`a message has the flags ${flags}, which were not agreed upon`);
-    const [, first = 0, second = 0, third = 0, fourth = 0] = bytes.subarray(start, start + PREFIX_BYTES);
-    const size = first * 0x100_0000 + (second << 16) + (third << 8) + fourth;
+    if (flags > this.#maxFlags) throw new FrameFault(`a message has the flags ${flags}, which were not agreed upon`);
+    const size = sizeAt(bytes, start);
     if (size > this.#limitBytes) {
       throw new LinkMessageTooLarge({ size: String(size), limit: String(this.#limitBytes) });
     }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { NOWHERE } from '../../../kernel/indexed-set.ts';
-import { Deadlines, type Expiring } from '../../../kernel/link/deadlines.ts';
+import { Deadlines, type Expiring } from '../../../kernel/wire/deadlines.ts';
 
 /** In no set, and not begun. */
 const NEW = { index: NOWHERE, expiresAtMs: Infinity };

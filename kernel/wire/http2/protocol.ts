@@ -1,4 +1,4 @@
-/** Numbers of HTTP/2, RFC 9113, as far as a client of gRPC meets them. */
+/** Numbers of HTTP/2, RFC 9113, as far as gRPC meets them. */
 
 /** Frame types, section 6. */
 export const FrameType = {
@@ -30,6 +30,7 @@ export const ErrorCode = {
   noError: 0,
   protocolError: 1,
   flowControlError: 3,
+  streamClosed: 5,
   frameSizeError: 6,
   refusedStream: 7,
   cancel: 8,
@@ -53,6 +54,9 @@ export const LIMIT_31_BITS: number = 2 ** 31 - 1;
 /** Fields of a header block by name; values of a repeated name are joined by commas. */
 export type HeaderBlock = Readonly<Record<string, string>>;
 
+/** What a client sends first, section 3.4. */
+export const PREFACE: Buffer = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+
 /** The other side broke HTTP/2 in a way that the connection does not survive. */
 export class Http2Fault extends Error {
   /** One of {@link ErrorCode}, told to the other side. */
@@ -63,3 +67,6 @@ export class Http2Fault extends Error {
     this.code = code;
   }
 }
+
+/** A header block that can be read, so that others can follow it, but means nothing. */
+export class MalformedHeaders extends Http2Fault {}

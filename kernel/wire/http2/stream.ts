@@ -2,7 +2,7 @@ import { ErrorCode, type HeaderBlock, Http2Fault, LIMIT_31_BITS } from './protoc
 
 /** Who receives what a stream brings. */
 export interface StreamListener {
-  /** A header block: the first of the answer, or its trailers. */
+  /** A header block: the first of the answer, or trailers. */
   onHeaders(block: HeaderBlock): void;
   onData(chunk: Buffer): void;
   /** The other side has said all. */
@@ -15,12 +15,19 @@ export interface StreamListener {
 export interface StreamOwner {
   /** Longest piece of data that may be sent now. */
   readonly sendableBytes: number;
+  /** Bytes of all streams that wait to be sent; streams keep the count. */
+  unsentBytes: number;
   sendData(stream: Http2Stream, piece: Uint8Array, isLast: boolean): void;
+  sendHeaders(stream: Http2Stream, block: Buffer, isLast: boolean): void;
   /** Calls {@link Http2Stream.pump} when there is room again. */
   awaitRoom(stream: Http2Stream): void;
   /** Lets the other side send that much more. */
   credit(stream: Http2Stream, bytes: number): void;
   reset(stream: Http2Stream, code: number): void;
+  /** The other side has broken a rule, which costs it the stream. */
+  failed(stream: Http2Stream, code: number): void;
+  /** This side has said all, before the other one. */
+  sent(stream: Http2Stream): void;
   /** Both halves are done. */
   finished(stream: Http2Stream): void;
 }
@@ -46,6 +53,7 @@ export class Http2Stream {
   #queue: Uint8Array[] = [];
   #queuedBytes = 0;
   #isEnding = false;
+  #trailers: Buffer | undefined;
   #isSent = false;
   #isReceived = false;
   #isOver = false;
@@ -64,6 +72,19 @@ export class Http2Stream {
     return this.#isSent;
   }
 
+  /** False until the other side has said all. */
+  get isReceived(): boolean {
+    return this.#isReceived;
+  }
+
+  /** Bytes that were given to the connection so far. */
+  sentBytes = 0;
+
+  /** Bytes that wait to be sent. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
   /** Nothing more can be sent or will come. */
   get isOver(): boolean {
     return this.#isOver;
@@ -74,11 +95,29 @@ export class Http2Stream {
     if (this.#isOver) return true;
     for (const piece of pieces) {
       this.#queue.push(piece);
-      this.#queuedBytes += piece.byteLength;
+      this.#count(piece.byteLength);
     }
     this.#isEnding = isLast;
     this.pump();
     return this.#queuedBytes < HIGH_WATER_BYTES;
+  }
+
+  /** Sends a header block that more follows, at once: before all data. */
+  head(block: Buffer): void {
+    if (!this.#isOver) this.#owner.sendHeaders(this, block, false);
+  }
+
+  /** Ends this side with a header block, behind what waits to be sent. */
+  end(trailers: Buffer): void {
+    if (this.#isOver) return;
+    this.#trailers = trailers;
+    this.#isEnding = true;
+    this.pump();
+  }
+
+  #count(bytes: number): void {
+    this.#queuedBytes += bytes;
+    this.#owner.unsentBytes += bytes;
   }
 
   /** Resolves when there is room again, or no use in writing. */
@@ -94,7 +133,7 @@ export class Http2Stream {
     while (this.id !== 0 && !this.#isOver && !this.#isSent) {
       const [piece] = this.#queue;
       if (piece === undefined) {
-        if (this.#isEnding) this.#send(NOTHING);
+        if (this.#isEnding) this.#sendEnd();
         return;
       }
       const { sendableBytes } = this.#owner;
@@ -109,7 +148,7 @@ export class Http2Stream {
   }
 
   #sendPart(piece: Uint8Array, bytes: number): void {
-    this.#queuedBytes -= bytes;
+    this.#count(-bytes);
     if (bytes === piece.byteLength) {
       this.#queue.shift();
       this.#send(piece);
@@ -129,12 +168,24 @@ export class Http2Stream {
   }
 
   #send(piece: Uint8Array): void {
-    const isLast = this.#isEnding && this.#queue.length === 0;
+    const isLast = this.#isEnding && this.#queue.length === 0 && this.#trailers === undefined;
     this.sendWindowBytes -= piece.byteLength;
-    this.#isSent = isLast;
+    this.sentBytes += piece.byteLength;
     this.#owner.sendData(this, piece, isLast);
     if (this.#queuedBytes < HIGH_WATER_BYTES) this.#wakeWriters();
-    if (isLast) this.#finishIfDone();
+    if (isLast) this.#sent();
+  }
+
+  #sendEnd(): void {
+    if (this.#trailers === undefined) this.#owner.sendData(this, NOTHING, true);
+    else this.#owner.sendHeaders(this, this.#trailers, true);
+    this.#sent();
+  }
+
+  #sent(): void {
+    this.#isSent = true;
+    if (this.#isReceived) this.#finishIfDone();
+    else this.#owner.sent(this);
   }
 
   #wakeWriters(): void {
@@ -196,6 +247,15 @@ export class Http2Stream {
     this.#owner.reset(this, code);
   }
 
+  /** Breaks the stream off from this side because of what the other one did; the listener is told. */
+  fail(code: number): void {
+    if (this.#isOver) return;
+    const { listener } = this;
+    this.#close();
+    listener.onBroken(code);
+    this.#owner.failed(this, code);
+  }
+
   /** The stream was broken off by the other side, or its connection was lost. */
   break(code: number | undefined): void {
     if (this.#isOver) return;
@@ -207,7 +267,8 @@ export class Http2Stream {
   #close(): void {
     this.#isOver = true;
     this.#queue = [];
-    this.#queuedBytes = 0;
+    this.#trailers = undefined;
+    this.#count(-this.#queuedBytes);
     this.#wakeWriters();
     this.onOver?.();
     this.listener = NOBODY;
@@ -217,7 +278,8 @@ export class Http2Stream {
 
 const NOTHING: Uint8Array = new Uint8Array(0);
 
-const NOBODY: StreamListener = {
+/** Who listens to a stream that is over. */
+export const NOBODY: StreamListener = {
   onHeaders: () => undefined,
   onData: () => undefined,
   onEnd: () => undefined,

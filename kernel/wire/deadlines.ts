@@ -2,8 +2,8 @@ import { type Indexed, IndexedSet } from '../indexed-set.ts';
 
 /** Something that ends by itself at a moment. */
 export interface Expiring extends Indexed {
-  /** Moment, in milliseconds since the epoch. */
-  readonly deadlineMs: number;
+  /** Moment, in milliseconds since the epoch; `undefined` never ends. */
+  readonly deadlineMs: number | undefined;
   /** The same by `performance.now()`, reckoned when it begins. */
   expiresAtMs: number;
   /** Called once when the moment has passed. */
@@ -14,9 +14,9 @@ export interface Expiring extends Indexed {
 const TIMER_LIMIT_MS = 2 ** 31 - 1;
 
 /**
- * Deadlines of all calls of a link under one timer.
+ * Deadlines of all calls of a link or a server under one timer.
  *
- * @remarks A timer for each call would cost more than anything else the link does for it, and nearly all calls end
+ * @remarks A timer for each call would cost more than anything else that is done for it, and nearly all calls end
  * long before. The timer stands at the earliest deadline it has seen; when it fires, all that passed expire and it is
  * set to the earliest of the rest. Calls that ended in the meantime cost nothing. What is left of a call's time when it
  * begins is counted by a clock that never jumps: one that is set back must not leave calls without an end.
@@ -27,6 +27,7 @@ export class Deadlines {
   #timerMs = Infinity;
 
   add(item: Expiring): void {
+    if (item.deadlineMs === undefined) return;
     item.expiresAtMs = performance.now() + (item.deadlineMs - Date.now());
     this.#waiting.add(item);
     if (item.expiresAtMs < this.#timerMs) this.#arm(item.expiresAtMs);

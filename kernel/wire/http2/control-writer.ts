@@ -1,29 +1,34 @@
 import type { FrameWriter } from './frame-writer.ts';
 import { HEADER_LIMIT_BYTES } from './header-decoder.ts';
-import { encodeSettings } from './peer-settings.ts';
+import { encodeSettings, type Settings } from './peer-settings.ts';
 import { DEFAULT_WINDOW_BYTES, ErrorCode, Flag, FrameType, Http2Fault, Setting } from './protocol.ts';
 
 /** Receive window of a stream and of the connection, in bytes; the default of 64 KiB would stall large messages. */
 export const WINDOW_BYTES: number = 4 * 1024 * 1024;
 
-const SETTINGS: Buffer = encodeSettings([
-  [Setting.enablePush, 0],
+/** What both sides say of themselves. */
+const SETTINGS: Settings = [
   [Setting.initialWindowSize, WINDOW_BYTES],
   [Setting.maxHeaderListSize, HEADER_LIMIT_BYTES],
-]);
+];
 
 /** Unsent bytes from which on somebody who only makes us answer is taken for an attacker. */
 const ANSWER_LIMIT_BYTES = 8 * 1024 * 1024;
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
+const PING: Buffer = Buffer.from('lamella.');
+
 /** Writes the frames that carry no call: settings, windows, resets, answers to pings. */
 export class ControlWriter {
   readonly #writer: FrameWriter;
+  readonly #settings: Buffer;
   #uncreditedBytes = 0;
 
-  constructor(writer: FrameWriter) {
+  /** @param settings - What only this side says of itself. */
+  constructor(writer: FrameWriter, settings: Settings) {
     this.#writer = writer;
+    this.#settings = encodeSettings([...settings, ...SETTINGS]);
   }
 
   /** Our settings and the window of the connection. */
@@ -33,7 +38,7 @@ export class ControlWriter {
   }
 
   settings(): void {
-    this.#writer.frame({ type: FrameType.settings, flags: 0, streamId: 0 }, SETTINGS);
+    this.#writer.frame({ type: FrameType.settings, flags: 0, streamId: 0 }, this.#settings);
   }
 
   /** Counts data that has come, and opens the window of the connection again in time. */
@@ -61,9 +66,15 @@ export class ControlWriter {
     this.#writer.frame({ type, flags: Flag.acknowledgement, streamId: 0 }, payload);
   }
 
-  /** Says goodbye, at once: the connection ends. */
-  goAway(code: number): void {
+  /** Asks for a sign of life. */
+  ping(): void {
+    this.#writer.frame({ type: FrameType.ping, flags: 0, streamId: 0 }, PING);
+  }
+
+  /** Says goodbye, at once: streams above `lastId` were not looked at. */
+  goAway(code: number, lastId = 0): void {
     const payload = Buffer.alloc(8);
+    payload.writeUInt32BE(lastId);
     payload.writeUInt32BE(code, 4);
     this.#writer.frame({ type: FrameType.goAway, flags: 0, streamId: 0 }, payload);
     this.#writer.flush();

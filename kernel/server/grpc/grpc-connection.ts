@@ -1,0 +1,75 @@
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import type { HeaderBlock } from '../../wire/http2/protocol.ts';
+import { type ServerListener, ServerSession, type ServerSessionLimits } from '../../wire/http2/server-session.ts';
+import type { Http2Stream } from '../../wire/http2/stream.ts';
+import { readHead, type RequestHead } from './request-head.ts';
+import { type CallPeer, type CallSurroundings, ServerCall } from './server-call.ts';
+
+/** Input of {@link GrpcConnection}. */
+export interface GrpcConnectionParts {
+  readonly socket: Socket;
+  readonly limits: ServerSessionLimits;
+  readonly surroundings: CallSurroundings;
+  readonly onGone: (connection: GrpcConnection) => void;
+}
+
+/** One connection of a client, and the calls on it. */
+export class GrpcConnection implements ServerListener, CallPeer {
+  readonly address: string;
+  readonly session: ServerSession;
+  /** Whether it has said yet that it speaks HTTP/2. */
+  isGreeted = false;
+  /** Whether it has answered the last ping. */
+  hasAnswered = true;
+  readonly #parts: GrpcConnectionParts;
+  #certificateNames: string | undefined;
+  /** The last call's head: mostly the next one's too. */
+  #head: RequestHead | undefined;
+
+  constructor(parts: GrpcConnectionParts) {
+    this.#parts = parts;
+    const { socket, limits } = parts;
+    this.address = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;
+    if (socket instanceof TLSSocket && socket.authorized) {
+      this.#certificateNames = socket.getPeerCertificate().subjectaltname;
+    }
+    this.session = new ServerSession(socket, this, limits);
+  }
+
+  certificateNames(): string | undefined {
+    return this.#certificateNames;
+  }
+
+  get isFull(): boolean {
+    return this.session.isFull;
+  }
+
+  /** Calls that have not ended. */
+  get calls(): ServerCall[] {
+    return this.session.open.map(({ listener }) => listener).filter((call) => call instanceof ServerCall);
+  }
+
+  ping(): void {
+    this.hasAnswered = false;
+    this.session.ping();
+  }
+
+  onGreeted(): void {
+    this.isGreeted = true;
+  }
+
+  onPong(): void {
+    this.hasAnswered = true;
+  }
+
+  onRequest(stream: Http2Stream, block: HeaderBlock): void {
+    if (this.#head?.block !== block) this.#head = readHead(block);
+    // It makes itself the listener of the stream.
+    void new ServerCall(stream, this.#head, this, this.#parts.surroundings);
+  }
+
+  onGone(): void {
+    this.#parts.onGone(this);
+  }
+}

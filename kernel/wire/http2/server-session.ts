@@ -1,0 +1,201 @@
+import type { Socket } from 'node:net';
+import { ResetBudget } from './reset-budget.ts';
+import {
+  ErrorCode,
+  type HeaderBlock,
+  Http2Fault,
+  LIMIT_31_BITS,
+  type MalformedHeaders,
+  PREFACE,
+  Setting,
+} from './protocol.ts';
+import { Http2Session } from './session.ts';
+import { type Http2Stream, NOBODY } from './stream.ts';
+
+/** Who serves what a connection brings. */
+export interface ServerListener {
+  /** The other side has greeted. */
+  onGreeted(): void;
+  /** A stream begins; whoever serves it puts its listener there. */
+  onRequest(stream: Http2Stream, block: HeaderBlock): void;
+  /** Our ping was answered. */
+  onPong(): void;
+  /** The connection is gone, and every stream was told. */
+  onGone(): void;
+}
+
+/** Limits of one connection. */
+export interface ServerSessionLimits {
+  /** Streams at once; further ones are refused. */
+  readonly maxStreams: number;
+  /** Unsent bytes from which on new streams are refused. */
+  readonly maxUnsentBytes: number;
+}
+
+/** Time for the other side to read our goodbye, and then for what is on the way to it, in milliseconds. */
+const GOODBYE_MS = 1_000;
+
+/** The server's half of one HTTP/2 connection. */
+export class ServerSession extends Http2Session {
+  readonly #listener: ServerListener;
+  readonly #limits: ServerSessionLimits;
+  readonly #resets: ResetBudget = new ResetBudget();
+  #prefaceBytes = 0;
+  /** Highest id of a stream that was begun. */
+  lastId = 0;
+  #state: 'serving' | 'goodbye' | 'finishing' = 'serving';
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(socket: Socket, listener: ServerListener, limits: ServerSessionLimits) {
+    super(socket, [[Setting.maxConcurrentStreams, limits.maxStreams]]);
+    this.#listener = listener;
+    this.#limits = limits;
+    this.control.greet();
+  }
+
+  protected override take(chunk: Buffer): void {
+    const missingBytes = PREFACE.length - this.#prefaceBytes;
+    if (missingBytes === 0) {
+      super.take(chunk);
+      return;
+    }
+    const start = chunk.subarray(0, missingBytes);
+    if (!start.equals(PREFACE.subarray(this.#prefaceBytes, this.#prefaceBytes + start.length))) {
+      throw new Http2Fault(ErrorCode.protocolError, 'it does not speak HTTP/2');
+    }
+    this.#prefaceBytes += start.length;
+    if (this.#prefaceBytes === PREFACE.length) this.#listener.onGreeted();
+    if (chunk.length > missingBytes) super.take(chunk.subarray(missingBytes));
+  }
+
+  /** Streams that have not ended. */
+  get open(): Http2Stream[] {
+    return this.streams.values();
+  }
+
+  get isIdle(): boolean {
+    return this.streams.size === 0;
+  }
+
+  /** True while the other side leaves more unread than it may. */
+  get isFull(): boolean {
+    return this.unsentBytes > this.#limits.maxUnsentBytes;
+  }
+
+  ping(): void {
+    this.control.ping();
+  }
+
+  /**
+   * Takes no new streams and ends the connection once the last one has ended. Streams that are on their way are taken
+   * until the other side has read that (RFC 9113 section 6.8).
+   */
+  finish(): void {
+    if (this.#state !== 'serving' || this.isGone) return;
+    this.#state = 'goodbye';
+    this.control.goAway(ErrorCode.noError, LIMIT_31_BITS);
+    this.control.ping();
+    this.#timer = setTimeout(() => this.#finishing(), GOODBYE_MS).unref();
+  }
+
+  #finishing(): void {
+    if (this.#state !== 'goodbye' || this.isGone) return;
+    clearTimeout(this.#timer);
+    this.#state = 'finishing';
+    this.control.goAway(ErrorCode.noError, this.lastId);
+    this.goOn();
+  }
+
+  protected goOn(): void {
+    if (this.#state !== 'finishing' || !this.isIdle || this.isGone) return;
+    this.writer.flush();
+    // Not destroyed: what it has not read yet would be lost with a reset of the connection.
+    this.socket.end();
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.destroy(), GOODBYE_MS).unref();
+  }
+
+  protected ended(): void {
+    clearTimeout(this.#timer);
+    this.breakAll(this.streams.values(), undefined);
+    this.#listener.onGone();
+  }
+
+  onHeaders(streamId: number, block: HeaderBlock, isLast: boolean): void {
+    const known = this.streams.get(streamId);
+    if (known !== undefined) {
+      // Trailers of a request, which gRPC does not have.
+      if (!isLast || known.isReceived) known.fail(ErrorCode.protocolError);
+      else known.receiveEnd();
+      return;
+    }
+    if (!this.#isNew(streamId)) return;
+    const code = this.#refusal();
+    if (code !== undefined) {
+      this.#refuse(streamId, code);
+      return;
+    }
+    const stream = this.createStream(NOBODY);
+    this.begin(stream, streamId);
+    this.#listener.onRequest(stream, block);
+    if (isLast) stream.receiveEnd();
+  }
+
+  /** Whether a stream begins with that id; what belongs to one that has ended was on its way. @throws Http2Fault */
+  #isNew(streamId: number): boolean {
+    if (streamId % 2 === 0) throw new Http2Fault(ErrorCode.protocolError, 'its streams have even numbers');
+    if (streamId <= this.lastId || this.#state === 'finishing') return false;
+    this.lastId = streamId;
+    return true;
+  }
+
+  #refusal(): number | undefined {
+    if (this.streams.size >= this.#limits.maxStreams) return ErrorCode.refusedStream;
+    return this.isFull ? ErrorCode.enhanceYourCalm : undefined;
+  }
+
+  #refuse(streamId: number, code: number): void {
+    this.#resets.spend();
+    this.control.reset(streamId, code);
+  }
+
+  onMalformed(streamId: number, { code }: MalformedHeaders): void {
+    const known = this.streams.get(streamId);
+    if (known !== undefined) known.fail(code);
+    else if (this.#isNew(streamId)) this.#refuse(streamId, code);
+  }
+
+  override onReset(streamId: number, code: number): void {
+    this.#resets.spend();
+    super.onReset(streamId, code);
+  }
+
+  /** A fault of the other side that costs it one stream; nobody may make us do that without end. */
+  override failed(stream: Http2Stream, code: number): void {
+    super.failed(stream, code);
+    this.#resets.spend();
+  }
+
+  /** Nobody heeds what clients say about themselves. */
+  onAcknowledged(): void {}
+
+  onPong(): void {
+    if (this.#state === 'goodbye') this.#finishing();
+    this.#listener.onPong();
+  }
+
+  /** It begins no new streams, and needs no goodbye; those that run end as they would. */
+  onGoAway(): void {
+    if (this.#state === 'serving') this.#state = 'goodbye';
+    this.#finishing();
+  }
+
+  protected wasBegun(streamId: number): boolean {
+    return (streamId <= this.lastId || this.#state === 'finishing') && streamId % 2 === 1;
+  }
+
+  /** The answer is complete before the request: nobody will read the rest. */
+  sent(stream: Http2Stream): void {
+    stream.reset(ErrorCode.noError);
+  }
+}
