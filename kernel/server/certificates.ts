@@ -1,7 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
-import type { experimental } from '@grpc/grpc-js';
 import type { Logger } from '../../sdk/index.ts';
 import type { TlsConfig } from '../access/access-config.ts';
 import { TlsFilesInvalid } from '../access/errors.ts';
@@ -14,22 +13,16 @@ export interface TlsContext {
   readonly ca: Buffer | undefined;
 }
 
-type IdentityListener = experimental.IdentityCertificateUpdateListener;
-type AuthorityListener = experimental.CaCertificateUpdateListener;
-
 /**
  * The certificate of the listeners, read again when its files change.
  *
  * @remarks Files are compared by content, since a mounted secret changes by a link above it. Nothing that does not fit
  * together is ever used: a pair that is read half-way through its replacement, or is wrong, leaves the one before in
- * place. Connections that are open keep theirs. It is a provider of grpc-js too; that never hears of "no certificate",
- * on which it would drop every new connection.
+ * place. Connections that are open keep theirs.
  */
-export class Certificates implements experimental.CertificateProvider {
+export class Certificates {
   readonly #config: TlsConfig;
   readonly #log: Logger;
-  readonly #identityListeners: Set<IdentityListener> = new Set();
-  readonly #authorityListeners: Set<AuthorityListener> = new Set();
   readonly #contextListeners: Set<(context: TlsContext) => void> = new Set();
   readonly #timer: NodeJS.Timeout;
   #isReading = false;
@@ -102,36 +95,7 @@ export class Certificates implements experimental.CertificateProvider {
 
   #tell(context: TlsContext): void {
     for (const listener of this.#contextListeners) listener(context);
-    for (const listener of this.#authorityListeners) tellAuthority(listener, context);
-    for (const listener of this.#identityListeners) tellIdentity(listener, context);
   }
-
-  // grpc-js adds its listeners before it watches for their first word, so that must not come at once.
-  addIdentityCertificateListener(listener: IdentityListener): void {
-    this.#identityListeners.add(listener);
-    queueMicrotask(() => tellIdentity(listener, this.#context));
-  }
-
-  removeIdentityCertificateListener(listener: IdentityListener): void {
-    this.#identityListeners.delete(listener);
-  }
-
-  addCaCertificateListener(listener: AuthorityListener): void {
-    this.#authorityListeners.add(listener);
-    queueMicrotask(() => tellAuthority(listener, this.#context));
-  }
-
-  removeCaCertificateListener(listener: AuthorityListener): void {
-    this.#authorityListeners.delete(listener);
-  }
-}
-
-function tellIdentity(listener: IdentityListener, { cert, key }: TlsContext): void {
-  listener({ certificate: cert, privateKey: key });
-}
-
-function tellAuthority(listener: AuthorityListener, { ca }: TlsContext): void {
-  if (ca !== undefined) listener({ caCertificate: ca });
 }
 
 /** @throws TLS_FILES_INVALID */

@@ -101,7 +101,8 @@ export class FrameDecoder {
 
   #messageBytes(bytes: Uint8Array, start: number): number {
     const flags = bytes[start] ?? 0;
-    if (flags > this.#maxFlags) throw new FrameFault(`a message has the flags ${flags}, which were not agreed upon`);
+    if (flags > this.#maxFlags)
+      throw new FrameFault(`a message has the flags ${flags}, which were not agreed upon`);
     const size = sizeAt(bytes, start);
     if (size > this.#limitBytes) {
       throw new LinkMessageTooLarge({ size: String(size), limit: String(this.#limitBytes) });

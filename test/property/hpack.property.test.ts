@@ -163,10 +163,10 @@ function heard(wire: Buffer, pieceBytes: number): unknown[] {
     onSettings: (payload) => said.push(['settings', payload.toString('hex')]),
     onAcknowledged: () => said.push(['acknowledged']),
     onMalformed: (_streamId, fault) => {
-        throw fault;
-      },
-      onPong: () => undefined,
-      onPing: (payload) => said.push(['ping', payload.toString('hex')]),
+      throw fault;
+    },
+    onPong: () => undefined,
+    onPing: (payload) => said.push(['ping', payload.toString('hex')]),
     onGoAway: (lastId) => said.push(['goodbye', lastId]),
     onWindow: (streamId, bytes) => said.push(['window', streamId, bytes]),
   });

@@ -1,7 +1,11 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { HeaderBlock } from '../../wire/http2/protocol.ts';
-import { type ServerListener, ServerSession, type ServerSessionLimits } from '../../wire/http2/server-session.ts';
+import {
+  type ServerListener,
+  ServerSession,
+  type ServerSessionLimits,
+} from '../../wire/http2/server-session.ts';
 import type { Http2Stream } from '../../wire/http2/stream.ts';
 import { readHead, type RequestHead } from './request-head.ts';
 import { type CallPeer, type CallSurroundings, ServerCall } from './server-call.ts';
@@ -41,6 +45,10 @@ export class GrpcConnection implements ServerListener, CallPeer {
     return this.#certificateNames;
   }
 
+  get surroundings(): CallSurroundings {
+    return this.#parts.surroundings;
+  }
+
   get isFull(): boolean {
     return this.session.isFull;
   }
@@ -66,7 +74,7 @@ export class GrpcConnection implements ServerListener, CallPeer {
   onRequest(stream: Http2Stream, block: HeaderBlock): void {
     if (this.#head?.block !== block) this.#head = readHead(block);
     // It makes itself the listener of the stream.
-    void new ServerCall(stream, this.#head, this, this.#parts.surroundings);
+    void new ServerCall(stream, this.#head, this);
   }
 
   onGone(): void {

@@ -31,7 +31,10 @@ export async function inflate(
   } catch (cause) {
     const isTooLarge = (cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE';
     if (isTooLarge)
-      throw new LinkMessageTooLarge({ size: `more than ${limitBytes}`, limit: String(limitBytes) }, { cause });
+      throw new LinkMessageTooLarge(
+        { size: `more than ${limitBytes}`, limit: String(limitBytes) },
+        { cause },
+      );
     throw new StatusError({
       code: Code.INTERNAL,
       message: `A message is not compressed with ${encoding} as the call says; check the client's compression.`,

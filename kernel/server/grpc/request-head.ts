@@ -7,8 +7,11 @@ export interface RequestHead {
   readonly path: string;
   /** HTTP status with which a request that is no gRPC is refused. */
   readonly httpRefusal: string | undefined;
-  /** Time that the client gives the call, in milliseconds; `NaN` when it cannot be read. */
-  readonly timeoutMs: number | undefined;
+  /**
+   * Time that the call has, in milliseconds: what the client gives it, or a proxy on the way, if that is less. Anybody may
+   * say it: it only ever shortens one's own call. `NaN` when it cannot be read.
+   */
+  readonly leftMs: number | undefined;
   /** How messages may be compressed; `unknown` is a way nobody here knows. */
   readonly encoding: MessageEncoding | 'identity' | 'unknown';
 }
@@ -19,7 +22,7 @@ export function readHead(block: HeaderBlock): RequestHead {
     block,
     path: block[':path'] ?? '',
     httpRefusal: httpRefusal(block),
-    timeoutMs: timeoutOf(block['grpc-timeout']),
+    leftMs: leftMs(block),
     encoding: encodingOf(block['grpc-encoding']),
   };
 }
@@ -42,8 +45,21 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 
 const TIMEOUT = /^(\d{1,8})([HMSmun])$/;
 
-function timeoutOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
+/** Longest time that is kept, in milliseconds; anything longer is as good as none and would overflow timers. */
+const LIMIT_MS = 2 ** 31 - 1;
+
+/** Time after which Envoy gives up on the call, whatever its client said, in milliseconds. */
+const PROXY_TIMEOUT = 'x-envoy-expected-rq-timeout-ms';
+
+function leftMs(block: HeaderBlock): number | undefined {
+  const proxy = block[PROXY_TIMEOUT];
+  const proxyMs = proxy !== undefined && /^[1-9]\d{0,8}$/.test(proxy) ? Number(proxy) : Infinity;
+  const ms = Math.min(timeoutMs(block['grpc-timeout']), proxyMs);
+  return ms >= LIMIT_MS ? undefined : ms;
+}
+
+function timeoutMs(text: string | undefined): number {
+  if (text === undefined) return Infinity;
   const [, digits, unit = ''] = TIMEOUT.exec(text) ?? [];
   return digits === undefined ? Number.NaN : Number(digits) * (UNIT_MS[unit] ?? 0);
 }

@@ -11,12 +11,11 @@ import { readMetadata } from '../../wire/call-metadata.ts';
 import type { Deadlines, Expiring } from '../../wire/deadlines.ts';
 import { ErrorCode } from '../../wire/http2/protocol.ts';
 import type { Http2Stream, StreamListener } from '../../wire/http2/stream.ts';
-import { encodeFrame, FrameDecoder, FrameFault, PREFIX_BYTES, sizeAt } from '../../wire/message-frame.ts';
-import { MessageQueue } from '../../wire/message-queue.ts';
+import { encodeFrame, FrameFault } from '../../wire/message-frame.ts';
 import { toStatus, type WireStatus } from '../status.ts';
 import { encodeHttpStatus, encodeMetadata, encodeStatus, HEAD, type Metadata, OK } from './answer-blocks.ts';
-import { inflate } from './inflate.ts';
 import type { RequestHead } from './request-head.ts';
+import { RequestIntake } from './request-intake.ts';
 
 /** Which plugin calls, by the token that only plugins send; `undefined` for everybody else. */
 export type Identify = (token: string | undefined) => string | undefined;
@@ -33,8 +32,9 @@ export interface CallSurroundings {
   readonly log: Logger;
 }
 
-/** What is known of the other side of a connection. */
+/** The connection on which a call comes. */
 export interface CallPeer {
+  readonly surroundings: CallSurroundings;
   /** Address, `host:port`. */
   readonly address: string;
   /** True while it leaves more unread than it may. */
@@ -42,12 +42,6 @@ export interface CallPeer {
   /** See {@link Evidence.certificateNames}. */
   certificateNames(): string | undefined;
 }
-
-/** Longest deadline that is kept, in milliseconds; anything longer is as good as none and would overflow timers. */
-const DEADLINE_LIMIT_MS = 2 ** 31 - 1;
-
-/** Time after which Envoy gives up on the call, whatever its client said, in milliseconds. */
-const PROXY_TIMEOUT = 'x-envoy-expected-rq-timeout-ms';
 
 /** Kinds of methods whose callers send one request. */
 const ONE_REQUEST: ReadonlySet<DescMethod['methodKind'] | undefined> = new Set(['unary', 'server_streaming']);
@@ -65,45 +59,43 @@ export class ServerCall implements StreamListener, CallInit, Evidence, Expiring 
   readonly stream: Http2Stream;
   readonly #head: RequestHead;
   readonly #peer: CallPeer;
-  readonly #surroundings: CallSurroundings;
   readonly #kind: DescMethod['methodKind'] | undefined;
+  readonly #intake: RequestIntake;
   #call: Call | undefined;
-  #decoder: FrameDecoder | undefined;
-  /** The one request, or those of a stream. */
-  #request: Uint8Array | undefined;
-  #requests: MessageQueue | undefined;
-  #compressed: Set<Uint8Array> | undefined;
   #hasStarted = false;
   #isAnswered = false;
   #isCancelled = false;
   #onCancelled: (() => void) | undefined;
 
-  constructor(stream: Http2Stream, head: RequestHead, peer: CallPeer, surroundings: CallSurroundings) {
+  constructor(stream: Http2Stream, head: RequestHead, peer: CallPeer) {
+    const { surroundings } = peer;
     this.stream = stream;
     this.#head = head;
     this.#peer = peer;
-    this.#surroundings = surroundings;
     stream.listener = this;
     this.caller = surroundings.identify(head.block[TOKEN_HEADER]);
-    this.deadlineMs = this.#deadline();
+    this.deadlineMs = head.leftMs === undefined ? undefined : Date.now() + head.leftMs;
     this.#kind = surroundings.kindOf(head.path);
+    const source = this.#hasOneRequest ? undefined : stream;
+    this.#intake = new RequestIntake(head, surroundings.limitBytes, source);
     const refusal = refusalOf(head);
-    if (head.httpRefusal !== undefined) this.#finish(encodeHttpStatus(head.httpRefusal));
-    else if (refusal !== undefined) this.#fail(refusal);
+    if (refusal !== undefined) this.#fail(refusal);
     else this.#begin();
   }
 
   #begin(): void {
-    this.#surroundings.deadlines.add(this);
-    if (ONE_REQUEST.has(this.#kind)) return;
-    this.#requests = new MessageQueue();
-    this.#requests.source = this.stream;
-    void this.#serveStream(this.#messages(this.#requests));
+    this.#peer.surroundings.deadlines.add(this);
+    if (!this.#hasOneRequest) void this.#serveStream();
+  }
+
+  /** What is no gRPC at all is refused when all of it has come. */
+  get #hasOneRequest(): boolean {
+    return ONE_REQUEST.has(this.#kind) || this.#head.httpRefusal !== undefined;
   }
 
   /** True while the one request is under way. */
   get awaitsRequest(): boolean {
-    return ONE_REQUEST.has(this.#kind) && !this.stream.isReceived;
+    return this.#hasOneRequest && !this.stream.isReceived;
   }
 
   get isForeign(): boolean {
@@ -112,15 +104,6 @@ export class ServerCall implements StreamListener, CallInit, Evidence, Expiring 
 
   get evidence(): Evidence | undefined {
     return this.caller === undefined ? this : undefined;
-  }
-
-  /** The earlier of what the client and a proxy on the way say. Anybody may say it: it only ever shortens one's own call. */
-  #deadline(): number | undefined {
-    const { timeoutMs = Infinity, block } = this.#head;
-    const proxy = block[PROXY_TIMEOUT];
-    const proxyMs = proxy !== undefined && /^[1-9]\d{0,8}$/.test(proxy) ? Number(proxy) : Infinity;
-    const leftMs = Math.min(timeoutMs, proxyMs);
-    return leftMs < DEADLINE_LIMIT_MS ? Date.now() + leftMs : undefined;
   }
 
   readHeaders(): CallHeaders {
@@ -152,42 +135,30 @@ export class ServerCall implements StreamListener, CallInit, Evidence, Expiring 
   onHeaders(): void {}
 
   onData(chunk: Buffer): void {
-    if (this.#isAnswered) return;
-    const { limitBytes } = this.#surroundings;
+    if (this.#isAnswered || this.#head.httpRefusal !== undefined) return;
     try {
-      if (this.#decoder === undefined && isWhole(chunk, limitBytes)) {
-        this.#take(chunk.subarray(PREFIX_BYTES), false);
-        return;
-      }
-      this.#decoder ??= new FrameDecoder(limitBytes, this.#head.encoding !== 'identity');
-      this.#decoder.push(chunk, (message, isCompressed) => this.#take(message, isCompressed));
+      this.#intake.push(chunk);
     } catch (error) {
-      this.#fail(error instanceof FrameFault ? broken(error.message) : error);
+      this.#fail(error);
     }
-  }
-
-  #take(message: Uint8Array, isCompressed: boolean): void {
-    if (isCompressed) {
-      this.#compressed ??= new Set();
-      this.#compressed.add(message);
-    }
-    if (this.#requests !== undefined) this.#requests.push(message);
-    else if (this.#request === undefined) this.#request = message;
-    else throw new FrameFault('it has more than one message, and its method takes one');
   }
 
   onEnd(): void {
     if (this.#isAnswered) return;
-    if (this.#decoder?.isClean === false) this.#fail(broken('its last message is cut off'));
-    else if (this.#requests !== undefined) this.#requests.end();
-    else if (this.#request === undefined) this.#fail(broken('it has no message, and its method takes one'));
-    else this.#serve(this.#request);
+    const { httpRefusal } = this.#head;
+    if (httpRefusal !== undefined) return this.#finish(encodeHttpStatus(httpRefusal));
+    try {
+      const request = this.#intake.end();
+      if (request !== undefined) this.#serve(request);
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   onBroken(): void {
     if (this.#isAnswered) return;
     this.#isAnswered = true;
-    this.#surroundings.deadlines.remove(this);
+    this.#peer.surroundings.deadlines.remove(this);
     this.#cancel();
   }
 
@@ -196,50 +167,31 @@ export class ServerCall implements StreamListener, CallInit, Evidence, Expiring 
   }
 
   #serve(request: Uint8Array): void {
-    if (this.#kind !== 'unary') void this.#serveStream(this.#inflated(request));
-    else if (this.#compressed === undefined) this.#serveUnary(request);
-    else this.#plain(request).then((plain) => this.#serveUnary(plain), this.#failLater);
+    if (this.#kind !== 'unary') void this.#serveStream();
+    else if (this.#intake.isPlain) this.#serveUnary(request);
+    else this.#intake.plain(request).then((plain) => this.#serveUnary(plain), this.#failLater);
   }
 
   #serveUnary(request: Uint8Array): void {
     const call = new Call(this);
     this.#call = call;
-    this.#surroundings.target
+    this.#peer.surroundings.target
       .unary(this.#head.path, request, call)
       .then((answer) => this.#answer(answer), this.#failLater);
   }
 
   readonly #failLater = (error: unknown): void => this.#fail(error);
 
-  /** A message that may be compressed as one that is not. */
-  async #plain(message: Uint8Array): Promise<Uint8Array> {
-    const { encoding } = this.#head;
-    const isCompressed = this.#compressed?.delete(message) === true;
-    if (!isCompressed || encoding === 'identity' || encoding === 'unknown') return message;
-    return inflate(message, encoding, this.#surroundings.limitBytes);
-  }
-
-  async *#inflated(request: Uint8Array): AsyncGenerator<Uint8Array> {
-    yield await this.#plain(request);
-  }
-
-  async *#messages(requests: MessageQueue): AsyncGenerator<Uint8Array> {
-    for (;;) {
-      const message = requests.take() ?? (await requests.receive());
-      if (message === undefined) return;
-      yield this.#compressed === undefined ? message : await this.#plain(message);
-    }
-  }
-
   /** Sends a stream of answers, no faster than the client reads. */
-  async #serveStream(requests: AsyncIterable<Uint8Array>): Promise<void> {
+  async #serveStream(): Promise<void> {
     const call = new Call(this);
     this.#call = call;
     call.flushHeaders = () => this.#start();
     // A stream that waits for its caller must end with it, so the signal is always needed here.
     const { signal } = call;
+    const { target } = this.#peer.surroundings;
     try {
-      for await (const answer of this.#surroundings.target.stream(this.#head.path, requests, call)) {
+      for await (const answer of target.stream(this.#head.path, this.#intake.messages(), call)) {
         if (signal.aborted) throw signal.reason;
         if (this.#isAnswered) return;
         this.#start();
@@ -293,7 +245,8 @@ export class ServerCall implements StreamListener, CallInit, Evidence, Expiring 
 
   #fail(error: unknown): void {
     if (this.#isAnswered) return;
-    const status = toStatus(error, () => (this.#call ?? new Call(this)).requestId);
+    const reason = error instanceof FrameFault ? broken(error.message) : error;
+    const status = toStatus(reason, () => (this.#call ?? new Call(this)).requestId);
     const blocks = [encodeStatus(status), this.#encode(trailersOf(this.#call, status))];
     this.#finish(Buffer.concat(this.#hasStarted ? blocks : [HEAD, ...blocks]));
     // What serves the call may not know yet that it is over.
@@ -303,20 +256,20 @@ export class ServerCall implements StreamListener, CallInit, Evidence, Expiring 
   #encode(metadata: Metadata): Buffer {
     return encodeMetadata(metadata, (error) => {
       const text = 'metadata that gRPC cannot carry was left out of an answer';
-      this.#surroundings.log.warn(text, { method: this.#head.path, error });
+      this.#peer.surroundings.log.warn(text, { method: this.#head.path, error });
     });
   }
 
   #finish(block: Buffer): void {
     if (this.#isAnswered) return;
     this.#isAnswered = true;
-    this.#surroundings.deadlines.remove(this);
+    this.#peer.surroundings.deadlines.remove(this);
     this.stream.end(block);
   }
 
   #cancel(): void {
     this.#isCancelled = true;
-    this.#requests?.end(cancelled());
+    this.#intake.breakOff(cancelled());
     this.#onCancelled?.();
   }
 }
@@ -327,8 +280,8 @@ function* trailersOf(call: Call | undefined, status: WireStatus): Metadata {
 }
 
 /** Why a call with that head is refused before anything else of it is looked at. */
-function refusalOf({ timeoutMs, encoding, block }: RequestHead): StatusError | undefined {
-  if (Number.isNaN(timeoutMs)) return broken('its grpc-timeout is not a time');
+function refusalOf({ leftMs, encoding, block }: RequestHead): StatusError | undefined {
+  if (Number.isNaN(leftMs)) return broken('its grpc-timeout is not a time');
   if (encoding !== 'unknown') return undefined;
   const message = `Messages cannot be compressed with '${block['grpc-encoding'] ?? ''}' here; use gzip, deflate or none.`;
   return new StatusError({ code: Code.UNIMPLEMENTED, message });
@@ -337,10 +290,4 @@ function refusalOf({ timeoutMs, encoding, block }: RequestHead): StatusError | u
 function broken(fault: string): StatusError {
   const message = `The call is not valid gRPC: ${fault}; check the client.`;
   return new StatusError({ code: Code.INTERNAL, message });
-}
-
-/** Whether a chunk is one message that is not compressed, and nothing else: most calls come like that. */
-function isWhole(chunk: Buffer, limitBytes: number): boolean {
-  const bytes = chunk.length - PREFIX_BYTES;
-  return bytes >= 0 && chunk[0] === 0 && bytes <= limitBytes && sizeAt(chunk, 0) === bytes;
 }

@@ -1,6 +1,14 @@
 import { type FrameHead, FrameReader, type FrameSink } from './frame-reader.ts';
 import { HEADER_LIMIT_BYTES, HeaderDecoder } from './header-decoder.ts';
-import { ErrorCode, Flag, FrameType, HEAD_BYTES, type HeaderBlock, Http2Fault, MalformedHeaders } from './protocol.ts';
+import {
+  ErrorCode,
+  Flag,
+  FrameType,
+  HEAD_BYTES,
+  type HeaderBlock,
+  Http2Fault,
+  MalformedHeaders,
+} from './protocol.ts';
 
 /** What the frames of a connection say. */
 export interface FrameListener {
@@ -98,11 +106,16 @@ export class FrameParser implements FrameSink {
         else this.#listener.onPing(payload);
         break;
       case FrameType.settings:
-        if (has(head, Flag.acknowledgement)) this.#listener.onAcknowledged();
-        else this.#listener.onSettings(payload);
+        this.#onSettings(head, payload);
         break;
       default:
     }
+  }
+
+  #onSettings(head: FrameHead, payload: Buffer): void {
+    if (!has(head, Flag.acknowledgement)) this.#listener.onSettings(payload);
+    else if (payload.length === 0) this.#listener.onAcknowledged();
+    else throw new Http2Fault(ErrorCode.frameSizeError, 'an acknowledgement of settings is not empty');
   }
 
   /** @throws Http2Fault for a frame that may not come now. */

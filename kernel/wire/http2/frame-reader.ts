@@ -63,7 +63,7 @@ export class FrameReader {
   #frame(bytes: Buffer, at: number): number {
     this.#wantedBytes = HEAD_BYTES;
     if (bytes.length - at < HEAD_BYTES) return at;
-    const length = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
+    const length = lengthAt(bytes, at);
     if (length > FRAME_LIMIT_BYTES)
       throw new Http2Fault(ErrorCode.frameSizeError, `a frame has ${length} bytes`);
     const head = {
@@ -95,4 +95,9 @@ export class FrameReader {
     this.#sink.onData(head, bytes.subarray(at, end), isLast);
     return end;
   }
+}
+
+/** Number of three bytes. */
+function lengthAt(bytes: Buffer, at: number): number {
+  return ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
 }

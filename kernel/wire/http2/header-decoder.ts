@@ -32,6 +32,9 @@ export class HeaderDecoder {
   /** What is wrong with the block that is being read. */
   #problem: MalformedHeaders | undefined;
   #listBytes = 0;
+  #hasFields = false;
+  /** Whether a field has come that is no pseudo field: those come first. */
+  #hasOrdinary = false;
   /** Newest last. */
   #table: Field[] = [];
   #tableBytes = 0;
@@ -52,11 +55,18 @@ export class HeaderDecoder {
     this.#hasChanged = false;
     this.#problem = undefined;
     this.#listBytes = 0;
+    this.#hasFields = false;
+    this.#hasOrdinary = false;
     const fields = Object.create(null) as Record<string, string>;
     while (this.#at < block.length) {
       const field = this.#next();
       if (field !== undefined) this.#add(fields, field);
     }
+    return this.#finished(fields);
+  }
+
+  #finished(fields: HeaderBlock): HeaderBlock {
+    const block = this.#block;
     if (this.#hasChanged || this.#problem !== undefined) this.#repeat = undefined;
     else if (block.length <= REPEAT_LIMIT_BYTES) this.#repeat = { block: Buffer.from(block), fields };
     if (this.#problem !== undefined) throw this.#problem;
@@ -64,6 +74,7 @@ export class HeaderDecoder {
   }
 
   #add(fields: Record<string, string>, [name, value]: Field): void {
+    this.#hasFields = true;
     this.#listBytes += name.length + value.length + FIELD_COST_BYTES;
     if (this.#listBytes > HEADER_LIMIT_BYTES) {
       const problem = `its headers are over ${HEADER_LIMIT_BYTES} bytes`;
@@ -71,6 +82,11 @@ export class HeaderDecoder {
       return;
     }
     const before = fields[name];
+    const isPseudo = name.startsWith(':');
+    if (isPseudo && (this.#hasOrdinary || before !== undefined)) {
+      this.#problem = new MalformedHeaders(ErrorCode.protocolError, 'a pseudo field is not where it belongs');
+    }
+    this.#hasOrdinary ||= !isPseudo;
     fields[name] = before === undefined ? value : `${before}, ${value}`;
   }
 
@@ -86,6 +102,7 @@ export class HeaderDecoder {
     if (first < 0x20) return this.#literal(0x0f);
     const limitBytes = this.#integer(0x1f);
     if (limitBytes > TABLE_LIMIT_BYTES) throw broken('a header table is larger than agreed');
+    if (this.#hasFields) throw broken('a header table changes its size in the middle of a block');
     this.#hasChanged = true;
     this.#limitBytes = limitBytes;
     this.#evict(limitBytes);

@@ -27,6 +27,9 @@ export class PeerSettings {
   }
 
   #set(setting: number, value: number): void {
+    if (setting === Setting.enablePush && value > 1) {
+      throw new Http2Fault(ErrorCode.protocolError, `its setting for pushes is ${value}`);
+    }
     if (setting === Setting.maxConcurrentStreams) this.streams = value;
     if (setting === Setting.initialWindowSize) {
       if (value > LIMIT_31_BITS) throw new Http2Fault(ErrorCode.flowControlError, 'its window is too large');

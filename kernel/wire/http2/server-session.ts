@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import { ResetBudget } from './reset-budget.ts';
 import {
   ErrorCode,
   type HeaderBlock,
@@ -9,6 +8,8 @@ import {
   PREFACE,
   Setting,
 } from './protocol.ts';
+import { hasPseudoFields, isRequest } from './request-fields.ts';
+import { ResetBudget } from './reset-budget.ts';
 import { Http2Session } from './session.ts';
 import { type Http2Stream, NOBODY } from './stream.ts';
 
@@ -41,6 +42,8 @@ export class ServerSession extends Http2Session {
   readonly #limits: ServerSessionLimits;
   readonly #resets: ResetBudget = new ResetBudget();
   #prefaceBytes = 0;
+  /** The last block that was found in order: mostly the next one too. */
+  #checked: HeaderBlock | undefined;
   /** Highest id of a stream that was begun. */
   lastId = 0;
   #state: 'serving' | 'goodbye' | 'finishing' = 'serving';
@@ -125,12 +128,12 @@ export class ServerSession extends Http2Session {
     const known = this.streams.get(streamId);
     if (known !== undefined) {
       // Trailers of a request, which gRPC does not have.
-      if (!isLast || known.isReceived) known.fail(ErrorCode.protocolError);
+      if (!isLast || known.isReceived || hasPseudoFields(block)) known.fail(ErrorCode.protocolError);
       else known.receiveEnd();
       return;
     }
     if (!this.#isNew(streamId)) return;
-    const code = this.#refusal();
+    const code = this.#refusal(block);
     if (code !== undefined) {
       this.#refuse(streamId, code);
       return;
@@ -141,15 +144,18 @@ export class ServerSession extends Http2Session {
     if (isLast) stream.receiveEnd();
   }
 
-  /** Whether a stream begins with that id; what belongs to one that has ended was on its way. @throws Http2Fault */
+  /** Whether a stream that we take begins with that id. @throws Http2Fault */
   #isNew(streamId: number): boolean {
     if (streamId % 2 === 0) throw new Http2Fault(ErrorCode.protocolError, 'its streams have even numbers');
-    if (streamId <= this.lastId || this.#state === 'finishing') return false;
+    if (streamId <= this.lastId) throw new Http2Fault(ErrorCode.streamClosed, 'it begins a stream twice');
+    if (this.#state === 'finishing') return false;
     this.lastId = streamId;
     return true;
   }
 
-  #refusal(): number | undefined {
+  #refusal(block: HeaderBlock): number | undefined {
+    if (this.#checked !== block && !isRequest(block)) return ErrorCode.protocolError;
+    this.#checked = block;
     if (this.streams.size >= this.#limits.maxStreams) return ErrorCode.refusedStream;
     return this.isFull ? ErrorCode.enhanceYourCalm : undefined;
   }

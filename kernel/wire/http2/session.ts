@@ -146,9 +146,7 @@ export abstract class Http2Session implements FrameListener, StreamOwner {
 
   onWindow(streamId: number, bytes: number): void {
     if (streamId !== 0) {
-      const stream = this.find(streamId);
-      if (bytes === 0) stream?.fail(ErrorCode.protocolError);
-      else stream?.widen(bytes);
+      this.#widen(this.find(streamId), bytes);
       return;
     }
     this.#sendWindowBytes += bytes;
@@ -156,6 +154,13 @@ export abstract class Http2Session implements FrameListener, StreamOwner {
       throw new Http2Fault(ErrorCode.flowControlError, 'it opens a window too far, or not at all');
     }
     this.#pumpBlocked();
+  }
+
+  #widen(stream: Http2Stream | undefined, bytes: number): void {
+    if (stream === undefined) return;
+    if (bytes === 0) stream.fail(ErrorCode.protocolError);
+    else if (stream.sendWindowBytes + bytes > LIMIT_31_BITS) stream.fail(ErrorCode.flowControlError);
+    else stream.widen(bytes);
   }
 
   /** The stream, unless it has ended already. @throws Http2Fault for one that never was. */

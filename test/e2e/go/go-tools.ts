@@ -9,6 +9,7 @@ const GENERATORS: readonly string[] = [
 ];
 const GRPC_MODULE = 'google.golang.org/grpc@v1.83.2';
 const GRPCURL = 'github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4';
+const H2SPEC = 'github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible';
 const MODULE = 'lamella.test/client';
 
 /** Installs Go programs and returns their folder. */
@@ -22,6 +23,11 @@ async function install(programs: readonly string[]): Promise<string> {
 /** Path of grpcurl. */
 export async function grpcurl(): Promise<string> {
   return path.join(await install([GRPCURL]), 'grpcurl');
+}
+
+/** Path of h2spec, which tries servers against the text of HTTP/2. */
+export async function h2spec(): Promise<string> {
+  return path.join(await install([H2SPEC]), 'h2spec');
 }
 
 /** Generates a Go client from the `.proto` files, builds it and returns the program. */
