@@ -3,9 +3,10 @@ import type { OrtPort } from 'lamella/sdk/ort';
 import type { ModelMetadataResponseSchema } from 'lamella/proto/inference/grpc_inference_service';
 import { datatypeOf } from './datatype.ts';
 import type { LoadedModel } from './loaded-model.ts';
+import type { SharedMemory } from './shared-memory.ts';
 
-/** Extensions of the protocol that this server has, in Triton's order. */
-export const EXTENSIONS: readonly string[] = [
+/** Extensions of the protocol that are always there, in Triton's order. */
+const EXTENSIONS: readonly string[] = [
   'classification',
   'sequence',
   'model_repository',
@@ -17,6 +18,11 @@ export const EXTENSIONS: readonly string[] = [
   'trace',
   'logging',
 ];
+
+/** Extensions of the protocol that this server has. */
+export function extensionsOf(memory: SharedMemory): string[] {
+  return memory.isAllowed ? [...EXTENSIONS, 'system_shared_memory'] : [...EXTENSIONS];
+}
 
 /** Metadata of a model, of which those versions are loaded. */
 export function describeMetadata(

@@ -63,6 +63,13 @@ export const ModelLoadFailed: ErrorType<'model' | 'problem'> = defineError({
   message: ({ model, problem }) => `failed to load '${model}': ${problem}`,
 });
 
+/** A file that comes with a load cannot be kept; Triton's clients know this one as an internal error. */
+export const ModelPollFailed: ErrorType<'problem'> = defineError({
+  reason: 'MODEL_POLL_FAILED',
+  code: Code.INTERNAL,
+  message: ({ problem }) => `failed to load, failed to poll from model repository: ${problem}`,
+});
+
 /** Too many models are asked for that are not loaded. */
 export const LoadsFull: ErrorType<'model' | 'limit'> = defineError({
   reason: 'LOADS_FULL',

@@ -1,4 +1,4 @@
-import { RequestInvalid } from './errors.ts';
+import { ModelPollFailed, RequestInvalid } from './errors.ts';
 
 /** What a load asks for. */
 export interface LoadRequest {
@@ -10,6 +10,7 @@ export interface LoadRequest {
   readonly files?: ReadonlyMap<string, Uint8Array> | undefined;
 }
 
+const LONGEST_NAME_BYTES = 255;
 const VERSION = /^[a-z0-9_-]{1,63}$/;
 const FILE = /^file:([1-9][0-9]{0,14}\/[A-Za-z0-9_][A-Za-z0-9._-]{0,126})$/;
 
@@ -17,12 +18,13 @@ const FILE = /^file:([1-9][0-9]{0,14}\/[A-Za-z0-9_][A-Za-z0-9._-]{0,126})$/;
  * Reads the parameters of a load, as gRPC or JSON gives them.
  *
  * @param parameters - Values by name; a file is bytes, or text in base64.
- * @throws REQUEST_INVALID
+ * @throws REQUEST_INVALID MODEL_POLL_FAILED
  */
 export function readLoadParameters(parameters: Readonly<Record<string, unknown>>): LoadRequest {
   const files = new Map<string, Uint8Array>();
   for (const [name, value] of Object.entries(parameters)) {
     if (name === 'version' || name === 'config') continue;
+    requireShortNames(name);
     const file = FILE.exec(name)?.[1];
     if (file === undefined) {
       throw invalid(
@@ -39,6 +41,15 @@ export function readLoadParameters(parameters: Readonly<Record<string, unknown>>
     );
   }
   return { version: versionOf(parameters['version']), config, ...(files.size > 0 && { files }) };
+}
+
+/** No folder takes a longer name. @throws MODEL_POLL_FAILED */
+function requireShortNames(parameter: string): void {
+  if (!parameter.startsWith('file:')) return;
+  const parts = parameter.slice('file:'.length).split('/');
+  if (parts.every((part) => Buffer.byteLength(part) <= LONGEST_NAME_BYTES)) return;
+  const problem = `a file of a load has a name of more than ${LONGEST_NAME_BYTES} bytes; name it 'file:VERSION/NAME'`;
+  throw new ModelPollFailed({ problem });
 }
 
 /** The parameter `unload_dependents`. @throws REQUEST_INVALID for other parameters and kinds */

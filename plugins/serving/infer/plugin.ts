@@ -26,7 +26,7 @@ const plugin: Plugin = definePlugin({
     host.serve(GRPCInferenceService, service, inferCodecs);
     names.start();
     host.serve(SampleService, sampleService(repository.observer.sampler));
-    host.serveHttp(restHandler(repository, server));
+    host.serveHttp(restHandler(repository, server, memory));
   },
 });
 

@@ -291,7 +291,9 @@ export class ModelRepository {
       });
     } catch (error) {
       const reason = isDeclaredError(error) ? error.message : 'it failed in an unexpected way';
-      this.#states.set(name, { name, version: '', state: 'UNAVAILABLE', reason });
+      // A name that stands for nothing is not kept, whoever asks for how many of them.
+      if (isDeclaredError(error) && error.reason === 'MODEL_NOT_REGISTERED') this.#states.delete(name);
+      else this.#states.set(name, { name, version: '', state: 'UNAVAILABLE', reason });
       throw error;
     }
   }

@@ -9,6 +9,7 @@ import type { LoadedModel } from './loaded-model.ts';
 import { readBody, readBodyObject } from './rest-body.ts';
 import { readInferRequest } from './rest-request.ts';
 import { inferEvent, writeInferResponse } from './rest-response.ts';
+import type { SharedMemory } from './shared-memory.ts';
 
 /** A request for inference over HTTP. */
 export interface RestCall {
@@ -17,10 +18,15 @@ export interface RestCall {
 }
 
 /** Answers `infer`; as events where the request accepts them, which is the way for decoupled models. */
-export async function restInfer(model: LoadedModel, { request, context }: RestCall): Promise<Response> {
+export async function restInfer(
+  model: LoadedModel,
+  { request, context }: RestCall,
+  memory: SharedMemory,
+): Promise<Response> {
+  const { shape } = model;
   const isStream = wantsEvents(request);
   if (model.isDecoupled && !isStream) throw decoupled('HTTP end point');
-  const read = readInferRequest(await readBody(request), request.headers, model.shape);
+  const read = readInferRequest(await readBody(request), request.headers, { shape, memory });
   const requestId = requestIdOf(read.id, request);
   const call = { ...read, requestId, cancellation: signalCancellation(context.signal) };
   if (isStream) {
@@ -28,7 +34,7 @@ export async function restInfer(model: LoadedModel, { request, context }: RestCa
       mapped(answersOf(model, call), (outputs) => inferEvent(model.shape, read.id, outputs)),
     );
   }
-  return writeInferResponse(model.shape, read, await model.infer(call));
+  return writeInferResponse({ shape, memory }, read, await model.infer(call));
 }
 
 /** Answers `generate`. */

@@ -5,12 +5,15 @@ import type { RequestParameters } from './infer-call.ts';
 import type { InferInput } from './infer-input.ts';
 import type { ModelShape } from './model-shape.ts';
 import { readSequence, type SequencePlace } from './sequence-parameters.ts';
+import { readJsonPlace, type SharedMemory, type SharedPlace } from './shared-memory.ts';
 import type { TypedValue } from './typed-values.ts';
 
 /** An output that a REST request names. */
 export interface RestOutput extends WantedOutput {
   /** True to get it as bytes after the JSON. */
   readonly binary: boolean;
+  /** Where in shared memory it goes; `undefined` for the answer. */
+  readonly place: SharedPlace | undefined;
 }
 
 /** What the parameters of a request say. */
@@ -49,19 +52,25 @@ const DEEPEST = 32;
  * @remarks Source: triton-inference-server/server: docs/protocol/extension_binary_data.md.
  * @throws REQUEST_INVALID
  */
-export function readInferRequest(body: Uint8Array, headers: Headers, model: ModelShape): RestInferRequest {
+export function readInferRequest(
+  body: Uint8Array,
+  headers: Headers,
+  { shape: model, memory }: { readonly shape: ModelShape; readonly memory: SharedMemory },
+): RestInferRequest {
   const headerBytes = headerLength(headers, body.byteLength);
   if (headerBytes === 0) return rawRequest(body, model);
   const request = parseObject(body.subarray(0, headerBytes));
   const tensors = new TensorBytes(body.subarray(headerBytes));
   const parameters = objectOf(request['parameters'], 'parameters');
-  const inputs = listOf(request['inputs'], 'inputs').map((input) => readInput(input, tensors));
+  const inputs = listOf(request['inputs'], 'inputs').map((input) => readInput(input, tensors, memory));
   tensors.assertUsed();
   const binaryByDefault = parameters['binary_data_output'] === true;
   return {
     id: typeof request['id'] === 'string' ? request['id'] : undefined,
     inputs,
-    outputs: listOf(request['outputs'] ?? [], 'outputs').map((output) => readOutput(output, binaryByDefault)),
+    outputs: listOf(request['outputs'] ?? [], 'outputs').map((output) =>
+      readOutput(output, { binaryByDefault, memory }),
+    ),
     binaryByDefault,
     ...readParameters(parameters),
   };
@@ -126,7 +135,7 @@ function parseObject(bytes: Uint8Array): JsonObject {
   return objectOf(value, 'the request');
 }
 
-function readInput(value: unknown, tensors: TensorBytes): InferInput {
+function readInput(value: unknown, tensors: TensorBytes, memory: SharedMemory): InferInput {
   const input = objectOf(value, 'an input');
   const name = textOf(input['name'], "an input's name");
   const datatype = textOf(input['datatype'], `the datatype of input '${name}'`);
@@ -134,7 +143,10 @@ function readInput(value: unknown, tensors: TensorBytes): InferInput {
   if (!shape.every((size): size is number => typeof size === 'number')) {
     throw invalid(`the shape of input '${name}' must be a list of numbers`);
   }
-  const size = objectOf(input['parameters'] ?? {}, `the parameters of input '${name}'`)['binary_data_size'];
+  const parameters = objectOf(input['parameters'] ?? {}, `the parameters of input '${name}'`);
+  const place = readJsonPlace(parameters, name);
+  if (place !== undefined) return { name, datatype, shape, content: { raw: memory.read(place) } };
+  const size = parameters['binary_data_size'];
   if (size !== undefined) return { name, datatype, shape, content: { raw: tensors.take(size, name) } };
   if (datatype === 'FP16' || datatype === 'BF16') {
     throw invalid(
@@ -162,13 +174,20 @@ export function flatValues(data: unknown, name: string): readonly TypedValue[] {
   return flat;
 }
 
-function readOutput(value: unknown, binaryByDefault: boolean): RestOutput {
+function readOutput(
+  value: unknown,
+  { binaryByDefault, memory }: { readonly binaryByDefault: boolean; readonly memory: SharedMemory },
+): RestOutput {
   const output = objectOf(value, 'an output');
   const name = textOf(output['name'], "an output's name");
   const parameters = objectOf(output['parameters'] ?? {}, `the parameters of output '${name}'`);
   const binary = parameters['binary_data'];
+  const place = readJsonPlace(parameters, name);
+  // Before the model runs in vain.
+  if (place !== undefined) memory.check(place);
   return {
     name,
+    place,
     binary: binary === undefined ? binaryByDefault : binary === true,
     classes: readClasses(parameters['classification'], name),
   };

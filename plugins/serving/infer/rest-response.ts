@@ -3,20 +3,23 @@ import { datatypeOf } from './datatype.ts';
 import { rawContents } from './grpc-tensors.ts';
 import type { ModelShape } from './model-shape.ts';
 import type { RestInferRequest } from './rest-request.ts';
+import type { SharedMemory, SharedPlace } from './shared-memory.ts';
 
 /** Writes an answer in JSON, with tensors that were asked for as bytes after it. */
 export function writeInferResponse(
-  model: ModelShape,
+  { shape: model, memory }: { readonly shape: ModelShape; readonly memory: SharedMemory },
   request: RestInferRequest,
   outputs: OrtTensors,
 ): Response {
-  const binary = new Map(request.outputs.map((output) => [output.name, output.binary]));
+  const wanted = new Map(request.outputs.map((output) => [output.name, output]));
   const tail: Uint8Array[] = [];
   const described = [...model.outputs.keys()].flatMap((name): object[] => {
     const tensor = outputs[name];
     if (tensor === undefined) return [];
     const head = { name, datatype: datatypeOf(tensor.type).name, shape: tensor.dims };
-    const isBinary = tensor.type === 'float16' || (binary.get(name) ?? request.binaryByDefault);
+    const { place, binary = request.binaryByDefault } = wanted.get(name) ?? {};
+    if (place !== undefined) return [{ ...head, parameters: writeTo(memory, place, tensor) }];
+    const isBinary = tensor.type === 'float16' || binary;
     if (!isBinary) return [{ ...head, data: jsonData(tensor) }];
     const bytes = rawContents(tensor);
     tail.push(bytes);
@@ -36,6 +39,17 @@ export function writeInferResponse(
       'inference-header-content-length': String(json.byteLength),
     },
   });
+}
+
+/** Puts an output where the request wants it, and tells the caller. */
+function writeTo(memory: SharedMemory, place: SharedPlace, tensor: OrtTensor): object {
+  const bytes = rawContents(tensor);
+  memory.write(place, bytes);
+  return {
+    shared_memory_region: place.region,
+    shared_memory_offset: place.offset,
+    shared_memory_byte_size: bytes.byteLength,
+  };
 }
 
 /** An answer in JSON alone, as an event carries it. */

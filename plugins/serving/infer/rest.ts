@@ -4,7 +4,7 @@ import { codeName, type FetchHandler, type HttpContext, isDeclaredError } from '
 import { ModelStatisticsResponseSchema } from 'lamella/proto/inference/grpc_inference_service';
 import { ModelConfigSchema } from 'lamella/proto/inference/model_config';
 import { datatypeOf } from './datatype.ts';
-import { EXTENSIONS } from './describe-model.ts';
+import { extensionsOf } from './describe-model.ts';
 import { RequestInvalid } from './errors.ts';
 import { readLoadParameters, readUnloadParameters } from './load-request.ts';
 import type { LoadedModel } from './loaded-model.ts';
@@ -14,6 +14,7 @@ import { readBodyObject } from './rest-body.ts';
 import { restGenerate, restGenerateStream, restInfer } from './rest-infer.ts';
 import { changeTraces, jsonTraces, readTraceValues } from './server-settings.ts';
 import type { ServerFacts } from './service.ts';
+import { readRegion, refuseCudaRegion, requireNoRegion, type SharedMemory } from './shared-memory.ts';
 import { statisticsOf } from './statistics.ts';
 import type { TraceValues } from './trace-settings.ts';
 
@@ -45,8 +46,12 @@ const HTTP_STATUS: Readonly<Record<string, number>> = {
 };
 
 /** The protocol's REST form, under `/v2`. */
-export function restHandler(repository: ModelRepository, server: ServerFacts): FetchHandler {
-  const routes = restRoutes(repository, server);
+export function restHandler(
+  repository: ModelRepository,
+  server: ServerFacts,
+  memory: SharedMemory,
+): FetchHandler {
+  const routes = restRoutes(repository, server, memory);
   return async (request, context) => {
     try {
       return await route(routes, request, context);
@@ -105,13 +110,17 @@ function post(pattern: string, answer: Route['answer']): Route {
   return { verb: 'POST', pattern: new RegExp(`${pattern}$`), answer };
 }
 
-function restRoutes(repository: ModelRepository, server: ServerFacts): readonly Route[] {
+function restRoutes(
+  repository: ModelRepository,
+  server: ServerFacts,
+  memory: SharedMemory,
+): readonly Route[] {
   const model = ({ groups }: RouteParts): LoadedModel =>
     repository.get(groups['model'] ?? '', groups['version'] ?? '');
   const wanted = ({ groups }: RouteParts): LoadedModel | Promise<LoadedModel> =>
     repository.forRequest(groups['model'] ?? '', groups['version'] ?? '');
   return [
-    get('^/v2/?', () => json({ ...server, extensions: EXTENSIONS })),
+    get('^/v2/?', () => json({ ...server, extensions: extensionsOf(memory) })),
     get('^/v2/health/live', () => json({ live: true })),
     get('^/v2/health/ready', () =>
       json({ ready: repository.ready }, { status: repository.ready ? 200 : 503 }),
@@ -125,10 +134,11 @@ function restRoutes(repository: ModelRepository, server: ServerFacts): readonly 
     get(`${MODEL}/stats`, (parts) =>
       statistics(repository.loaded(parts.groups['model'], parts.groups['version'])),
     ),
-    post(`${MODEL}/infer`, async (parts) => restInfer(await wanted(parts), parts)),
+    post(`${MODEL}/infer`, async (parts) => restInfer(await wanted(parts), parts, memory)),
     post(`${MODEL}/generate`, async (parts) => json(await restGenerate(await wanted(parts), parts))),
     post(`${MODEL}/generate_stream`, async (parts) => restGenerateStream(await wanted(parts), parts)),
     ...settingRoutes(repository),
+    ...sharedMemoryRoutes(memory),
     get(MODEL, (parts) => json(metadata(model(parts), repository.versions(parts.groups['model'] ?? '')))),
     post('^/v2/repository/index', async ({ request }) => {
       const { ready } = await readBodyObject(request);
@@ -159,6 +169,37 @@ function settingRoutes(repository: ModelRepository): readonly Route[] {
       log.change(await readBodyObject(request));
       return json(log.settings());
     }),
+  ];
+}
+
+/** Routes of the shared memory extensions; there is no CUDA shared memory, and all of it can be asked for and forgotten. */
+function sharedMemoryRoutes(memory: SharedMemory): readonly Route[] {
+  const system = '^/v2/systemsharedmemory';
+  const cuda = '^/v2/cudasharedmemory';
+  const region = '/region/(?<region>[^/]+)';
+  const nameOf = ({ groups }: RouteParts): string => groups['region'] ?? '';
+  return [
+    get(`${system}(?:${region})?/status`, (parts) =>
+      json(
+        memory.status(nameOf(parts)).map(({ name, key, offset, byteSize }) => ({
+          name,
+          key,
+          offset: Number(offset),
+          byte_size: Number(byteSize),
+        })),
+      ),
+    ),
+    post(`${system}${region}/register`, async (parts) => {
+      memory.register(readRegion(nameOf(parts), await readBodyObject(parts.request)));
+      return json({});
+    }),
+    post(`${system}(?:${region})?/unregister`, (parts) => {
+      memory.unregister(nameOf(parts));
+      return json({});
+    }),
+    get(`${cuda}(?:${region})?/status`, (parts) => (requireNoRegion(nameOf(parts)), json([]))),
+    post(`${cuda}${region}/register`, refuseCudaRegion),
+    post(`${cuda}(?:${region})?/unregister`, (parts) => (requireNoRegion(nameOf(parts)), json({}))),
   ];
 }
 

@@ -1,15 +1,15 @@
+import { setMaxListeners } from 'node:events';
 import type { ServiceImplementation } from 'lamella/sdk';
 import type { GRPCInferenceService, ModelInferRequest } from 'lamella/proto/inference/grpc_inference_service';
 import { callCancellation, signalCancellation } from './cancellation.ts';
-import { describeMetadata, EXTENSIONS } from './describe-model.ts';
-import { MethodUnsupported } from './errors.ts';
+import { describeMetadata, extensionsOf } from './describe-model.ts';
 import { inferGrpc, inferOnStream, plainParameters } from './grpc-infer.ts';
 import { readLoadParameters, readUnloadParameters } from './load-request.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import type { ModelRepository } from './repository.ts';
 import { repositoryIndex } from './repository-index.ts';
 import { logSettings, traceSetting } from './server-settings.ts';
-import type { SharedMemory } from './shared-memory.ts';
+import { refuseCudaRegion, requireNoRegion, type SharedMemory } from './shared-memory.ts';
 import { statisticsOf } from './statistics.ts';
 import { streamInfer } from './stream-infer.ts';
 
@@ -20,8 +20,6 @@ export interface ServerFacts {
   /** Version in ServerMetadata. */
   readonly version: string;
 }
-
-const SHARED_MEMORY = 'send tensors in the request';
 
 /** The service of the protocol, over a repository. */
 export function inferenceService(
@@ -34,10 +32,7 @@ export function inferenceService(
   return {
     serverLive: () => ({ live: true }),
     serverReady: () => ({ ready: repository.ready }),
-    serverMetadata: () => ({
-      ...server,
-      extensions: memory.isAllowed ? [...EXTENSIONS, 'system_shared_memory'] : [...EXTENSIONS],
-    }),
+    serverMetadata: () => ({ ...server, extensions: extensionsOf(memory) }),
     modelReady: ({ name, version }) => ({ ready: repository.has(name, version) }),
     modelMetadata: ({ name, version }) =>
       describeMetadata(repository.get(name, version), repository.versions(name)),
@@ -51,6 +46,8 @@ export function inferenceService(
       return inferGrpc(model, request, call);
     },
     modelStreamInfer: (requests, { signal, deadlineMs, requestId }) => {
+      // Each request that is under way listens.
+      setMaxListeners(0, signal);
       const call = { cancellation: signalCancellation(signal), deadlineMs, requestId, memory };
       return streamInfer(requests, async (request) => inferOnStream(await modelFor(request), request, call));
     },
@@ -91,14 +88,9 @@ function sharedMemoryMethods(memory: SharedMemory): SharedMemoryMethods {
     }),
     systemSharedMemoryRegister: (region) => (memory.register(region), {}),
     systemSharedMemoryUnregister: ({ name }) => (memory.unregister(name), {}),
-    cudaSharedMemoryStatus: unsupported('CudaSharedMemoryStatus', SHARED_MEMORY),
-    cudaSharedMemoryRegister: unsupported('CudaSharedMemoryRegister', SHARED_MEMORY),
-    cudaSharedMemoryUnregister: unsupported('CudaSharedMemoryUnregister', SHARED_MEMORY),
-  };
-}
-
-function unsupported(method: string, advice: string): () => never {
-  return () => {
-    throw new MethodUnsupported({ method, advice });
+    // There are no such regions, and clients unregister all before they begin.
+    cudaSharedMemoryStatus: ({ name }) => (requireNoRegion(name), { regions: {} }),
+    cudaSharedMemoryUnregister: ({ name }) => (requireNoRegion(name), {}),
+    cudaSharedMemoryRegister: refuseCudaRegion,
   };
 }

@@ -162,6 +162,17 @@ function unknownRegion(name: string): Error {
   });
 }
 
+/** There is no CUDA shared memory. @throws METHOD_UNSUPPORTED */
+export function refuseCudaRegion(): never {
+  const advice = 'send tensors in the request, or use system shared memory';
+  throw new MethodUnsupported({ method: 'CudaSharedMemoryRegister', advice });
+}
+
+/** All CUDA regions are none; one of them is unknown. @throws REQUEST_INVALID */
+export function requireNoRegion(name: string): void {
+  if (name !== '') throw unknownRegion(name);
+}
+
 /**
  * Reads where a tensor is: the parameters `shared_memory_region`, `_offset` and `_byte_size`; `undefined` without a region.
  *
@@ -183,4 +194,28 @@ export function readSharedPlace(
   throw new RequestInvalid({
     problem: `'${tensor}' needs a text as shared_memory_region, and whole numbers as shared_memory_byte_size and _offset`,
   });
+}
+
+/** Reads a region to register from JSON. @throws REQUEST_INVALID */
+export function readRegion(name: string, body: Readonly<Record<string, unknown>>): SharedRegion {
+  const { key, offset = 0, byte_size: byteSize } = body;
+  const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+  if (typeof key === 'string' && isSize(offset) && isSize(byteSize)) {
+    return { name, key, offset: BigInt(offset), byteSize: BigInt(byteSize) };
+  }
+  const problem = "a region needs a text as 'key', and whole numbers as 'byte_size' and 'offset'";
+  throw new RequestInvalid({ problem });
+}
+
+/** The same for parameters in JSON. @throws REQUEST_INVALID */
+export function readJsonPlace(
+  parameters: Readonly<Record<string, unknown>>,
+  tensor: string,
+): SharedPlace | undefined {
+  if (parameters['shared_memory_region'] === undefined) return undefined;
+  const asMessages = Object.entries(parameters).map(([name, value]) => [
+    name,
+    { parameterChoice: { value: Number.isSafeInteger(value) ? BigInt(value as number) : value } },
+  ]);
+  return readSharedPlace(Object.fromEntries(asMessages) as Parameters<typeof readSharedPlace>[0], tensor);
 }

@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict';
-import { access } from 'node:fs/promises';
 import path from 'node:path';
 import { ROOT, ServingKernel } from '../serving-kernel.ts';
 import { sumConfig, sumModel } from '../../plugins/serving/sequence-model.ts';
-import { needTool, runTool, toolCache } from '../tool.ts';
-
-/** The released client that the suite is written for. */
-const PACKAGES: readonly string[] = ['tritonclient[grpc,http]==2.73.0', 'numpy==2.4.6'];
+import { needTool, runTool } from '../tool.ts';
+import { pythonWithClient } from './client-python.ts';
 
 interface Failure {
   readonly status: string;
@@ -52,22 +49,6 @@ interface Report {
     readonly unknown: Failure;
     readonly index: readonly { readonly name: string; readonly state: string }[];
   };
-}
-
-/** Installs the client once, in an environment of its own; returns its Python. */
-async function pythonWithClient(): Promise<string> {
-  const folder = await toolCache('tritonclient-2.73.0');
-  const python = path.join(folder, 'bin', 'python');
-  const works = await access(python)
-    .then(() => runTool(python, ['-c', 'import tritonclient.grpc, tritonclient.http']))
-    .then(
-      () => true,
-      () => false,
-    );
-  if (works) return python;
-  await runTool('python3', ['-m', 'venv', '--clear', folder]);
-  await runTool(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...PACKAGES]);
-  return python;
 }
 
 describe("NVIDIA's Python client, unmodified", function () {

@@ -11,8 +11,8 @@ import { completeConfig } from '../../../plugins/serving/infer/complete-config.t
 import { grpcInputs } from '../../../plugins/serving/infer/grpc-tensors.ts';
 import { readFeeds } from '../../../plugins/serving/infer/infer-input.ts';
 import { modelShape } from '../../../plugins/serving/infer/model-shape.ts';
-import { SharedMemory } from '../../../plugins/serving/infer/shared-memory.ts';
 import { readInferRequest } from '../../../plugins/serving/infer/rest-request.ts';
+import { SharedMemory } from '../../../plugins/serving/infer/shared-memory.ts';
 
 const CONFIG = completeConfig(undefined, {
   model: 'm',
@@ -128,10 +128,13 @@ describe('inputs of serving.infer', () => {
         fc.uint8Array({ maxLength: 9 }),
         fc.oneof(fc.string(), fc.nat(60).map(String)),
         (json, tail, length) => {
+          const memory = new SharedMemory(false);
           const bytes = Buffer.concat([Buffer.from(JSON.stringify(json)), tail]);
           const value = length.replaceAll(/[^ -~]/g, '');
           const headers = new Headers({ 'inference-header-content-length': value });
-          refusesOnlyBySentence(() => readFeeds(readInferRequest(bytes, headers, MODEL).inputs, MODEL));
+          refusesOnlyBySentence(() =>
+            readFeeds(readInferRequest(bytes, headers, { shape: MODEL, memory }).inputs, MODEL),
+          );
         },
       ),
     );

@@ -132,4 +132,46 @@ describe('system shared memory of serving.infer (skipped where there is no /dev/
     await unregister('r');
     assert.match((await rejection(() => unregister('r'))).message, /Unable to find/);
   });
+
+  it('can be used over REST, too', async () => {
+    const regions = '/v2/systemsharedmemory';
+    const post = (route: string, body: object = {}): Promise<Response> =>
+      subject.http(route, { method: 'POST', body: JSON.stringify(body) });
+    await writeFile(file(), Uint8Array.of(1, 2, 3, 4, ...new Uint8Array(60)));
+    const region = { key, offset: 0, byte_size: 64 };
+    assert.equal((await post(`${regions}/region/r%20r/register`, region)).status, 200);
+    const listed: unknown = await (await subject.http(`${regions}/status`)).json();
+    assert.deepEqual(listed, [{ name: 'r r', ...region }]);
+    const at = (offset: number, size: number): object => ({
+      shared_memory_region: 'r r',
+      shared_memory_offset: offset,
+      shared_memory_byte_size: size,
+    });
+    const request = (offset: number): object => ({
+      inputs: [{ name: 'x', datatype: 'UINT8', shape: [2, 2], parameters: at(0, 4) }],
+      outputs: [{ name: 'sum', parameters: at(offset, 16) }, { name: 'copy' }],
+    });
+    const answer = (await (await post('/v2/models/add/infer', request(8))).json()) as { outputs: unknown };
+    assert.deepEqual(answer.outputs, [
+      { name: 'sum', datatype: 'FP32', shape: [2, 2], parameters: at(8, 16) },
+      { name: 'copy', datatype: 'UINT8', shape: [2, 2], data: [1, 2, 3, 4] },
+    ]);
+    const sums = new Float32Array(new Uint8Array((await readFile(file())).subarray(8, 24)).buffer);
+    assert.deepEqual([...sums], [2, 3, 4, 5]);
+    const beyond = await post('/v2/models/add/infer', request(56));
+    assert.deepEqual([beyond.status, /beyond the end/.test(await beyond.text())], [400, true]);
+    assert.equal((await post(`${regions}/region/x/register`, { key: 1 })).status, 400);
+    assert.equal((await post(`${regions}/region/r%20r/unregister`)).status, 200);
+    assert.equal((await subject.http(`${regions}/region/r%20r/status`)).status, 400);
+  });
+
+  it('has none of CUDA, which clients may forget all the same', async () => {
+    const post = async (route: string): Promise<number> =>
+      (await subject.http(`/v2/cudasharedmemory/${route}`, { method: 'POST' })).status;
+    assert.deepEqual(
+      [await post('unregister'), await post('region/r/unregister'), await post('region/r/register')],
+      [200, 400, 501],
+    );
+    assert.deepEqual(await (await subject.http('/v2/cudasharedmemory/status')).json(), []);
+  });
 });

@@ -61,12 +61,9 @@ export class InferSubject {
     }
     const server = { name: 'lamella', version: '0.1.0' };
     this.repository = new ModelRepository(fakeHost(this.registry, this.#storage, config));
-    this.service = inferenceService(
-      this.repository,
-      server,
-      new SharedMemory(config.allowSharedMemory === true),
-    );
-    this.#rest = restHandler(this.repository, server);
+    const memory = new SharedMemory(config.allowSharedMemory === true);
+    this.service = inferenceService(this.repository, server, memory);
+    this.#rest = restHandler(this.repository, server, memory);
   }
 
   /** Loads a version of `add`. */
