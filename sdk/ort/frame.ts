@@ -6,6 +6,7 @@ import {
   type OrtTensor,
   type OrtTensors,
 } from './tensor.ts';
+import { checkPacked, PackedTensor, piecesOf, sizeOf } from './packed-tensor.ts';
 
 /**
  * The wire between a session and its child process.
@@ -42,6 +43,7 @@ export interface FramePrefix {
 }
 
 const PADDING: Buffer = Buffer.alloc(8);
+const NOTHING: Buffer = Buffer.alloc(0);
 
 /** Rounds up to a multiple of 8. */
 function align(value: number): number {
@@ -77,28 +79,24 @@ function writePrefix(
   frame.writeDoubleLE(dataBytes, 8);
 }
 
-/** Data with zeros between, so that each part starts at a multiple of 8. */
-function padded(data: readonly Uint8Array[]): Uint8Array[] {
-  return data.flatMap((part) => {
-    const rest = align(part.byteLength) - part.byteLength;
-    return rest === 0 ? [part] : [part, PADDING.subarray(0, rest)];
-  });
+/** Values with zeros behind them, so that the next ones start at a multiple of 8. */
+function padded({ pieces, sizeBytes }: Pick<TensorEntry, 'pieces' | 'sizeBytes'>): readonly Uint8Array[] {
+  const rest = align(sizeBytes) - sizeBytes;
+  return rest === 0 ? pieces : [...pieces, PADDING.subarray(0, rest)];
 }
 
 /** Frame whose head is structured text, for what is sent once in a session; the data is not copied. */
-export function jsonFrame(kind: number, value: unknown, data: readonly Uint8Array[] = []): Uint8Array[] {
+export function jsonFrame(kind: number, value: unknown, data: Uint8Array = NOTHING): readonly Uint8Array[] {
   const head = Buffer.from(JSON.stringify(value));
   const start = Buffer.alloc(align(PREFIX_BYTES + head.byteLength));
-  const dataBytes = data.reduce((sum, part) => sum + align(part.byteLength), 0);
-  writePrefix(start, { kind, headBytes: head.byteLength, dataBytes });
+  const sizeBytes = data.byteLength;
+  writePrefix(start, { kind, headBytes: head.byteLength, dataBytes: align(sizeBytes) });
   head.copy(start, PREFIX_BYTES);
-  return [start, ...padded(data)];
+  return sizeBytes === 0 ? [start] : [start, ...padded({ pieces: [data], sizeBytes })];
 }
 
-/** Bytes of a tensor's values: a view for numbers, length-prefixed UTF-8 for strings. */
-function dataBytes(tensor: OrtTensor): Uint8Array {
-  const { data } = tensor;
-  if ('buffer' in data) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+/** Length-prefixed UTF-8. */
+function textBytes(data: readonly string[]): Uint8Array {
   const texts = data.map((text) => Buffer.from(text));
   const bytes = Buffer.allocUnsafe(texts.reduce((sum, text) => sum + 4 + text.byteLength, 0));
   let offset = 0;
@@ -112,7 +110,8 @@ function dataBytes(tensor: OrtTensor): Uint8Array {
 interface TensorEntry {
   readonly name: Buffer;
   readonly tensor: OrtTensor;
-  readonly bytes: Uint8Array;
+  readonly pieces: readonly Uint8Array[];
+  readonly sizeBytes: number;
 }
 
 /** Frames up to this size are put together in one buffer, for one system call without a list. */
@@ -131,24 +130,29 @@ export class TensorFrames {
   make(kind: number, tensors: OrtTensors, extra: number = 0): readonly Uint8Array[] {
     const entries = Object.keys(tensors).map((name): TensorEntry => {
       const tensor = tensors[name] as OrtTensor;
-      checkTensor(name, tensor);
-      return { name: Buffer.from(name), tensor, bytes: dataBytes(tensor) };
+      if (tensor instanceof PackedTensor) checkPacked(name, tensor);
+      else checkTensor(name, tensor);
+      const pieces = piecesOf(tensor) ?? [textBytes(tensor.data as readonly string[])];
+      return { name: Buffer.from(name), tensor, pieces, sizeBytes: sizeOf(pieces) };
     });
     let [headBytes, dataSize] = [12, 0];
-    for (const { name, tensor, bytes } of entries) {
+    for (const { name, tensor, sizeBytes } of entries) {
       headBytes += 16 + name.byteLength + tensor.dims.length * 8;
-      dataSize += align(bytes.byteLength);
+      dataSize += align(sizeBytes);
     }
     const dataOffset = align(PREFIX_BYTES + headBytes);
     const isOnePiece = dataOffset + dataSize <= ONE_PIECE_BYTES;
     const start = isOnePiece ? this.#piece : Buffer.allocUnsafe(dataOffset);
     writePrefix(start, { kind, headBytes, dataBytes: dataSize });
     writeHead(start, entries, extra);
-    if (!isOnePiece) return [start, ...padded(entries.map(({ bytes }) => bytes))];
+    if (!isOnePiece) return [start, ...entries.flatMap(padded)];
     let offset = dataOffset;
-    for (const { bytes } of entries) {
-      start.set(bytes, offset);
-      offset += align(bytes.byteLength);
+    for (const { pieces } of entries) {
+      for (const piece of pieces) {
+        start.set(piece, offset);
+        offset += piece.byteLength;
+      }
+      offset = align(offset);
     }
     return [start.subarray(0, offset)];
   }
@@ -157,11 +161,11 @@ export class TensorFrames {
 function writeHead(frame: Buffer, entries: readonly TensorEntry[], extra: number): void {
   let offset = frame.writeDoubleLE(extra, PREFIX_BYTES);
   offset = frame.writeUInt32LE(entries.length, offset);
-  for (const { name, tensor, bytes } of entries) {
+  for (const { name, tensor, sizeBytes } of entries) {
     offset = frame.writeUInt16LE(elementIndex(tensor.type) ?? 0, offset);
     offset = frame.writeUInt16LE(tensor.dims.length, offset);
     offset = frame.writeUInt32LE(name.byteLength, offset);
-    offset = frame.writeDoubleLE(bytes.byteLength, offset);
+    offset = frame.writeDoubleLE(sizeBytes, offset);
     for (const dim of tensor.dims) offset = frame.writeDoubleLE(dim, offset);
     offset += name.copy(frame, offset);
   }

@@ -12,6 +12,7 @@ export {
 export { openSession } from './open-session.ts';
 export type { OrtRunOptions, OrtSession, OrtSessionOptions } from './session.ts';
 export type { GraphOptimization } from './session-options.ts';
+export { PackedTensor, piecesOf } from './packed-tensor.ts';
 export {
   elementSize,
   elementsOf,

@@ -77,7 +77,7 @@ export class OrtChild {
   /** Opens a model. @throws ORT_MODEL_REJECTED, ORT_RUNTIME_MISSING, ORT_CHILD_EXITED. */
   async open(model: Uint8Array, options: Omit<OpenRequest, 'modelBytes'>): Promise<OpenedReply> {
     const request: OpenRequest = { ...options, modelBytes: model.byteLength };
-    const frame = await this.#exchange(jsonFrame(FRAME_KIND.OPEN, request, [model]));
+    const frame = await this.#exchange(jsonFrame(FRAME_KIND.OPEN, request, model));
     return JSON.parse(frame.head.toString()) as OpenedReply;
   }
 

@@ -1,7 +1,6 @@
 import { isDeclaredError } from 'lamella/sdk';
 import type { OrtTensors } from 'lamella/sdk/ort';
 import { hasRows, joinRows, splitRows } from './batch.ts';
-import { BatchArena } from './batch-arena.ts';
 import type { BatchEntry } from './batch-entry.ts';
 import type { RunTimes } from './statistics.ts';
 
@@ -40,28 +39,12 @@ interface Failure {
   readonly isAlone: boolean;
 }
 
-/** Arenas of batches that are over; as many are made as batches have run at once. */
-const ARENAS: BatchArena[] = [];
-
 async function runTogether(batch: readonly BatchEntry[], runner: BatchRunner): Promise<Failure | undefined> {
-  const arena = ARENAS.pop() ?? new BatchArena();
-  try {
-    return await runJoined(batch, arena, runner);
-  } finally {
-    ARENAS.push(arena);
-  }
-}
-
-async function runJoined(
-  batch: readonly BatchEntry[],
-  arena: BatchArena,
-  runner: BatchRunner,
-): Promise<Failure | undefined> {
   const counts = batch.map(({ request }) => request.rows);
   const rows = counts.reduce((sum, count) => sum + count, 0);
   const startMs = performance.now();
   const tensors = batch.map(({ request }) => request.tensors);
-  const inputs = joinRows(tensors, arena);
+  const inputs = joinRows(tensors);
   const joinedMs = performance.now();
   let outputs: OrtTensors;
   try {
@@ -77,7 +60,7 @@ async function runJoined(
     return { isAlone: true };
   }
   const ranMs = performance.now();
-  const parts = splitRows(outputs, counts, arena);
+  const parts = splitRows(outputs, counts);
   const times = {
     inputMs: joinedMs - startMs,
     runMs: ranMs - joinedMs,

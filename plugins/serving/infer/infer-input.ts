@@ -1,4 +1,4 @@
-import { elementsOf, numberView, type OrtTensor, type OrtTensors } from 'lamella/sdk/ort';
+import { elementsOf, type OrtTensor, type OrtTensors, PackedTensor } from 'lamella/sdk/ort';
 import { readBytesTensor } from './bytes-tensor.ts';
 import { type Datatype, datatypeOf } from './datatype.ts';
 import { RequestInvalid, sizeMismatch } from './errors.ts';
@@ -82,11 +82,7 @@ function readInput(input: InferInput, model: ModelShape): OrtTensor {
         `[${input.shape.join(',')}]`,
     );
   }
-  return {
-    type: port.type,
-    dims: modelDims(input.shape, port, model),
-    data: readContent(input, datatype, model.name),
-  };
+  return readContent(input, { datatype, dims: modelDims(input.shape, port, model), model: model.name });
 }
 
 function modelDims(shape: readonly number[], port: ModelPort, { batchable }: ModelShape): readonly number[] {
@@ -105,20 +101,29 @@ export function shapeFits(shape: readonly number[], expected: readonly number[])
   return Number.isSafeInteger(elementsOf(shape));
 }
 
-function readContent(input: InferInput, datatype: Datatype, model: string): OrtTensor['data'] {
+interface Wanted {
+  readonly datatype: Datatype;
+  readonly dims: readonly number[];
+  readonly model: string;
+}
+
+function readContent(input: InferInput, { datatype, dims, model }: Wanted): OrtTensor {
   const { content, name } = input;
   const count = elementsOf(input.shape);
-  if ('values' in content) return typedData({ name, datatype, count, values: content.values, model });
+  const type = datatype.element;
+  if ('values' in content) {
+    return { type, dims, data: typedData({ name, datatype, count, values: content.values, model }) };
+  }
   if (datatype.sizeBytes === 0) {
     const texts = readBytesTensor(content.raw, name);
     if (texts.length !== count)
       throw sizeMismatch({ name, model, expected: count, got: texts.length, unit: 'elements' });
-    return texts;
+    return { type, dims, data: texts };
   }
   const expected = count * datatype.sizeBytes;
   const got = content.raw.byteLength;
   if (got !== expected) throw sizeMismatch({ name, model, expected, got, unit: 'bytes' });
-  return numberView(datatype.element, content.raw);
+  return new PackedTensor(type, dims, [content.raw]);
 }
 
 function invalid(problem: string): Error {
