@@ -10,6 +10,11 @@ export interface ErrorDefinition<Field extends string = string> {
   readonly message: (fields: Readonly<Record<Field, string>>) => string;
   /** Delay after which a retry makes sense unless a throw says another, see {@link ErrorExtras.retryAfterMs}. */
   readonly retryAfterMs?: number;
+  /**
+   * False for what is thrown so often under load that the stack, which costs more than all the rest of a refusal, is left
+   * out. Default true.
+   */
+  readonly hasStack?: boolean;
   /** Who declares it, see {@link DeclaredError.domain}; left out by plugins, whose name the kernel knows. */
   readonly domain?: string;
 }
@@ -106,6 +111,8 @@ export function defineError<const Field extends string = never>(
   return class extends DeclaredError {
     static readonly definition: ErrorDefinition<Field> = definition;
     constructor(fields: Readonly<Record<Field, string>>, extras: ErrorExtras = {}) {
+      const { stackTraceLimit } = Error;
+      if (definition.hasStack === false) Error.stackTraceLimit = 0;
       super({
         ...(definition.retryAfterMs !== undefined && { retryAfterMs: definition.retryAfterMs }),
         ...extras,
@@ -115,6 +122,7 @@ export function defineError<const Field extends string = never>(
         metadata: fields,
         ...(definition.domain === undefined ? {} : { domain: definition.domain }),
       });
+      Error.stackTraceLimit = stackTraceLimit;
     }
   };
 }

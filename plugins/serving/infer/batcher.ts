@@ -1,4 +1,5 @@
 import type { OrtTensors } from 'lamella/sdk/ort';
+import { Admission } from './admission.ts';
 import { type BatchAnswer, BatchEntry, type BatchRequest } from './batch-entry.ts';
 import { runBatch } from './batch-run.ts';
 import { DeadlinePassed } from './errors.ts';
@@ -41,6 +42,7 @@ export class Batcher {
   readonly #queue: RequestQueue;
   readonly #idleWaiters: (() => void)[] = [];
   readonly #runner: Parameters<typeof runBatch>[1];
+  readonly #admission: Admission;
   #busy = 0;
   #scheduled = false;
   #delay: NodeJS.Timeout | undefined;
@@ -52,6 +54,7 @@ export class Batcher {
     this.#options = options;
     this.#queue = new RequestQueue(options.model, options.policies, () => this.#wakeIdle());
     this.#joining = options.batchable && options.maxBatchRows > 1;
+    this.#admission = new Admission(options);
     this.#runner = {
       run: options.run,
       onRun: (rows, times) => {
@@ -73,7 +76,9 @@ export class Batcher {
   /** Queues a request. @throws QUEUE_FULL REQUEST_EXPIRED DEADLINE_PASSED, its `cancelError`, or what the run throws. */
   submit(request: BatchRequest): Promise<BatchAnswer> {
     return new Promise((resolve, reject) => {
-      if (this.#queue.push(new BatchEntry(request, { resolve, reject }))) this.#schedule();
+      const refusal = this.#admission.refusal(request, this.#queue, this.#fastestMs);
+      if (refusal !== undefined) reject(refusal);
+      else if (this.#queue.push(new BatchEntry(request, { resolve, reject }))) this.#schedule();
     });
   }
 
@@ -99,8 +104,10 @@ export class Batcher {
       const batch = this.#take();
       if (batch.length === 0) break;
       this.#busy += 1;
+      this.#admission.begin(batch);
       void runBatch(batch, this.#runner).finally(() => {
         this.#busy -= 1;
+        this.#admission.end(batch, this.#queue);
         this.#fillSlots();
         this.#wakeIdle();
       });

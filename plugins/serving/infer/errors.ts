@@ -21,6 +21,7 @@ export const RequestInvalid: ErrorType<'problem'> = defineError({
 export const QueueFull: ErrorType<'model' | 'limit'> = defineError({
   reason: 'QUEUE_FULL',
   code: Code.UNAVAILABLE,
+  hasStack: false,
   message: ({ model, limit }) =>
     `Exceeds maximum queue size: ${limit} requests wait for '${model}'; try again later or raise instances or queueLimit`,
 });
@@ -37,6 +38,7 @@ export const RequestExpired: ErrorType<'model'> = defineError({
 export const DeadlinePassed: ErrorType<'model'> = defineError({
   reason: 'DEADLINE_PASSED',
   code: Code.DEADLINE_EXCEEDED,
+  hasStack: false,
   message: ({ model }) => `The deadline of the call passed while it waited for '${model}'; give it more time`,
 });
 

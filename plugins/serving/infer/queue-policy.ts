@@ -28,6 +28,8 @@ export interface QueuePolicies {
   readonly maxDelayMs: number;
   /** Rows at which a batch need not wait for more, ascending; empty for the largest batch only. */
   readonly preferredRows: readonly number[];
+  /** True to let in fewer requests than the limits say while answers take longer than usual. */
+  readonly isAdaptive: boolean;
 }
 
 const MOST_LEVELS = 100;
@@ -54,12 +56,20 @@ export function queuePolicies(config: ModelConfig, queueLimit: number): QueuePol
     defaultLevel: Math.max(0, Number(batching.defaultPriorityLevel) - 1),
     maxDelayMs: milliseconds(batching.maxQueueDelayMicroseconds),
     preferredRows: preferredBatchSize.toSorted((left, right) => left - right),
+    // Who sets a limit means that one.
+    isAdaptive: !isLimited(batching),
   };
 }
 
 /** A queue without priorities in which everybody may say how long to wait. */
 export function plainQueue(queueLimit: number): QueuePolicies {
-  return { levels: [readPolicy(undefined, queueLimit)], defaultLevel: 0, maxDelayMs: 0, preferredRows: [] };
+  const levels = [readPolicy(undefined, queueLimit)];
+  return { levels, defaultLevel: 0, maxDelayMs: 0, preferredRows: [], isAdaptive: true };
+}
+
+function isLimited({ defaultQueuePolicy, priorityQueuePolicy }: ModelDynamicBatching): boolean {
+  const policies = [defaultQueuePolicy, ...Object.values(priorityQueuePolicy)];
+  return policies.some((policy) => policy !== undefined && policy.maxQueueSize > 0);
 }
 
 function levelCount(model: string, { priorityLevels, defaultPriorityLevel }: ModelDynamicBatching): number {

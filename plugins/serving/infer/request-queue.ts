@@ -16,6 +16,7 @@ export class RequestQueue {
   readonly #defaultLevel: number;
   readonly #onLeave: () => void;
   #size = 0;
+  #rows = 0;
 
   /** @param onLeave - Told of a request that left without having run. */
   constructor(model: string, policies: QueuePolicies, onLeave: () => void) {
@@ -34,6 +35,11 @@ export class RequestQueue {
     return this.#size;
   }
 
+  /** Rows of the requests that wait. */
+  get rows(): number {
+    return this.#rows;
+  }
+
   /** Puts a request in, or rejects it. @returns false when it is not in */
   push(entry: BatchEntry): boolean {
     const { priority = 0, cancellation } = entry.request;
@@ -47,6 +53,7 @@ export class RequestQueue {
     }
     level.waiting.push(entry);
     this.#size += 1;
+    this.#rows += entry.request.rows;
     if (cancellation !== undefined) {
       entry.onCancel = () => this.#drop(entry, entry.request.cancelError());
       cancellation.subscribe(entry.onCancel);
@@ -59,6 +66,7 @@ export class RequestQueue {
   take(entry: BatchEntry): void {
     if (entry.list?.remove(entry) !== true) return;
     this.#size -= 1;
+    this.#rows -= entry.request.rows;
     entry.stopWatching();
   }
 
