@@ -1,5 +1,9 @@
 import { type Timestamp, timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
-import { AlertState, type MonitorService } from 'lamella/proto/lamella/serving/v1/monitor_service';
+import {
+  AlertState,
+  type ModelDrift,
+  type MonitorService,
+} from 'lamella/proto/lamella/serving/v1/monitor_service';
 import type { CallOptions, Client } from 'lamella/sdk';
 import { ConsoleRequestInvalid } from './errors.ts';
 import { readJsonObject } from './json-http.ts';
@@ -9,6 +13,7 @@ const RANGE = { seconds: 300n };
 const STEP = { seconds: 10n };
 
 const MAX_ALERTS = 100;
+const MAX_FEATURES = 20;
 const MAX_MINUTES = 7 * 24 * 60;
 
 /** What each chart shows, one line by its label. */
@@ -42,19 +47,34 @@ export interface LineView {
   readonly points: readonly (readonly [number, number])[];
 }
 
+/** A feature of a model and how far it is from the training data. */
+export interface DriftView {
+  readonly model: string;
+  readonly feature: string;
+  readonly stabilityIndex: number;
+  readonly isDrifted: boolean;
+  /** Time since which it has drifted, milliseconds since the epoch; 0 when it has not. */
+  readonly sinceMs: number;
+}
+
 /** All that the monitor page shows. */
 export interface MonitorView {
   readonly alerts: readonly AlertView[];
   readonly charts: Readonly<Record<string, readonly LineView[]>>;
   /** Receivers that did not take the last message. */
   readonly troubled: readonly string[];
+  /** Features of watched models, those furthest from the training data first. */
+  readonly drift: readonly DriftView[];
+  /** Why watched models are not compared, by model. */
+  readonly driftProblems: Readonly<Record<string, string>>;
 }
 
 /** The present state of alerts and models. */
 export async function showMonitor(monitor: Monitor, options: CallOptions): Promise<MonitorView> {
-  const [{ alerts }, { receivers }, ...lines] = await Promise.all([
+  const [{ alerts }, { receivers }, { models }, ...lines] = await Promise.all([
     monitor.listAlerts({ pageSize: MAX_ALERTS }, options),
     monitor.listReceivers({}, options),
+    monitor.listDrift({}, options),
     ...Object.values(CHARTS).map((expression) => linesOf(monitor, expression, options)),
   ]);
   return {
@@ -71,7 +91,26 @@ export async function showMonitor(monitor: Monitor, options: CallOptions): Promi
     })),
     charts: Object.fromEntries(Object.keys(CHARTS).map((name, index) => [name, lines[index] ?? []])),
     troubled: receivers.filter(({ failures }) => failures > 0).map(({ name }) => name),
+    drift: models.flatMap(driftOf).toSorted(furthestFirst).slice(0, MAX_FEATURES),
+    driftProblems: Object.fromEntries(
+      models.filter(({ problem }) => problem !== '').map(({ model, problem }) => [model, problem]),
+    ),
   };
+}
+
+function driftOf({ model, problem, features }: ModelDrift): DriftView[] {
+  if (problem !== '') return [];
+  return features.map(({ feature, stabilityIndex, drifted, driftStartTime }) => ({
+    model,
+    feature,
+    stabilityIndex,
+    isDrifted: drifted,
+    sinceMs: msOf(driftStartTime),
+  }));
+}
+
+function furthestFirst(one: DriftView, other: DriftView): number {
+  return other.stabilityIndex - one.stabilityIndex;
 }
 
 async function linesOf(monitor: Monitor, expression: string, options: CallOptions): Promise<LineView[]> {

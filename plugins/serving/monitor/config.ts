@@ -1,4 +1,12 @@
 import { type TObject, type TSchema, Type } from 'lamella/sdk';
+import {
+  type DriftConfig,
+  DriftSchema,
+  type PayloadLogConfig,
+  PayloadLogSchema,
+  type SampleConfig,
+  SampleSchema,
+} from './sample-config.ts';
 
 const milliseconds = (minimum: number, value: number, description: string): TSchema =>
   Type.Integer({ minimum, maximum: 604_800_000, default: value, description });
@@ -71,62 +79,6 @@ const inhibitRule: TSchema = Type.Object(
   { additionalProperties: false },
 );
 
-const sample: TSchema = Type.Object(
-  {
-    model: Type.String({ minLength: 1, maxLength: 200, description: 'Model, or `*` for all.' }),
-    sampleRate: Type.Number({
-      exclusiveMinimum: 0,
-      maximum: 1,
-      default: 0.01,
-      description: 'Share of the requests that is sampled.',
-    }),
-    mode: Type.Union([Type.Literal('all'), Type.Literal('request'), Type.Literal('response')], {
-      default: 'all',
-      description: 'Which parts: inputs and outputs, inputs, or outputs.',
-    }),
-    redact: Type.Array(Type.String(), {
-      maxItems: 100,
-      default: [],
-      description: 'Tensors whose values never leave the inference plugin.',
-    }),
-    maxBytes: Type.Integer({
-      minimum: 1,
-      maximum: 8_388_608,
-      default: 65_536,
-      description: 'Largest payload of one request; tensors beyond are left out.',
-    }),
-    log: Type.Boolean({
-      default: true,
-      description: 'Whether samples are written into the dataset `inference.MODEL`.',
-    }),
-  },
-  { additionalProperties: false },
-);
-
-const payloadLog: TSchema = Type.Object(
-  {
-    flushMs: Type.Integer({
-      minimum: 100,
-      maximum: 3_600_000,
-      default: 60_000,
-      description:
-        'Time between two versions of the dataset; what came since the last one is lost by a kill.',
-    }),
-    maxRows: Type.Integer({
-      minimum: 1,
-      maximum: 1_000_000,
-      default: 10_000,
-      description: 'Rows that make a version before that; twice as many may wait.',
-    }),
-    keepMs: Type.Integer({
-      minimum: 0,
-      default: 604_800_000,
-      description: 'Age at which versions are deleted, 7 days; 0 keeps them for ever.',
-    }),
-  },
-  { additionalProperties: false, default: {}, description: 'How samples are written.' },
-);
-
 /** Options of the monitor plugin; the manifest holds the same schema for the kernel. */
 export const MonitorConfigSchema: TObject<Record<keyof MonitorConfig, TSchema>> = Type.Object(
   {
@@ -177,13 +129,14 @@ export const MonitorConfigSchema: TObject<Record<keyof MonitorConfig, TSchema>> 
       default: [],
       description: 'Alerts that hold others back: `source` and `target` as matchers, `equal` labels.',
     }),
-    samples: Type.Array(sample, {
+    samples: Type.Array(SampleSchema, {
       maxItems: 1_000,
       default: [],
       description:
         'Models whose requests are sampled; of several entries that fit the first holds. None samples nothing.',
     }),
-    payloadLog,
+    payloadLog: PayloadLogSchema,
+    drift: DriftSchema,
   },
   { additionalProperties: false },
 );
@@ -215,23 +168,6 @@ export interface EmailConfig {
   readonly password?: string;
 }
 
-/** How requests of a model are sampled. */
-export interface SampleConfig {
-  readonly model: string;
-  readonly sampleRate: number;
-  readonly mode: 'all' | 'request' | 'response';
-  readonly redact: readonly string[];
-  readonly maxBytes: number;
-  readonly log: boolean;
-}
-
-/** How samples are written. */
-export interface PayloadLogConfig {
-  readonly flushMs: number;
-  readonly maxRows: number;
-  readonly keepMs: number;
-}
-
 /** Checked configuration. */
 export interface MonitorConfig {
   readonly intervalMs: number;
@@ -248,4 +184,5 @@ export interface MonitorConfig {
   }[];
   readonly samples: readonly SampleConfig[];
   readonly payloadLog: PayloadLogConfig;
+  readonly drift: DriftConfig;
 }

@@ -1,3 +1,5 @@
+import { StoreService } from 'lamella/proto/lamella/data/v1/store_service';
+import { RegistryService } from 'lamella/proto/lamella/model/v1/registry_service';
 import type { Host } from 'lamella/sdk';
 import type { Alert } from './alerts/alert.ts';
 import { AlertBook } from './alerts/alert-book.ts';
@@ -5,6 +7,7 @@ import { Inhibition } from './alerts/inhibition.ts';
 import { RuleWatch } from './alerts/rule-watch.ts';
 import { Silences } from './alerts/silences.ts';
 import type { MonitorConfig } from './config.ts';
+import { DriftWatch } from './drift/drift-watch.ts';
 import { InhibitRuleInvalid, WindowTooLarge } from './errors.ts';
 import { createReceivers } from './notify/create-receivers.ts';
 import type { Receiver } from './notify/receiver.ts';
@@ -31,6 +34,7 @@ export class Monitor {
   readonly alerts: AlertBook;
   readonly silences: Silences;
   readonly receivers: readonly Receiver[];
+  readonly drift: DriftWatch;
   readonly #host: Host;
   readonly #inhibition: Inhibition;
   readonly #leftOut: { set(value: number): void };
@@ -60,6 +64,9 @@ export class Monitor {
     this.silences = new Silences(storage);
     this.receivers = createReceivers(host, config.receivers);
     this.#inhibition = inhibitionOf(config);
+    const { clock, metrics } = host;
+    const sources = { store: host.call(StoreService), registry: host.call(RegistryService) };
+    this.drift = new DriftWatch({ config: config.drift, sources, storage, clock, log, metrics });
     this.#leftOut = host.metrics.gauge({
       name: 'lamella_monitor_series_left_out',
       help: 'Series that found no room at the last look at the metrics.',
@@ -71,6 +78,7 @@ export class Monitor {
     await this.rules.load();
     await this.alerts.load();
     await this.silences.load();
+    await this.drift.load();
     for (const receiver of this.receivers) await receiver.load();
     const timer = setInterval(() => this.#tick(), intervalMs);
     this.#host.own({
@@ -105,6 +113,7 @@ export class Monitor {
   /** Looks once. */
   async look(): Promise<void> {
     const { clock, metrics } = this.#host;
+    await this.drift.look(clock.now());
     const text = await metrics.exposition();
     const nowMs = clock.now();
     this.window.add(text, nowMs);

@@ -12,7 +12,7 @@ const plugin: Plugin = definePlugin({
     const monitor = new Monitor(host, config);
     host.serve(MonitorService, monitorService(host, monitor, config));
     await monitor.start(config.intervalMs);
-    startSamples(host, config);
+    startSamples(host, config, monitor.drift);
   },
 });
 

@@ -11,6 +11,7 @@ import {
   silenceToProto,
 } from './messages.ts';
 import type { Monitor } from './monitor.ts';
+import { driftToProto } from './drift/drift-message.ts';
 import { queryMetrics } from './query-metrics.ts';
 
 type Implementation = ServiceImplementation<typeof MonitorService>;
@@ -21,6 +22,7 @@ export function monitorService(host: Host, monitor: Monitor, config: MonitorConf
     ...metricMethods(host, monitor, config),
     ...ruleMethods(monitor),
     ...alertMethods(host, monitor),
+    ...driftMethods(monitor),
   };
 }
 
@@ -103,6 +105,17 @@ function alertMethods(
       const health = monitor.receivers.map((receiver) => receiver.health());
       const { items, nextPageToken } = pageOf(health, ({ name }) => name, request);
       return { receivers: items, nextPageToken };
+    },
+  };
+}
+
+function driftMethods({ drift }: Monitor): Pick<Implementation, 'listDrift'> {
+  return {
+    listDrift: ({ model, ...page }) => {
+      const watched = drift.models().filter((candidate) => model === '' || candidate.model === model);
+      const key = (one: (typeof watched)[number]): string => `${one.model}/${one.modelVersion}`;
+      const { items, nextPageToken } = pageOf(watched, key, page);
+      return { models: items.map((item) => driftToProto(drift, item)), nextPageToken };
     },
   };
 }

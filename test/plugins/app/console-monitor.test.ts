@@ -6,6 +6,7 @@ import {
   AlertState,
   CreateSilenceResponseSchema,
   ListAlertsResponseSchema,
+  ListDriftResponseSchema,
   ListReceiversResponseSchema,
   type MonitorService,
   QueryMetricsResponseSchema,
@@ -32,6 +33,24 @@ describe('the monitor page of app.console', () => {
         }),
       listReceivers: async () =>
         create(ListReceiversResponseSchema, { receivers: [{ name: 'hook', failures: 2 }] }),
+      listDrift: async () =>
+        create(ListDriftResponseSchema, {
+          models: [
+            {
+              model: 'd',
+              features: [
+                { feature: 'input.x', stabilityIndex: 0.1 },
+                {
+                  feature: 'input.y',
+                  stabilityIndex: 0.4,
+                  drifted: true,
+                  driftStartTime: { seconds: 7n },
+                },
+              ],
+            },
+            { model: 'e', problem: '3 rows are there, 200 are needed', features: [{ feature: 'input.z' }] },
+          ],
+        }),
       queryMetrics: async () =>
         create(QueryMetricsResponseSchema, {
           series: [{ labels: { model: 'd' }, points: [{ value: Number.NaN }, { value: 2 }] }],
@@ -66,6 +85,11 @@ describe('the monitor page of app.console', () => {
       ],
       ['A', true, ['hook'], [[0, 2]]],
     );
+    assert.deepEqual(shown.drift, [
+      { model: 'd', feature: 'input.y', stabilityIndex: 0.4, isDrifted: true, sinceMs: 7_000 },
+      { model: 'd', feature: 'input.x', stabilityIndex: 0.1, isDrifted: false, sinceMs: 0 },
+    ]);
+    assert.deepEqual(shown.driftProblems, { e: '3 rows are there, 200 are needed' });
     const labels = shown.alerts[0]?.labels;
     const silenced = await ask('/silence', { labels, minutes: 5 });
     assert.deepEqual([silenced.status, asked], [201, ['{alertname="A", m="\\""}']]);

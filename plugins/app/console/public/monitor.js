@@ -39,6 +39,7 @@ function show() {
   // Told aloud only when it changes.
   if (byId('state').textContent !== state) byId('state').textContent = state;
   showAlerts(alerts);
+  showDrift(seen.drift, seen.driftProblems);
   for (const name of CHARTS) showChart(byId(name), charts[name], name === 'latency' ? 1_000 : 1);
 }
 
@@ -47,6 +48,26 @@ function showAlerts(alerts) {
   const focused = document.activeElement?.dataset?.alert;
   list.replaceChildren(...alerts.map(alertItem));
   if (focused !== undefined) list.querySelector(`[data-alert="${CSS.escape(focused)}"]`)?.focus();
+}
+
+/** Only where somebody has models watched; the furthest features are enough to see what goes on. */
+function showDrift(drift, problems) {
+  const reasons = Object.entries(problems).map(([model, problem]) =>
+    text('driftProblem', { model, problem }),
+  );
+  byId('drift-card').hidden = drift.length === 0 && reasons.length === 0;
+  byId('drift-state').textContent = reasons.join(' ');
+  byId('drift').replaceChildren(...drift.map(driftItem));
+}
+
+function driftItem({ model, feature, stabilityIndex, isDrifted, sinceMs }) {
+  const item = document.createElement('li');
+  item.className = isDrifted ? 'drifted' : '';
+  const time = new Date(sinceMs).toLocaleString(document.documentElement.lang);
+  const value = number(stabilityIndex, { maximumFractionDigits: 2 });
+  const state = isDrifted ? text('driftSince', { time }) : text('driftNone');
+  item.textContent = [text('driftFeature', { model, feature, value }), state].join(' · ');
+  return item;
 }
 
 function alertItem(alert) {

@@ -43,6 +43,15 @@ export const DEFAULT_RULE_FILE = `groups:
         annotations:
           summary: 'Model {{ $labels.model }} refuses requests'
           description: 'Its queue was full for {{ $value | humanize }} requests in five minutes.'
+  - name: drift
+    rules:
+      - alert: FeatureDrifted
+        expr: lamella_drift_stability_index > 0.2
+        for: 5m
+        labels: { severity: warning }
+        annotations:
+          summary: 'Requests of model {{ $labels.model }} are not like its training data'
+          description: 'Feature {{ $labels.feature }} has a stability index of {{ $value | humanize }}; lamella call MonitorService/ListDrift says since when.'
   - name: plugins
     rules:
       - alert: PluginCrashLoop

@@ -12,7 +12,7 @@ import {
   type Metrics,
 } from 'lamella/sdk';
 import { encodeArrow, type RowBatch, sliceBatch } from 'lamella/sdk/arrow';
-import type { PayloadLogConfig, SampleConfig } from '../config.ts';
+import type { PayloadLogConfig, SampleConfig } from '../sample-config.ts';
 import { PayloadTable, sizeOfSample } from './payload-table.ts';
 import type { SampleTaker } from './sample-feed.ts';
 

@@ -7,7 +7,7 @@ import {
   type SampleService,
 } from 'lamella/proto/lamella/serving/v1/sample_service';
 import type { Client, Logger } from 'lamella/sdk';
-import type { SampleConfig } from '../config.ts';
+import type { SampleConfig } from '../sample-config.ts';
 
 /** Time between two questions, in milliseconds: short, since samples wait in a queue of limited size. */
 const ASK_MS = 1_000;

@@ -2,11 +2,12 @@ import { StoreService } from 'lamella/proto/lamella/data/v1/store_service';
 import { SampleService } from 'lamella/proto/lamella/serving/v1/sample_service';
 import type { Host } from 'lamella/sdk';
 import type { MonitorConfig } from '../config.ts';
+import type { DriftWatch } from '../drift/drift-watch.ts';
 import { PayloadLog } from './payload-log.ts';
 import { SampleFeed } from './sample-feed.ts';
 
 /** Samples requests, if the configuration names models; ended with the instance, the last samples written. */
-export function startSamples(host: Host, { samples, payloadLog }: MonitorConfig): void {
+export function startSamples(host: Host, { samples, payloadLog }: MonitorConfig, drift: DriftWatch): void {
   if (samples.length === 0) return;
   const { clock, log, metrics } = host;
   const payloads = new PayloadLog({
@@ -19,7 +20,7 @@ export function startSamples(host: Host, { samples, payloadLog }: MonitorConfig)
   const feed = new SampleFeed({
     client: host.call(SampleService),
     samples,
-    takers: [payloads],
+    takers: [payloads, drift],
     log,
   });
   host.own(payloads);

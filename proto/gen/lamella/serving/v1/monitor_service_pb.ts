@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file lamella/serving/v1/monitor_service.proto.
  */
 export const file_lamella_serving_v1_monitor_service: GenFile = /*@__PURE__*/
-  fileDesc("CihsYW1lbGxhL3NlcnZpbmcvdjEvbW9uaXRvcl9zZXJ2aWNlLnByb3RvEhJsYW1lbGxhLnNlcnZpbmcudjEiEwoRR2V0TWV0cmljc1JlcXVlc3QiIgoSR2V0TWV0cmljc1Jlc3BvbnNlEgwKBHRleHQYASABKAkifAoTUXVlcnlNZXRyaWNzUmVxdWVzdBISCgpleHByZXNzaW9uGAEgASgJEigKBXJhbmdlGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBHN0ZXAYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iSAoUUXVlcnlNZXRyaWNzUmVzcG9uc2USMAoGc2VyaWVzGAEgAygLMiAubGFtZWxsYS5zZXJ2aW5nLnYxLk1ldHJpY1NlcmllcyKsAQoMTWV0cmljU2VyaWVzEjwKBmxhYmVscxgBIAMoCzIsLmxhbWVsbGEuc2VydmluZy52MS5NZXRyaWNTZXJpZXMuTGFiZWxzRW50cnkSLwoGcG9pbnRzGAIgAygLMh8ubGFtZWxsYS5zZXJ2aW5nLnYxLk1ldHJpY1BvaW50Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRgoLTWV0cmljUG9pbnQSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFdmFsdWUYAiABKAEiOwoVV2F0Y2hBY2Nlc3NMb2dSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhMKC2ZhaWxlZF9vbmx5GAIgASgIItsBChZXYXRjaEFjY2Vzc0xvZ1Jlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKAkSDQoFbW9kZWwYAiABKAkSFQoNbW9kZWxfdmVyc2lvbhgDIAEoCRIOCgZzdGF0dXMYBCABKAkSKwoIZHVyYXRpb24YBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDAoEcm93cxgGIAEoBRISCgpiYXRjaF9yb3dzGAcgASgFEigKBHRpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjkKCFJ1bGVGaWxlEgwKBG5hbWUYASABKAkSDAoEdGV4dBgCIAEoCRIRCglyZWFkX29ubHkYAyABKAgiPQoUTGlzdFJ1bGVGaWxlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiYgoVTGlzdFJ1bGVGaWxlc1Jlc3BvbnNlEjAKCnJ1bGVfZmlsZXMYASADKAsyHC5sYW1lbGxhLnNlcnZpbmcudjEuUnVsZUZpbGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlwKElNldFJ1bGVGaWxlUmVxdWVzdBIvCglydWxlX2ZpbGUYASABKAsyHC5sYW1lbGxhLnNlcnZpbmcudjEuUnVsZUZpbGUSFQoNdmFsaWRhdGVfb25seRgCIAEoCCJaChNTZXRSdWxlRmlsZVJlc3BvbnNlEi8KCXJ1bGVfZmlsZRgBIAEoCzIcLmxhbWVsbGEuc2VydmluZy52MS5SdWxlRmlsZRISCgpydWxlX2NvdW50GAIgASgFIiUKFURlbGV0ZVJ1bGVGaWxlUmVxdWVzdBIMCgRuYW1lGAEgASgJIhgKFkRlbGV0ZVJ1bGVGaWxlUmVzcG9uc2Ui0AIKCUFsZXJ0UnVsZRIMCgRuYW1lGAEgASgJEg0KBWFsZXJ0GAIgASgJEg0KBWdyb3VwGAMgASgJEhIKCmV4cHJlc3Npb24YBCABKAkSJgoDZm9yGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjIKD2tlZXBfZmlyaW5nX2ZvchgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCgVzdGF0ZRgHIAEoDjIeLmxhbWVsbGEuc2VydmluZy52MS5BbGVydFN0YXRlEg8KB3Byb2JsZW0YCCABKAkSMQoNZXZhbHVhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoRZXZhbHVhdGVfZHVyYXRpb24YCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iPgoVTGlzdEFsZXJ0UnVsZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIl8KFkxpc3RBbGVydFJ1bGVzUmVzcG9uc2USLAoFcnVsZXMYASADKAsyHS5sYW1lbGxhLnNlcnZpbmcudjEuQWxlcnRSdWxlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLDAwoFQWxlcnQSCgoCaWQYASABKAkSDAoEcnVsZRgCIAEoCRItCgVzdGF0ZRgDIAEoDjIeLmxhbWVsbGEuc2VydmluZy52MS5BbGVydFN0YXRlEg0KBXZhbHVlGAQgASgBEjUKBmxhYmVscxgFIAMoCzIlLmxhbWVsbGEuc2VydmluZy52MS5BbGVydC5MYWJlbHNFbnRyeRI/Cgthbm5vdGF0aW9ucxgGIAMoCzIqLmxhbWVsbGEuc2VydmluZy52MS5BbGVydC5Bbm5vdGF0aW9uc0VudHJ5Ei8KC2FjdGl2ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghzaWxlbmNlcxgJIAMoCRIUCgxpbmhpYml0ZWRfYnkYCiABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARoyChBBbm5vdGF0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOgoRTGlzdEFsZXJ0c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiWAoSTGlzdEFsZXJ0c1Jlc3BvbnNlEikKBmFsZXJ0cxgBIAMoCzIZLmxhbWVsbGEuc2VydmluZy52MS5BbGVydBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiqQEKB1NpbGVuY2USDAoEbmFtZRgBIAEoCRIQCghtYXRjaGVycxgCIAEoCRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHY3JlYXRvchgFIAEoCRIPCgdjb21tZW50GAYgASgJIjwKE0xpc3RTaWxlbmNlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiXgoUTGlzdFNpbGVuY2VzUmVzcG9uc2USLQoIc2lsZW5jZXMYASADKAsyGy5sYW1lbGxhLnNlcnZpbmcudjEuU2lsZW5jZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiRAoUQ3JlYXRlU2lsZW5jZVJlcXVlc3QSLAoHc2lsZW5jZRgBIAEoCzIbLmxhbWVsbGEuc2VydmluZy52MS5TaWxlbmNlIkUKFUNyZWF0ZVNpbGVuY2VSZXNwb25zZRIsCgdzaWxlbmNlGAEgASgLMhsubGFtZWxsYS5zZXJ2aW5nLnYxLlNpbGVuY2UiJAoURGVsZXRlU2lsZW5jZVJlcXVlc3QSDAoEbmFtZRgBIAEoCSIXChVEZWxldGVTaWxlbmNlUmVzcG9uc2UiOwoIUmVjZWl2ZXISDAoEbmFtZRgBIAEoCRIPCgdwcm9ibGVtGAIgASgJEhAKCGZhaWx1cmVzGAMgASgFIj0KFExpc3RSZWNlaXZlcnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJImEKFUxpc3RSZWNlaXZlcnNSZXNwb25zZRIvCglyZWNlaXZlcnMYASADKAsyHC5sYW1lbGxhLnNlcnZpbmcudjEuUmVjZWl2ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJKnQKCkFsZXJ0U3RhdGUSGwoXQUxFUlRfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRBTEVSVF9TVEFURV9JTkFDVElWRRABEhcKE0FMRVJUX1NUQVRFX1BFTkRJTkcQAhIWChJBTEVSVF9TVEFURV9GSVJJTkcQAzL8CQoOTW9uaXRvclNlcnZpY2USYAoKR2V0TWV0cmljcxIlLmxhbWVsbGEuc2VydmluZy52MS5HZXRNZXRyaWNzUmVxdWVzdBomLmxhbWVsbGEuc2VydmluZy52MS5HZXRNZXRyaWNzUmVzcG9uc2UiA5ACARJmCgxRdWVyeU1ldHJpY3MSJy5sYW1lbGxhLnNlcnZpbmcudjEuUXVlcnlNZXRyaWNzUmVxdWVzdBooLmxhbWVsbGEuc2VydmluZy52MS5RdWVyeU1ldHJpY3NSZXNwb25zZSIDkAIBEm4KDldhdGNoQWNjZXNzTG9nEikubGFtZWxsYS5zZXJ2aW5nLnYxLldhdGNoQWNjZXNzTG9nUmVxdWVzdBoqLmxhbWVsbGEuc2VydmluZy52MS5XYXRjaEFjY2Vzc0xvZ1Jlc3BvbnNlIgOQAgEwARJpCg1MaXN0UnVsZUZpbGVzEigubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RSdWxlRmlsZXNSZXF1ZXN0GikubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RSdWxlRmlsZXNSZXNwb25zZSIDkAIBEmMKC1NldFJ1bGVGaWxlEiYubGFtZWxsYS5zZXJ2aW5nLnYxLlNldFJ1bGVGaWxlUmVxdWVzdBonLmxhbWVsbGEuc2VydmluZy52MS5TZXRSdWxlRmlsZVJlc3BvbnNlIgOQAgISbAoORGVsZXRlUnVsZUZpbGUSKS5sYW1lbGxhLnNlcnZpbmcudjEuRGVsZXRlUnVsZUZpbGVSZXF1ZXN0GioubGFtZWxsYS5zZXJ2aW5nLnYxLkRlbGV0ZVJ1bGVGaWxlUmVzcG9uc2UiA5ACAhJsCg5MaXN0QWxlcnRSdWxlcxIpLmxhbWVsbGEuc2VydmluZy52MS5MaXN0QWxlcnRSdWxlc1JlcXVlc3QaKi5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdEFsZXJ0UnVsZXNSZXNwb25zZSIDkAIBEmAKCkxpc3RBbGVydHMSJS5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdEFsZXJ0c1JlcXVlc3QaJi5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdEFsZXJ0c1Jlc3BvbnNlIgOQAgESZgoMTGlzdFNpbGVuY2VzEicubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RTaWxlbmNlc1JlcXVlc3QaKC5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdFNpbGVuY2VzUmVzcG9uc2UiA5ACARJkCg1DcmVhdGVTaWxlbmNlEigubGFtZWxsYS5zZXJ2aW5nLnYxLkNyZWF0ZVNpbGVuY2VSZXF1ZXN0GikubGFtZWxsYS5zZXJ2aW5nLnYxLkNyZWF0ZVNpbGVuY2VSZXNwb25zZRJpCg1EZWxldGVTaWxlbmNlEigubGFtZWxsYS5zZXJ2aW5nLnYxLkRlbGV0ZVNpbGVuY2VSZXF1ZXN0GikubGFtZWxsYS5zZXJ2aW5nLnYxLkRlbGV0ZVNpbGVuY2VSZXNwb25zZSIDkAICEmkKDUxpc3RSZWNlaXZlcnMSKC5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdFJlY2VpdmVyc1JlcXVlc3QaKS5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdFJlY2VpdmVyc1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CihsYW1lbGxhL3NlcnZpbmcvdjEvbW9uaXRvcl9zZXJ2aWNlLnByb3RvEhJsYW1lbGxhLnNlcnZpbmcudjEiEwoRR2V0TWV0cmljc1JlcXVlc3QiIgoSR2V0TWV0cmljc1Jlc3BvbnNlEgwKBHRleHQYASABKAkifAoTUXVlcnlNZXRyaWNzUmVxdWVzdBISCgpleHByZXNzaW9uGAEgASgJEigKBXJhbmdlGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBHN0ZXAYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iSAoUUXVlcnlNZXRyaWNzUmVzcG9uc2USMAoGc2VyaWVzGAEgAygLMiAubGFtZWxsYS5zZXJ2aW5nLnYxLk1ldHJpY1NlcmllcyKsAQoMTWV0cmljU2VyaWVzEjwKBmxhYmVscxgBIAMoCzIsLmxhbWVsbGEuc2VydmluZy52MS5NZXRyaWNTZXJpZXMuTGFiZWxzRW50cnkSLwoGcG9pbnRzGAIgAygLMh8ubGFtZWxsYS5zZXJ2aW5nLnYxLk1ldHJpY1BvaW50Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRgoLTWV0cmljUG9pbnQSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFdmFsdWUYAiABKAEiOwoVV2F0Y2hBY2Nlc3NMb2dSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhMKC2ZhaWxlZF9vbmx5GAIgASgIItsBChZXYXRjaEFjY2Vzc0xvZ1Jlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKAkSDQoFbW9kZWwYAiABKAkSFQoNbW9kZWxfdmVyc2lvbhgDIAEoCRIOCgZzdGF0dXMYBCABKAkSKwoIZHVyYXRpb24YBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDAoEcm93cxgGIAEoBRISCgpiYXRjaF9yb3dzGAcgASgFEigKBHRpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjkKCFJ1bGVGaWxlEgwKBG5hbWUYASABKAkSDAoEdGV4dBgCIAEoCRIRCglyZWFkX29ubHkYAyABKAgiPQoUTGlzdFJ1bGVGaWxlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiYgoVTGlzdFJ1bGVGaWxlc1Jlc3BvbnNlEjAKCnJ1bGVfZmlsZXMYASADKAsyHC5sYW1lbGxhLnNlcnZpbmcudjEuUnVsZUZpbGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlwKElNldFJ1bGVGaWxlUmVxdWVzdBIvCglydWxlX2ZpbGUYASABKAsyHC5sYW1lbGxhLnNlcnZpbmcudjEuUnVsZUZpbGUSFQoNdmFsaWRhdGVfb25seRgCIAEoCCJaChNTZXRSdWxlRmlsZVJlc3BvbnNlEi8KCXJ1bGVfZmlsZRgBIAEoCzIcLmxhbWVsbGEuc2VydmluZy52MS5SdWxlRmlsZRISCgpydWxlX2NvdW50GAIgASgFIiUKFURlbGV0ZVJ1bGVGaWxlUmVxdWVzdBIMCgRuYW1lGAEgASgJIhgKFkRlbGV0ZVJ1bGVGaWxlUmVzcG9uc2Ui0AIKCUFsZXJ0UnVsZRIMCgRuYW1lGAEgASgJEg0KBWFsZXJ0GAIgASgJEg0KBWdyb3VwGAMgASgJEhIKCmV4cHJlc3Npb24YBCABKAkSJgoDZm9yGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjIKD2tlZXBfZmlyaW5nX2ZvchgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCgVzdGF0ZRgHIAEoDjIeLmxhbWVsbGEuc2VydmluZy52MS5BbGVydFN0YXRlEg8KB3Byb2JsZW0YCCABKAkSMQoNZXZhbHVhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoRZXZhbHVhdGVfZHVyYXRpb24YCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iPgoVTGlzdEFsZXJ0UnVsZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIl8KFkxpc3RBbGVydFJ1bGVzUmVzcG9uc2USLAoFcnVsZXMYASADKAsyHS5sYW1lbGxhLnNlcnZpbmcudjEuQWxlcnRSdWxlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLDAwoFQWxlcnQSCgoCaWQYASABKAkSDAoEcnVsZRgCIAEoCRItCgVzdGF0ZRgDIAEoDjIeLmxhbWVsbGEuc2VydmluZy52MS5BbGVydFN0YXRlEg0KBXZhbHVlGAQgASgBEjUKBmxhYmVscxgFIAMoCzIlLmxhbWVsbGEuc2VydmluZy52MS5BbGVydC5MYWJlbHNFbnRyeRI/Cgthbm5vdGF0aW9ucxgGIAMoCzIqLmxhbWVsbGEuc2VydmluZy52MS5BbGVydC5Bbm5vdGF0aW9uc0VudHJ5Ei8KC2FjdGl2ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghzaWxlbmNlcxgJIAMoCRIUCgxpbmhpYml0ZWRfYnkYCiABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARoyChBBbm5vdGF0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOgoRTGlzdEFsZXJ0c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiWAoSTGlzdEFsZXJ0c1Jlc3BvbnNlEikKBmFsZXJ0cxgBIAMoCzIZLmxhbWVsbGEuc2VydmluZy52MS5BbGVydBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiqQEKB1NpbGVuY2USDAoEbmFtZRgBIAEoCRIQCghtYXRjaGVycxgCIAEoCRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHY3JlYXRvchgFIAEoCRIPCgdjb21tZW50GAYgASgJIjwKE0xpc3RTaWxlbmNlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiXgoUTGlzdFNpbGVuY2VzUmVzcG9uc2USLQoIc2lsZW5jZXMYASADKAsyGy5sYW1lbGxhLnNlcnZpbmcudjEuU2lsZW5jZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiRAoUQ3JlYXRlU2lsZW5jZVJlcXVlc3QSLAoHc2lsZW5jZRgBIAEoCzIbLmxhbWVsbGEuc2VydmluZy52MS5TaWxlbmNlIkUKFUNyZWF0ZVNpbGVuY2VSZXNwb25zZRIsCgdzaWxlbmNlGAEgASgLMhsubGFtZWxsYS5zZXJ2aW5nLnYxLlNpbGVuY2UiJAoURGVsZXRlU2lsZW5jZVJlcXVlc3QSDAoEbmFtZRgBIAEoCSIXChVEZWxldGVTaWxlbmNlUmVzcG9uc2UiOwoIUmVjZWl2ZXISDAoEbmFtZRgBIAEoCRIPCgdwcm9ibGVtGAIgASgJEhAKCGZhaWx1cmVzGAMgASgFIj0KFExpc3RSZWNlaXZlcnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJImEKFUxpc3RSZWNlaXZlcnNSZXNwb25zZRIvCglyZWNlaXZlcnMYASADKAsyHC5sYW1lbGxhLnNlcnZpbmcudjEuUmVjZWl2ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJItgBCgpNb2RlbERyaWZ0Eg0KBW1vZGVsGAEgASgJEhUKDW1vZGVsX3ZlcnNpb24YAiABKAkSGQoRcmVmZXJlbmNlX3ZlcnNpb24YAyABKAkSEQoJcm93X2NvdW50GAQgASgDEg8KB3Byb2JsZW0YBSABKAkSMQoNZXZhbHVhdGVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoIZmVhdHVyZXMYByADKAsyIC5sYW1lbGxhLnNlcnZpbmcudjEuRmVhdHVyZURyaWZ0IpEBCgxGZWF0dXJlRHJpZnQSDwoHZmVhdHVyZRgBIAEoCRIXCg9zdGFiaWxpdHlfaW5kZXgYAiABKAESEAoIZGlzdGFuY2UYAyABKAESDwoHZHJpZnRlZBgEIAEoCBI0ChBkcmlmdF9zdGFydF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJIChBMaXN0RHJpZnRSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg0KBW1vZGVsGAMgASgJIlwKEUxpc3REcmlmdFJlc3BvbnNlEi4KBm1vZGVscxgBIAMoCzIeLmxhbWVsbGEuc2VydmluZy52MS5Nb2RlbERyaWZ0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSp0CgpBbGVydFN0YXRlEhsKF0FMRVJUX1NUQVRFX1VOU1BFQ0lGSUVEEAASGAoUQUxFUlRfU1RBVEVfSU5BQ1RJVkUQARIXChNBTEVSVF9TVEFURV9QRU5ESU5HEAISFgoSQUxFUlRfU1RBVEVfRklSSU5HEAMy2woKDk1vbml0b3JTZXJ2aWNlEmAKCkdldE1ldHJpY3MSJS5sYW1lbGxhLnNlcnZpbmcudjEuR2V0TWV0cmljc1JlcXVlc3QaJi5sYW1lbGxhLnNlcnZpbmcudjEuR2V0TWV0cmljc1Jlc3BvbnNlIgOQAgESZgoMUXVlcnlNZXRyaWNzEicubGFtZWxsYS5zZXJ2aW5nLnYxLlF1ZXJ5TWV0cmljc1JlcXVlc3QaKC5sYW1lbGxhLnNlcnZpbmcudjEuUXVlcnlNZXRyaWNzUmVzcG9uc2UiA5ACARJuCg5XYXRjaEFjY2Vzc0xvZxIpLmxhbWVsbGEuc2VydmluZy52MS5XYXRjaEFjY2Vzc0xvZ1JlcXVlc3QaKi5sYW1lbGxhLnNlcnZpbmcudjEuV2F0Y2hBY2Nlc3NMb2dSZXNwb25zZSIDkAIBMAESaQoNTGlzdFJ1bGVGaWxlcxIoLmxhbWVsbGEuc2VydmluZy52MS5MaXN0UnVsZUZpbGVzUmVxdWVzdBopLmxhbWVsbGEuc2VydmluZy52MS5MaXN0UnVsZUZpbGVzUmVzcG9uc2UiA5ACARJjCgtTZXRSdWxlRmlsZRImLmxhbWVsbGEuc2VydmluZy52MS5TZXRSdWxlRmlsZVJlcXVlc3QaJy5sYW1lbGxhLnNlcnZpbmcudjEuU2V0UnVsZUZpbGVSZXNwb25zZSIDkAICEmwKDkRlbGV0ZVJ1bGVGaWxlEikubGFtZWxsYS5zZXJ2aW5nLnYxLkRlbGV0ZVJ1bGVGaWxlUmVxdWVzdBoqLmxhbWVsbGEuc2VydmluZy52MS5EZWxldGVSdWxlRmlsZVJlc3BvbnNlIgOQAgISbAoOTGlzdEFsZXJ0UnVsZXMSKS5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdEFsZXJ0UnVsZXNSZXF1ZXN0GioubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RBbGVydFJ1bGVzUmVzcG9uc2UiA5ACARJgCgpMaXN0QWxlcnRzEiUubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RBbGVydHNSZXF1ZXN0GiYubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RBbGVydHNSZXNwb25zZSIDkAIBEmYKDExpc3RTaWxlbmNlcxInLmxhbWVsbGEuc2VydmluZy52MS5MaXN0U2lsZW5jZXNSZXF1ZXN0GigubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RTaWxlbmNlc1Jlc3BvbnNlIgOQAgESZAoNQ3JlYXRlU2lsZW5jZRIoLmxhbWVsbGEuc2VydmluZy52MS5DcmVhdGVTaWxlbmNlUmVxdWVzdBopLmxhbWVsbGEuc2VydmluZy52MS5DcmVhdGVTaWxlbmNlUmVzcG9uc2USaQoNRGVsZXRlU2lsZW5jZRIoLmxhbWVsbGEuc2VydmluZy52MS5EZWxldGVTaWxlbmNlUmVxdWVzdBopLmxhbWVsbGEuc2VydmluZy52MS5EZWxldGVTaWxlbmNlUmVzcG9uc2UiA5ACAhJpCg1MaXN0UmVjZWl2ZXJzEigubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RSZWNlaXZlcnNSZXF1ZXN0GikubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RSZWNlaXZlcnNSZXNwb25zZSIDkAIBEl0KCUxpc3REcmlmdBIkLmxhbWVsbGEuc2VydmluZy52MS5MaXN0RHJpZnRSZXF1ZXN0GiUubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3REcmlmdFJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Request of GetMetrics.
@@ -1005,6 +1005,181 @@ export const ListReceiversResponseSchema: GenMessage<ListReceiversResponse> = /*
   messageDesc(file_lamella_serving_v1_monitor_service, 30);
 
 /**
+ * One version of a model whose samples are compared with the data that it was trained on.
+ *
+ * @generated from message lamella.serving.v1.ModelDrift
+ */
+export type ModelDrift = Message<"lamella.serving.v1.ModelDrift"> & {
+  /**
+   * Model name.
+   *
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * Version.
+   *
+   * @generated from field: string model_version = 2;
+   */
+  modelVersion: string;
+
+  /**
+   * Name of the dataset version that samples are compared with; empty while it is not known.
+   *
+   * @generated from field: string reference_version = 3;
+   */
+  referenceVersion: string;
+
+  /**
+   * Sampled rows that are compared.
+   *
+   * @generated from field: int64 row_count = 4;
+   */
+  rowCount: bigint;
+
+  /**
+   * Why nothing is compared, for example too few rows; empty when something is.
+   *
+   * @generated from field: string problem = 5;
+   */
+  problem: string;
+
+  /**
+   * Time of the last comparison; absent before the first.
+   *
+   * @generated from field: google.protobuf.Timestamp evaluate_time = 6;
+   */
+  evaluateTime?: Timestamp | undefined;
+
+  /**
+   * Features, those furthest from the training data first.
+   *
+   * @generated from field: repeated lamella.serving.v1.FeatureDrift features = 7;
+   */
+  features: FeatureDrift[];
+};
+
+/**
+ * Describes the message lamella.serving.v1.ModelDrift.
+ * Use `create(ModelDriftSchema)` to create a new message.
+ */
+export const ModelDriftSchema: GenMessage<ModelDrift> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 31);
+
+/**
+ * How far one feature is from the training data.
+ *
+ * @generated from message lamella.serving.v1.FeatureDrift
+ */
+export type FeatureDrift = Message<"lamella.serving.v1.FeatureDrift"> & {
+  /**
+   * Name: `input.NAME` or `output.NAME`, with the element (`[2]`), or `.mean` and `.deviation` of larger tensors.
+   *
+   * @generated from field: string feature = 1;
+   */
+  feature: string;
+
+  /**
+   * Population stability index; 0 means the same distribution, 0.2 and more a change that matters.
+   *
+   * @generated from field: double stability_index = 2;
+   */
+  stabilityIndex: number;
+
+  /**
+   * Greatest distance of the two distribution functions (Kolmogorov-Smirnov), 0 to 1; 0 for text.
+   *
+   * @generated from field: double distance = 3;
+   */
+  distance: number;
+
+  /**
+   * True when `stability_index` reaches the threshold.
+   *
+   * @generated from field: bool drifted = 4;
+   */
+  drifted: boolean;
+
+  /**
+   * Time since which it has drifted; absent when it has not.
+   *
+   * @generated from field: google.protobuf.Timestamp drift_start_time = 5;
+   */
+  driftStartTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message lamella.serving.v1.FeatureDrift.
+ * Use `create(FeatureDriftSchema)` to create a new message.
+ */
+export const FeatureDriftSchema: GenMessage<FeatureDrift> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 32);
+
+/**
+ * Request of ListDrift.
+ *
+ * @generated from message lamella.serving.v1.ListDriftRequest
+ */
+export type ListDriftRequest = Message<"lamella.serving.v1.ListDriftRequest"> & {
+  /**
+   * Models in one answer, 1000 at most; 0 means 100.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the answer before; empty for the first page.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Model name; empty means all.
+   *
+   * @generated from field: string model = 3;
+   */
+  model: string;
+};
+
+/**
+ * Describes the message lamella.serving.v1.ListDriftRequest.
+ * Use `create(ListDriftRequestSchema)` to create a new message.
+ */
+export const ListDriftRequestSchema: GenMessage<ListDriftRequest> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 33);
+
+/**
+ * Answer of ListDrift.
+ *
+ * @generated from message lamella.serving.v1.ListDriftResponse
+ */
+export type ListDriftResponse = Message<"lamella.serving.v1.ListDriftResponse"> & {
+  /**
+   * Models of this page.
+   *
+   * @generated from field: repeated lamella.serving.v1.ModelDrift models = 1;
+   */
+  models: ModelDrift[];
+
+  /**
+   * Token of the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message lamella.serving.v1.ListDriftResponse.
+ * Use `create(ListDriftResponseSchema)` to create a new message.
+ */
+export const ListDriftResponseSchema: GenMessage<ListDriftResponse> = /*@__PURE__*/
+  messageDesc(file_lamella_serving_v1_monitor_service, 34);
+
+/**
  * Where an alert, or the alerts of a rule, are.
  *
  * @generated from enum lamella.serving.v1.AlertState
@@ -1177,6 +1352,16 @@ export const MonitorService: GenService<{
     methodKind: "unary";
     input: typeof ListReceiversRequestSchema;
     output: typeof ListReceiversResponseSchema;
+  },
+  /**
+   * Lists the models whose samples are compared with their training data, and how far each feature has drifted.
+   *
+   * @generated from rpc lamella.serving.v1.MonitorService.ListDrift
+   */
+  listDrift: {
+    methodKind: "unary";
+    input: typeof ListDriftRequestSchema;
+    output: typeof ListDriftResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_lamella_serving_v1_monitor_service, 0);
