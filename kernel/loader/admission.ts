@@ -2,7 +2,7 @@ import type { TokenBuckets } from '../access/rate-limits.ts';
 import { Code } from '../../sdk/index.ts';
 import type { Call } from '../call.ts';
 import { CircuitOpen, PluginRateLimited, TooManyCalls } from '../errors.ts';
-import { isFault } from '../fault.ts';
+import { isFaultOf } from '../fault.ts';
 import { StatusError } from '../status-error.ts';
 import type { CircuitBreaker } from './circuit-breaker.ts';
 
@@ -98,10 +98,15 @@ export class Admission {
     });
   }
 
+  /** Whether a call failed by the fault of the plugin. */
+  isFault(failure: unknown): boolean {
+    return isFaultOf(this.#limits.pluginId, failure);
+  }
+
   /** A call that was let in has ended. */
   leave(call: Call, failure: unknown): void {
     this.#admitted -= 1;
-    this.#limits.breaker?.leave(isFault(failure) && !wasHurried(call, failure));
+    this.#limits.breaker?.leave(this.isFault(failure) && !wasHurried(call, failure));
     const [next] = this.#waiting;
     next?.admit();
   }

@@ -103,7 +103,7 @@ export class InstanceLoad {
     this.#admission?.leave(call, failure);
     if (this.#running.size === 0) this.#idle?.();
     this.#calls += 1;
-    if (failure === undefined || !isFault(failure)) return;
+    if (failure === undefined || !(this.#admission?.isFault(failure) ?? isFault(failure))) return;
     this.#faults += 1;
     this.onFault?.();
   }
