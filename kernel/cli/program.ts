@@ -2,6 +2,7 @@ import { addCallCommand } from './call/call-command.ts';
 import { Command, CommanderError } from 'commander';
 import { KERNEL_VERSION } from '../version.ts';
 import { addAccessCommand } from './access-command.ts';
+import { addBalanceCommand } from './balance/balance-command.ts';
 import { addCompletionCommand } from './completion-command.ts';
 import { addConfigCommand } from './config/config-command.ts';
 import { addDemoCommand } from './demo-command.ts';
@@ -55,6 +56,7 @@ function createProgram(terminal: Terminal): Command {
   addTopCommand(program, terminal);
   addCallCommand(program, terminal);
   addDeployCommand(program, terminal);
+  addBalanceCommand(program, terminal);
   addKeyCommand(program, terminal);
   addAccessCommand(program, terminal);
   addConfigCommand(program, terminal);

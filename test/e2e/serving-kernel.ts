@@ -119,10 +119,19 @@ export class ServingKernel {
 
   /** Stops the kernel as an operator would, and removes its files. */
   async stop(): Promise<void> {
-    const exited = once(this.#process, 'exit');
-    this.#process.kill('SIGTERM');
-    await exited;
+    if (this.#process.exitCode === null && this.#process.signalCode === null) {
+      const exited = once(this.#process, 'exit');
+      this.#process.kill('SIGTERM');
+      await exited;
+    }
     await rm(this.#home, { recursive: true, force: true });
+  }
+
+  /** Ends the kernel with SIGKILL. */
+  async kill(): Promise<void> {
+    const exited = once(this.#process, 'exit');
+    this.#process.kill('SIGKILL');
+    await exited;
   }
 
   /** Registers a version of a model and makes it the champion. */

@@ -1,4 +1,4 @@
-import type { Counter, Gauge, Histogram, Metrics } from 'lamella/sdk';
+import type { Counter, Gauge, Histogram, Labels, Metrics } from 'lamella/sdk';
 import type { Outcome } from './replica.ts';
 import type { RetryVerdict } from './retries.ts';
 
@@ -7,6 +7,14 @@ const SECONDS: readonly number[] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 
 /** What became of a mirrored request. */
 export type MirrorResult = 'equal' | 'different' | 'failed' | 'left_out';
+
+/** An endpoint as the gauges show it. */
+export interface EndpointState {
+  readonly labels: Labels;
+  readonly isAvailable: boolean;
+  readonly inFlight: number;
+  readonly ejections: number;
+}
 
 /** Metrics of all balanced models. */
 export class BalanceMetrics {
@@ -53,22 +61,17 @@ export class BalanceMetrics {
 
   /** Counts what a request came to. */
   sent(model: string, split: string, { replica, latencyMs, failure }: Outcome): void {
-    const labels = { model, split, endpoint: endpointName(replica.address) };
+    const labels = { model, split, endpoint: replica.name };
     this.#requests.add(1, labels);
     if (failure === undefined) this.#seconds.observe(latencyMs / 1_000, labels);
     else this.#failures.add(1, { ...labels, code: String(failure.code) });
   }
 
   /** Shows an endpoint as it is. */
-  show(
-    model: string,
-    split: string,
-    state: { readonly address: string; isAvailable: boolean; inFlight: number; ejections: number },
-  ): void {
-    const labels = { model, split, endpoint: endpointName(state.address) };
-    this.#inFlight.set(state.inFlight, labels);
-    this.#available.set(state.isAvailable ? 1 : 0, labels);
-    this.#ejections.set(state.ejections, labels);
+  show({ labels, isAvailable, inFlight, ejections }: EndpointState): void {
+    this.#inFlight.set(inFlight, labels);
+    this.#available.set(isAvailable ? 1 : 0, labels);
+    this.#ejections.set(ejections, labels);
   }
 
   retried(model: string, verdict: RetryVerdict): void {
@@ -86,8 +89,4 @@ export class BalanceMetrics {
   canary(model: string, percent: number): void {
     this.#canary.set(percent, { model });
   }
-}
-
-function endpointName(address: string): string {
-  return address === '' ? 'local' : address;
 }

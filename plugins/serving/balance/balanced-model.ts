@@ -244,6 +244,22 @@ export class BalancedModel {
     throw new SequenceLost({ model: this.settings.model, obstacle });
   }
 
+  /** Writes how its endpoints and its canary are into the gauges. */
+  show(): void {
+    const { model } = this.settings;
+    const nowMs = performance.now();
+    for (const [split, { replicas }] of this.groups) {
+      for (const replica of replicas)
+        this.#parts.metrics.show({
+          labels: { model, split, endpoint: replica.name },
+          isAvailable: replica.obstacle(nowMs) === '',
+          inFlight: replica.inFlight,
+          ejections: replica.outlier.ejections,
+        });
+    }
+    if (this.trial !== undefined) this.#parts.metrics.canary(model, this.trial.percent);
+  }
+
   /** Lets running requests end, then the connections. */
   async close(): Promise<void> {
     await Promise.all([...this.groups.values()].map((group) => group.close()));

@@ -15,6 +15,9 @@ export const CHANGES_TOPIC = 'serving.balance.changes';
 
 const PREFIX = 'traffic/';
 
+/** Time between two looks for the gauges, in milliseconds. */
+const SHOW_MS = 1_000;
+
 /** Traffic as it is kept. */
 interface TrafficRecord {
   readonly traffic: JsonObject;
@@ -35,6 +38,7 @@ export class BalancedModels {
   readonly #entries: Map<string, BalancedEntry> = new Map();
   readonly #canaries: CanaryStore;
   #exposures: Exposures | undefined;
+  #showing: NodeJS.Timeout | undefined;
   /** The last write of a canary. */
   #saved: Promise<void> = Promise.resolve();
   /** Changes of all models come one after the other: what is written last also holds. */
@@ -68,6 +72,7 @@ export class BalancedModels {
         this.#host.log.error('Traffic that was kept cannot be taken up', { key, error });
       }
     }
+    this.#showing = setInterval(() => this.#show(), SHOW_MS).unref();
     await this.#tell('restored', {});
   }
 
@@ -146,11 +151,20 @@ export class BalancedModels {
     );
   }
 
-  /** Moves a canary by hand; resolves when that is kept. @throws TRAFFIC_NOT_FOUND, CANARY_NOT_RUNNING */
-  async moveCanary(name: string, move: (trial: CanaryTrial) => void): Promise<BalancedEntry> {
+  /**
+   * Moves a canary by hand; resolves when that is kept.
+   *
+   * @param states - Those that it may be moved from.
+   * @throws TRAFFIC_NOT_FOUND, CANARY_NOT_RUNNING
+   */
+  async moveCanary(
+    name: string,
+    states: readonly CanaryProgress['state'][],
+    move: (trial: CanaryTrial) => void,
+  ): Promise<BalancedEntry> {
     const entry = this.get(name);
     const { trial } = entry.model;
-    if (trial?.progress.state !== 'running')
+    if (trial === undefined || !states.includes(trial.progress.state))
       throw new CanaryNotRunning({ model: name, state: trial?.progress.state ?? 'not there' });
     move(trial);
     await this.#saved;
@@ -168,7 +182,13 @@ export class BalancedModels {
     return result;
   }
 
+  /** Gauges that no request moves, or that every request would. */
+  #show(): void {
+    for (const { model } of this.all()) model.show();
+  }
+
   async close(): Promise<void> {
+    clearInterval(this.#showing);
     await Promise.all(this.all().map(({ model }) => model.close()));
   }
 }

@@ -1,4 +1,4 @@
-import { Code, defineError, type ErrorType } from 'lamella/sdk';
+import { Code, DeclaredError, defineError, type ErrorType, isDeclaredError } from 'lamella/sdk';
 
 /** The traffic of a model cannot be as it was asked for; the sentence says where. */
 export const TrafficInvalid: ErrorType<'problem'> = defineError({
@@ -63,3 +63,30 @@ export const CanaryNotRunning: ErrorType<'model' | 'state'> = defineError({
   message: ({ model, state }) =>
     `The canary of '${model}' is ${state}; SetTraffic with a changed canary or candidate starts one.`,
 });
+
+/**
+ * The error of a server elsewhere as callers get it: the same, raised by that server and not by this plugin, which would
+ * have to answer for it otherwise.
+ *
+ * @param address - `host:port`.
+ */
+export function endpointError(address: string, error: unknown): unknown {
+  if (isDeclaredError(error)) {
+    const { reason, code, message, metadata, retryAfterMs, violations } = error;
+    const delay = retryAfterMs === undefined ? {} : { retryAfterMs };
+    return new DeclaredError({
+      reason,
+      code,
+      message,
+      metadata,
+      violations,
+      ...delay,
+      domain: address,
+      cause: error,
+    });
+  }
+  const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown };
+  if (typeof code !== 'number') return error;
+  const status = { code: code as Code, message: String(message) };
+  return new DeclaredError({ reason: 'ENDPOINT_FAILED', ...status, domain: address, cause: error });
+}

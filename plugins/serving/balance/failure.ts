@@ -65,13 +65,18 @@ function codeOf(error: unknown): Code {
 
 interface WithTrailers {
   readonly trailers?: ReadonlyMap<string, unknown>;
-  readonly cause?: { readonly trailers?: ReadonlyMap<string, unknown> };
 }
 
-/** Anything that is not a delay means never (gRFC A6). */
+/** Anything that is not a delay means never (gRFC A6). What the server sent is a cause of what it was made into. */
 function pushbackOf(error: unknown): number | undefined {
-  const { trailers, cause } = (error ?? {}) as WithTrailers;
-  const text = (trailers ?? cause?.trailers)?.get('grpc-retry-pushback-ms');
-  if (text === undefined) return undefined;
-  return typeof text === 'string' && /^\d{1,9}$/.test(text) ? Number(text) : Infinity;
+  for (
+    let each = error as WithTrailers | undefined;
+    each instanceof Error;
+    each = each.cause as WithTrailers | undefined
+  ) {
+    const text = each.trailers?.get('grpc-retry-pushback-ms');
+    if (text === undefined) continue;
+    return typeof text === 'string' && /^\d{1,9}$/.test(text) ? Number(text) : Infinity;
+  }
+  return undefined;
 }

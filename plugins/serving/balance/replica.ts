@@ -4,6 +4,7 @@ import type {
   ModelInferRequest,
   ModelInferResponse,
 } from 'lamella/proto/inference/grpc_inference_service';
+import { endpointError } from './errors.ts';
 import { type Failure, failureOf } from './failure.ts';
 import { HealthState } from './health-state.ts';
 import { hashOf } from './key-hash.ts';
@@ -63,6 +64,11 @@ export class Replica implements Choice {
     this.#disconnect = disconnect;
   }
 
+  /** Its address for people and metrics. */
+  get name(): string {
+    return this.address === '' ? 'local' : this.address;
+  }
+
   /** Why it gets no requests; empty when it does. */
   obstacle(nowMs: number): string {
     if (!this.health.isHealthy) return this.health.obstacle;
@@ -90,7 +96,7 @@ export class Replica implements Choice {
       const failure = failureOf(error, latencyMs);
       if (failure.isFault) this.failures += 1;
       report({ replica: this, latencyMs, failure });
-      throw error;
+      throw this.address === '' ? error : endpointError(this.address, error);
     }
   }
 

@@ -41,7 +41,7 @@ export function balanceService(models: BalancedModels): ServiceImplementation<ty
     },
     promoteCanary: async ({ model, complete }) => ({
       traffic: shown(
-        await models.moveCanary(model, (trial) => {
+        await models.moveCanary(model, ['running'], (trial) => {
           if (complete) trial.complete(BY_HAND);
           else trial.advance(BY_HAND);
         }),
@@ -49,7 +49,7 @@ export function balanceService(models: BalancedModels): ServiceImplementation<ty
     }),
     rollbackCanary: async ({ model, reason }) => ({
       traffic: shown(
-        await models.moveCanary(model, (trial) =>
+        await models.moveCanary(model, ['running', 'promoted'], (trial) =>
           trial.rollBack(reason === '' ? BY_HAND : reason.slice(0, 500)),
         ),
       ),

@@ -171,7 +171,14 @@ async function balancedAnswer(
     const inferResponse = await work;
     return inferResponse === undefined ? {} : { inferResponse };
   } catch (error) {
-    if (!isDeclaredError(error)) throw error;
+    if (!isStatus(error)) throw error;
     return { errorMessage: error.message, inferResponse: { id } };
   }
+}
+
+/** Servers of others answer without a reason of ours; then there is only a code. */
+function isStatus(error: unknown): error is Error {
+  return (
+    isDeclaredError(error) || (error instanceof Error && 'code' in error && typeof error.code === 'number')
+  );
 }

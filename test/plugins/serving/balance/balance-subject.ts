@@ -1,9 +1,11 @@
 import path from 'node:path';
-import type { MessageInitShape } from '@bufbuild/protobuf';
+import { type MessageInitShape, toJson } from '@bufbuild/protobuf';
+import { ValueSchema } from '@bufbuild/protobuf/wkt';
 import {
   GRPCInferenceService,
   type ModelInferResponse,
 } from 'lamella/proto/inference/grpc_inference_service';
+import { EventService } from 'lamella/proto/lamella/kernel/v1/event_service';
 import {
   BalanceService,
   type Endpoint,
@@ -19,7 +21,8 @@ import type { InferInit } from '../infer-subject.ts';
 /** Traffic as a plain object. */
 export type TrafficInit = MessageInitShape<typeof TrafficSchema>;
 
-const PLUGINS: readonly string[] = ['model/registry', 'serving/infer', 'serving/balance'].map((box) =>
+/** Plugins that a balancer needs to be of use. */
+export const PLUGINS: readonly string[] = ['model/registry', 'serving/infer', 'serving/balance'].map((box) =>
   path.join(ROOT, 'dist', 'plugins', box),
 );
 
@@ -93,6 +96,14 @@ export class BalanceSubject {
       counts[name] = (counts[name] ?? 0) + 1;
     }
     return counts;
+  }
+
+  /** What was published on a durable topic since the start. */
+  async *events(topic: string): AsyncGenerator<unknown> {
+    const request = { topics: [topic], fromSequence: 1n };
+    for await (const { event } of this.kernel.call(EventService).subscribe(request)) {
+      if (event?.payload !== undefined) yield toJson(ValueSchema, event.payload);
+    }
   }
 
   async stop(): Promise<void> {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { status } from '@grpc/grpc-js';
 import { BalancePolicy } from 'lamella/proto/lamella/serving/v1/balance_service';
 import { GRPCInferenceService } from 'lamella/proto/inference/grpc_inference_service';
 import { rejection } from '../infer-subject.ts';
 import { GrpcClient } from '../../../support/grpc-client.ts';
+import { answerOf, failure } from './inference-server.ts';
 import { BalanceSubject, text, type TrafficInit, YES } from './balance-subject.ts';
 
 describe('the way of a balanced request', function () {
@@ -111,5 +113,21 @@ describe('the way of a balanced request', function () {
     await subject.set({ ...traffic, splits: [subject.split('stable', 1, home)] });
     const { message } = await rejection(() => step('b'));
     assert.match(message, /does not answer \(it is no endpoint any more\); start the sequence again/);
+  });
+
+  it('tells of a failure within a stream, also of a server that gives no reason, and goes on', async () => {
+    const one = subject.server('one');
+    await subject.set({ model: 'failing', splits: [subject.split('stable', 1, 'one')] });
+    one.behaviour = ({ request }) => {
+      if (request.id === '1') throw failure(status.INVALID_ARGUMENT);
+      return answerOf('one');
+    };
+    async function* requests(): AsyncGenerator<{ modelName: string; id: string }> {
+      for (const id of ['0', '1', '2']) yield { modelName: 'failing', id };
+    }
+    const texts: string[] = [];
+    for await (const answer of subject.kernel.call(GRPCInferenceService).modelStreamInfer(requests()))
+      texts.push(answer.errorMessage);
+    assert.deepEqual(texts, ['', 'it cannot', '']);
   });
 });
