@@ -45,10 +45,10 @@ export class Exposures {
 
   /** Nobody waits for it; what finds no room is told with the key's next request. */
   note({ experiment, model, split, key }: Exposure): void {
-    const known = `${experiment}\n${split}\n${key}`;
+    const hash = createHmac('sha256', this.#salt).update(`${experiment}\n${key}`).digest('hex').slice(0, 32);
+    const known = `${hash} ${split}`;
     if (this.#known.has(known) || this.#pending >= MAX_PENDING) return;
     this.#remember(known);
-    const hash = createHmac('sha256', this.#salt).update(`${experiment}\n${key}`).digest('hex').slice(0, 32);
     this.#pending += 1;
     this.#host.events
       .publish(TOPIC, { experiment, model, split, key: hash, timeMs: this.#host.clock.now() })

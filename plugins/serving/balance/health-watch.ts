@@ -1,4 +1,4 @@
-import type { Client, Logger } from 'lamella/sdk';
+import { type Client, Code, type Logger } from 'lamella/sdk';
 import {
   type Health,
   HealthCheckResponse_ServingStatus as Serving,
@@ -8,13 +8,14 @@ import { HealthCheck } from 'lamella/proto/lamella/serving/v1/balance_service';
 import { failureOf } from './failure.ts';
 import { BALANCED_HEADER, type Replica } from './replica.ts';
 import type { HealthSettings, SplitSettings } from './settings.ts';
-import { Code } from 'lamella/sdk';
+
+type HealthClient = Client<typeof Health>;
 
 /** A replica and how to ask its server for its health. */
 export interface WatchedReplica {
   readonly replica: Replica;
   /** Not there within this kernel. */
-  readonly health: Client<typeof Health> | undefined;
+  readonly health: HealthClient | undefined;
 }
 
 /** Asks the endpoints of a split again and again whether they serve. */
@@ -23,6 +24,8 @@ export class HealthWatch {
   readonly #settings: HealthSettings;
   readonly #log: Logger;
   readonly #controller: AbortController = new AbortController();
+  /** Those that have told for the inference service by its name. */
+  readonly #told: Set<Replica> = new Set();
   readonly #timers: Set<NodeJS.Timeout> = new Set();
 
   constructor(split: SplitSettings, settings: HealthSettings, log: Logger) {
@@ -57,13 +60,26 @@ export class HealthWatch {
     const options = { signal: this.#controller.signal, timeoutMs: this.#settings.timeoutMs };
     try {
       if (this.#settings.check === HealthCheck.GRPC_HEALTH && health !== undefined)
-        return await askHealth(health, options);
+        return await this.#askHealth(replica, health, options);
       const { model: name, version } = this.#split;
       const headers = [[BALANCED_HEADER, '1']] as const;
       const { ready } = await replica.client.modelReady({ name, version }, { ...options, headers });
       return ready ? '' : `it does not have '${name}'${version === '' ? '' : ` version ${version}`} ready`;
     } catch (error) {
       return failureOf(error, 0).message;
+    }
+  }
+
+  async #askHealth(replica: Replica, health: HealthClient, options: AskOptions): Promise<string> {
+    try {
+      const { status } = await health.check({ service: GRPCInferenceService.typeName }, options);
+      this.#told.add(replica);
+      return sayOf(status);
+    } catch (error) {
+      if (failureOf(error, 0).code !== Code.NOT_FOUND) throw error;
+      if (this.#told.has(replica)) return 'it does not provide inference any more';
+      // Triton and others tell only for themselves as a whole.
+      return sayOf((await health.check({ service: '' }, options)).status);
     }
   }
 
@@ -77,16 +93,6 @@ export class HealthWatch {
 interface AskOptions {
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
-}
-
-async function askHealth(health: Client<typeof Health>, options: AskOptions): Promise<string> {
-  try {
-    return sayOf((await health.check({ service: GRPCInferenceService.typeName }, options)).status);
-  } catch (error) {
-    // Triton and others tell only for themselves as a whole.
-    if (failureOf(error, 0).code !== Code.NOT_FOUND) throw error;
-    return sayOf((await health.check({ service: '' }, options)).status);
-  }
 }
 
 function sayOf(status: Serving): string {

@@ -11,6 +11,8 @@ export class LatencyWindow {
   readonly #generationMs: number;
   #current: Uint32Array = new Uint32Array(BUCKETS);
   #previous: Uint32Array = new Uint32Array(BUCKETS);
+  #currentCount = 0;
+  #previousCount = 0;
   #startMs: number | undefined;
 
   /** @param generationMs - `Infinity` keeps all samples until {@link clear}. */
@@ -24,6 +26,7 @@ export class LatencyWindow {
     const place = Math.ceil(Math.log(latencyMs / FIRST_MS) / STEP);
     const bucket = Math.min(BUCKETS - 1, Math.max(0, place));
     this.#current[bucket] = (this.#current[bucket] ?? 0) + 1;
+    this.#currentCount += 1;
   }
 
   #turn(nowMs: number): void {
@@ -31,15 +34,16 @@ export class LatencyWindow {
     const age = nowMs - this.#startMs;
     if (age < this.#generationMs) return;
     // Long silence leaves nothing of before.
-    this.#previous = age < 2 * this.#generationMs ? this.#current : new Uint32Array(BUCKETS);
+    const isRecent = age < 2 * this.#generationMs;
+    this.#previous = isRecent ? this.#current : new Uint32Array(BUCKETS);
+    this.#previousCount = isRecent ? this.#currentCount : 0;
+    this.#currentCount = 0;
     this.#current = new Uint32Array(BUCKETS);
     this.#startMs = nowMs;
   }
 
   get count(): number {
-    let count = 0;
-    for (let bucket = 0; bucket < BUCKETS; bucket += 1) count += this.#at(bucket);
-    return count;
+    return this.#currentCount + this.#previousCount;
   }
 
   /** Upper bound of the bucket that a percentile falls into, in milliseconds; `undefined` without samples. */
@@ -57,6 +61,8 @@ export class LatencyWindow {
   clear(): void {
     this.#current.fill(0);
     this.#previous.fill(0);
+    this.#currentCount = 0;
+    this.#previousCount = 0;
   }
 
   #at(bucket: number): number {

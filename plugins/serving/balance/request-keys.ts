@@ -5,6 +5,9 @@ import type { Key } from './settings.ts';
 /** Longest value that is hashed, in characters; more of it makes no better key. */
 const MAX_LENGTH = 1_000;
 
+/** Longest id of a sequence that is told from others, in characters. */
+const MAX_ID_LENGTH = 256;
+
 /** The value of a key in a request; `undefined` when it has none. */
 export function keyValue(
   key: Key | undefined,
@@ -37,7 +40,7 @@ export function sequenceOf({ parameters }: ModelInferRequest): SequencePlace | u
   const id = parameterValue(parameters['sequence_id']);
   if (id === undefined || String(id) === '0' || id === '' || typeof id === 'boolean') return undefined;
   return {
-    id: String(id).slice(0, MAX_LENGTH),
+    id: String(id).slice(0, MAX_ID_LENGTH),
     isStart: parameterValue(parameters['sequence_start']) === true,
     isEnd: parameterValue(parameters['sequence_end']) === true,
   };

@@ -26,6 +26,18 @@ export const PLUGINS: readonly string[] = ['model/registry', 'serving/infer', 's
   path.join(ROOT, 'dist', 'plugins', box),
 );
 
+/** What differs between subjects. */
+export interface SubjectOptions {
+  readonly isolation?: 'INLINE' | 'WORKER' | 'PROCESS';
+  /** Rights beside the network. */
+  readonly rights?: object;
+  /** Environment variables of its secrets. */
+  readonly secrets?: object;
+  readonly environment?: NodeJS.ProcessEnv;
+  /** Addresses beside those of its own servers that it may reach. */
+  readonly also?: readonly string[];
+}
+
 /** A kernel that balances over servers that are none of ours. */
 export class BalanceSubject {
   readonly kernel: TestKernel;
@@ -37,12 +49,24 @@ export class BalanceSubject {
   }
 
   /** Starts a kernel and servers of these names, which it may reach. */
-  static async start(names: readonly string[], isolation = 'INLINE'): Promise<BalanceSubject> {
+  static async start(
+    names: readonly string[],
+    {
+      isolation = 'INLINE',
+      rights = {},
+      secrets = {},
+      environment = process.env,
+      also = [],
+    }: SubjectOptions = {},
+  ): Promise<BalanceSubject> {
     const servers = await Promise.all(names.map((name) => InferenceServer.start(name)));
-    const network = servers.map(({ address }) => address);
+    const network = [...servers.map(({ address }) => address), ...also];
     const kernel = await startTestKernel({
       plugins: PLUGINS,
-      config: { plugins: { 'serving.balance': { isolation, capabilities: { network } } } },
+      config: {
+        plugins: { 'serving.balance': { isolation, capabilities: { network, ...rights }, secrets } },
+      },
+      environment,
     });
     return new BalanceSubject(kernel, servers);
   }

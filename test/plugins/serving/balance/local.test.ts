@@ -70,6 +70,33 @@ describe('versions of a model of this kernel', function () {
     assert.ok((await inference.modelConfig({ name: 'sum' })).config !== undefined);
   });
 
+  it('lose no request while either plugin is loaded anew', async () => {
+    await set('busy', 1, 1);
+    let answers = 0;
+    let isOver = false;
+    const caller = async (): Promise<void> => {
+      while (!isOver) {
+        assert.ok([2, 3].includes(await added('busy')));
+        answers += 1;
+        // Nothing here leaves the process, so others would never have their turn.
+        await new Promise<void>((resolve) => {
+          setImmediate(resolve);
+        });
+      }
+    };
+    const callers = Promise.all(Array.from({ length: 4 }, caller));
+    const reload = async (): Promise<void> => {
+      await kernel.reload('serving.balance');
+      await kernel.reload('serving.infer');
+      await kernel.reload('serving.balance');
+    };
+    await Promise.race([reload(), callers]).finally(() => {
+      isOver = true;
+    });
+    await callers;
+    assert.ok(answers > 0);
+  });
+
   it('stay divided when either plugin is loaded anew', async () => {
     await set('add', 1, 0);
     await kernel.reload('serving.balance');
