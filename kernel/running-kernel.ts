@@ -11,7 +11,7 @@ import type { KernelParts } from './container.ts';
 import type { HomeLock } from './home-lock.ts';
 import type { KernelAddresses, KernelOptions } from './kernel.ts';
 import { CodeStore } from './loader/code-store.ts';
-import { recall } from './loader/recall.ts';
+import { recall, recognized } from './loader/recall.ts';
 import { hasMemoryFor } from './loader/standby-memory.ts';
 import { PluginHistory } from './loader/history.ts';
 import { Lifecycle, type StateChange } from './loader/lifecycle.ts';
@@ -179,7 +179,7 @@ export class RunningKernel {
     });
     const memories = await this.#service.open();
     // Whoever edits files wants to see them run.
-    const found = options.watch === true ? folders : await recall(folders, memories);
+    const found = options.watch === true ? recognized(folders, memories) : await recall(folders, memories);
     await this.loader.loadAll(found);
     this.#isLoaded = true;
     await this.#watcher?.start();

@@ -49,13 +49,15 @@ export class ServiceMemory {
     const { storage } = this.#parts;
     const wasKilled = (await storage.get(RUNNING_KEY)) === true;
     const plugins: Recalled[] = [];
+    const loaded = new Set<string>();
     for await (const { value } of storage.range(PREFIX)) {
       const stored = value as StoredPlugin;
+      loaded.add(stored.asked);
       if (stored.kernel === KERNEL_VERSION) plugins.push(restored(stored));
     }
     await storage.put(RUNNING_KEY, true);
     this.#isOpen = true;
-    return { plugins, wasKilled };
+    return { plugins, loaded, wasKilled };
   }
 
   /** A plugin has changed. */

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Ajv } from 'ajv';
 import standalone from 'ajv/dist/standalone/index.js';
-import { build, type Plugin } from 'esbuild';
+import { build, type BuildOptions, type Plugin } from 'esbuild';
 import { COMPILER } from '../kernel/config-check.ts';
 import { KernelConfigSchema } from '../kernel/config-schema.ts';
 import { ROOT } from './run-command.ts';
@@ -10,10 +10,17 @@ import { ROOT } from './run-command.ts';
 /** Programs by the file they start in, without `.ts`. */
 const PROGRAMS = {
   lamella: 'kernel/cli/main',
-  runner: 'kernel/runner/main',
-  worker: 'kernel/runner/worker',
   watcher: 'kernel/runner/watcher',
   'ort-child': 'sdk/ort/child',
+};
+
+/**
+ * What runs a plugin: one file each, in CommonJS, since every swap starts one while callers wait for the processor. Node
+ * looks for, reads and links dozens of files otherwise, which takes an eighth of the start.
+ */
+const RUNNERS = {
+  runner: 'kernel/runner/main',
+  worker: 'kernel/runner/worker',
 };
 
 /** Native, or so large that only those who use it shall load it. */
@@ -27,7 +34,11 @@ const EXTERNALS = [
   'protobufjs',
   'protobufjs/*',
   'tar',
+  'undici',
 ];
+
+/** A module knows where it lies; CommonJS has another name for that. */
+const HERE = "const importMetaUrl = require('node:url').pathToFileURL(__filename).href;";
 
 /** CommonJS packages call `require`, which a module does not have. */
 const REQUIRE =
@@ -57,22 +68,37 @@ const CONFIG_CHECK: Plugin = {
  * files of their own.
  */
 async function buildPrograms(): Promise<void> {
-  const target = path.join(ROOT, 'dist', 'bin');
-  await rm(target, { recursive: true, force: true });
-  await build({
-    entryPoints: Object.entries(PROGRAMS).map(([out, file]) => ({ in: path.join(ROOT, `${file}.ts`), out })),
-    outdir: target,
+  const outdir = path.join(ROOT, 'dist', 'bin');
+  await rm(outdir, { recursive: true, force: true });
+  const common: BuildOptions = {
+    outdir,
     bundle: true,
-    splitting: true,
-    format: 'esm',
     platform: 'node',
     target: 'node20',
     sourcemap: 'linked',
     external: EXTERNALS,
-    banner: { js: REQUIRE },
     plugins: [CONFIG_CHECK],
     logLevel: 'warning',
+  };
+  await build({
+    ...common,
+    entryPoints: entryPoints(PROGRAMS),
+    splitting: true,
+    format: 'esm',
+    banner: { js: REQUIRE },
   });
+  await build({
+    ...common,
+    entryPoints: entryPoints(RUNNERS),
+    format: 'cjs',
+    outExtension: { '.js': '.cjs' },
+    define: { 'import.meta.url': 'importMetaUrl' },
+    banner: { js: HERE },
+  });
+}
+
+function entryPoints(programs: Readonly<Record<string, string>>): { in: string; out: string }[] {
+  return Object.entries(programs).map(([out, file]) => ({ in: path.join(ROOT, `${file}.ts`), out }));
 }
 
 await buildPrograms();

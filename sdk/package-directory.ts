@@ -17,6 +17,9 @@ function nearestPackage(directory: string): string {
 }
 
 /** A program of the package that runs in a process or thread of its own; see `scripts/build-programs.ts`. */
-export function programFile(name: 'lamella' | 'runner' | 'worker' | 'watcher' | 'ort-child'): string {
-  return path.join(PACKAGE_DIRECTORY, 'dist', 'bin', `${name}.js`);
+export function programFile(name: ProgramName): string {
+  const ending = name === 'runner' || name === 'worker' ? 'cjs' : 'js';
+  return path.join(PACKAGE_DIRECTORY, 'dist', 'bin', `${name}.${ending}`);
 }
+
+type ProgramName = 'runner' | 'worker' | 'watcher' | 'ort-child';

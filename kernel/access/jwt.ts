@@ -98,6 +98,7 @@ export class JwtVerifier {
   #issuerOf(token: string): Issuer {
     let iss: unknown;
     try {
+      if (!hasOneForm(token)) throw new Error('its signature could be written otherwise');
       ({ iss } = decodeJwt(token));
     } catch {
       throw invalid('the token is no JSON Web Token');
@@ -168,4 +169,10 @@ function principalOf(payload: JWTPayload, { issuer, rolesClaim, roles }: JwtConf
 
 function cut(text: string): string {
   return text.slice(0, 128);
+}
+
+/** White space and spare bits in a signature change nothing for who decodes it, and would make many texts of one token. */
+function hasOneForm(token: string): boolean {
+  const signature = token.slice(token.lastIndexOf('.') + 1);
+  return Buffer.from(signature, 'base64url').toString('base64url') === signature;
 }

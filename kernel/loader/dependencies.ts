@@ -13,10 +13,25 @@ export class Dependencies {
     this.#kernelVersion = kernelVersion;
   }
 
-  /** What keeps plugins from being loaded beside those there are. */
+  /** What keeps plugins from being loaded beside those there are; what is being unloaded is of no use to them. */
   failures(added: readonly Manifest[]): readonly ResolutionFailure[] {
-    const active = this.#records().map(({ manifest }) => manifest);
+    const staying = this.#records().filter(({ isUnloading }) => !isUnloading);
+    const active = staying.map(({ manifest }) => manifest);
     return resolveGraph(added, active, this.#kernelVersion).failures;
+  }
+
+  /**
+   * What keeps plugins from being started together with the kernel. A service that nobody provides is no obstacle to one
+   * that the run before had: somebody unloaded its provider by force and knew that it would be DEGRADED.
+   */
+  failuresAtStart(added: readonly StartedVersion[]): readonly ResolutionFailure[] {
+    const missing = this.failures(added.map(({ manifest }) => manifest)).filter(isMissing);
+    const degraded = new Set(missing.map(({ pluginId }) => pluginId));
+    return this.failures(
+      added.map(({ manifest, wasLoaded }) =>
+        wasLoaded && degraded.has(manifest.id) ? withoutNeeds(manifest) : manifest,
+      ),
+    );
   }
 
   /** What keeps a plugin from being replaced by another version of it, its dependants' needs among it. */
@@ -76,6 +91,24 @@ export class Dependencies {
     if (dependants.length === 0 || record.state === 'QUARANTINED') return;
     throw new PluginInUse({ plugin: record.id, dependants: dependants.join(', ') });
   }
+}
+
+/** A plugin that starts together with the kernel. */
+interface StartedVersion {
+  readonly manifest: Manifest;
+  /** Whether the run before had it. */
+  readonly wasLoaded: boolean;
+}
+
+function isMissing({ reason }: ResolutionFailure): boolean {
+  return reason === 'MISSING_SERVICE';
+}
+
+function withoutNeeds(manifest: Manifest): Manifest {
+  return {
+    ...manifest,
+    requires: manifest.requires.map((requirement) => ({ ...requirement, optional: true })),
+  };
 }
 
 /** Says what is wrong and how it is repaired, one line a failure. */

@@ -40,4 +40,6 @@ export interface PluginFolder {
   readonly level?: IsolationName | undefined;
   /** What an earlier run left behind; it takes the place of what the folder holds. */
   readonly recalled?: Recalled | undefined;
+  /** Whether the run before had it: what it needed was unloaded by force then, if it is missing now. */
+  readonly wasLoaded?: boolean;
 }

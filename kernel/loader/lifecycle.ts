@@ -76,6 +76,7 @@ export class Lifecycle {
       asked: directory,
       setAside: undefined,
       givenUp: undefined,
+      isUnloading: false,
       id: manifest.id,
       state: 'DISCOVERED',
       reason: '',
@@ -85,7 +86,7 @@ export class Lifecycle {
       active: undefined,
       canary: undefined,
       standby: undefined,
-      leaving: new Set(),
+      leaving: [],
       crashesMs: [],
     };
   }

@@ -86,7 +86,8 @@ export class Loader {
 
   /**
    * Loads many plugins at once, side by side. One that fails to start is FAILED and one that may not run QUARANTINED;
-   * neither keeps the others.
+   * neither keeps the others, and nor does one that the run before had and that misses what was unloaded by force: it
+   * starts DEGRADED.
    *
    * @throws PLUGINS_UNRESOLVED lists everything that is wrong with the set: manifests, dependencies, cycles.
    */
@@ -101,7 +102,7 @@ export class Loader {
     const { versions: known, problems } = await readVersions(folders);
     const admitted = await Promise.allSettled(known.map((version) => this.#records.admitOrKeep(version)));
     const versions = known.filter((_, index) => admitted[index]?.status === 'fulfilled');
-    const failures = this.#dependencies.failures(versions.map(({ manifest }) => manifest));
+    const failures = this.#dependencies.failuresAtStart(versions);
     refuse([...problems, ...describeFailures(failures)]);
     this.#refuseWhileStopping();
     const added = versions.map((version) => ({ record: this.#records.add(version), version }));
@@ -155,7 +156,7 @@ export class Loader {
   }
 
   /**
-   * Drains, stops and forgets a plugin.
+   * Drains, stops and forgets a plugin. From its beginning on, a plugin that requires it is refused.
    *
    * @param isForced - Also when others require it; they turn DEGRADED.
    * @throws PLUGIN_IN_USE names the plugins that require what this one provides.
@@ -164,6 +165,7 @@ export class Loader {
     await this.#turns.take(id, async () => {
       const record = this.record(id);
       if (!isForced) this.#dependencies.checkUnneeded(record);
+      record.isUnloading = true;
       await this.#end(record);
       this.#forget(record);
     });

@@ -21,6 +21,8 @@ export interface Recalled {
 /** What an earlier run left behind. */
 export interface Memories {
   readonly plugins: readonly Recalled[];
+  /** Folders that the run before had loaded, also one of another version of the kernel. */
+  readonly loaded: ReadonlySet<string>;
   /** Whether that run did not stop in order. */
   readonly wasKilled: boolean;
 }
@@ -30,10 +32,9 @@ export interface Memories {
  * was stopped in order takes what the folders hold now, as its operator expects, but does not forget a decision: a canary
  * stays one, and what was rolled back stays out, as long as the folder holds nothing new.
  */
-export async function recall(
-  folders: readonly PluginFolder[],
-  { plugins, wasKilled }: Memories,
-): Promise<PluginFolder[]> {
+export async function recall(named: readonly PluginFolder[], memories: Memories): Promise<PluginFolder[]> {
+  const { plugins, wasKilled } = memories;
+  const folders = recognized(named, memories);
   const byFolder = new Map(
     plugins.flatMap((found) => [[found.version.directory, found] as const, [found.asked, found] as const]),
   );
@@ -46,6 +47,11 @@ export async function recall(
     }),
   );
   return [...known, ...(await inQuarantine(folders, plugins))];
+}
+
+/** Marks the folders that the run before had loaded. */
+export function recognized(folders: readonly PluginFolder[], { loaded }: Memories): PluginFolder[] {
+  return folders.map((folder) => ({ ...folder, wasLoaded: loaded.has(folder.directory) }));
 }
 
 /** What may not run is in no list of folders to load, and is to be seen until somebody has looked at it. */

@@ -23,6 +23,8 @@ export interface PluginRecord {
   state: PluginState;
   /** Why it is in this state; empty when there is nothing to say. */
   reason: string;
+  /** Set while it is unloaded: nobody new may count on it. */
+  isUnloading: boolean;
   /** Why it is not started again by itself; `undefined` while it may be. */
   givenUp: string | undefined;
   restarts: number;
@@ -35,8 +37,11 @@ export interface PluginRecord {
   canary: Generation | undefined;
   /** What was in service before and can be called back. */
   standby: Generation | undefined;
-  /** Everything on its way out, `standby` among it. */
-  readonly leaving: Set<Generation>;
+  /**
+   * Everything on its way out, `standby` among it. An array, since the old tables of a Set would keep every version that
+   * ever left until the next full collection.
+   */
+  leaving: readonly Generation[];
   /** Times of the last crashes, in milliseconds since the epoch. */
   crashesMs: number[];
 }

@@ -98,7 +98,7 @@ export class Swapper {
       return true;
     }
     if (record.active !== generation) {
-      record.leaving.delete(generation);
+      settle(record, generation);
       if (record.standby === generation) record.standby = undefined;
       return true;
     }
@@ -133,14 +133,14 @@ export class Swapper {
     record.active = undefined;
     if (active !== undefined) this.#retire(record, active, 0);
     record.standby = undefined;
-    const retirements = [...record.leaving].flatMap(({ retirement }) => retirement ?? []);
+    const retirements = record.leaving.flatMap(({ retirement }) => retirement ?? []);
     for (const retirement of retirements) retirement.expire();
     await Promise.all(retirements.map(({ done }) => done));
   }
 
   #swap(record: PluginRecord, next: Generation, reason: string): void {
     const { routes, lifecycle, onSwap } = this.#parts;
-    record.leaving.delete(next);
+    settle(record, next);
     if (record.standby === next) record.standby = undefined;
     next.retirement = undefined;
     record.active = next;
@@ -181,11 +181,12 @@ export class Swapper {
       },
     });
     generation.retirement = retirement;
-    record.leaving.add(generation);
+    settle(record, generation);
+    record.leaving = [...record.leaving, generation];
     void retirement.done.then(() => {
       // It may be in service again, or on its way out for the second time.
       if (generation.retirement !== retirement) return;
-      record.leaving.delete(generation);
+      settle(record, generation);
     });
   }
 
@@ -217,6 +218,11 @@ export class Swapper {
       this.rollBack(record, why);
     };
   }
+}
+
+/** Takes a version out of those on their way out: it serves again, or is gone. */
+function settle(record: PluginRecord, generation: Generation): void {
+  record.leaving = record.leaving.filter((other) => other !== generation);
 }
 
 /** Calls that make the time since a trial began a fair comparison. */

@@ -74,7 +74,8 @@ function missing({ id }: Manifest, what: string): ResolutionFailure {
     pluginId: id,
     reason: 'MISSING_SERVICE',
     message: `it requires ${what}, which no plugin provides.`,
-    repair: 'Load a plugin that provides it, or mark the requirement optional.',
+    repair:
+      'Load a plugin that provides it (one that is being unloaded does not count), or mark the requirement optional.',
   };
 }
 

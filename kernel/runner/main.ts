@@ -46,4 +46,4 @@ function readEnvironment(environment: NodeJS.ProcessEnv): RunnerEnvironment {
   };
 }
 
-await main();
+void main();

@@ -82,4 +82,4 @@ function usedBytes(): number {
   return heapUsed + external;
 }
 
-await main(workerData as WorkerInput);
+void main(workerData as WorkerInput);

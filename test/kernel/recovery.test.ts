@@ -114,6 +114,31 @@ describe('a kernel that is killed and started again', function () {
     assert.equal((await kernel.show(ID)).state, 'ACTIVE');
   });
 
+  it('starts what misses a plugin that was unloaded by force, and says so', async () => {
+    const provider = await copyEcho();
+    const dependant = await copyEcho();
+    const second = { service: 'echo.v1.EchoService', extension: 'second' };
+    await provider.setManifest({ id: 'example.provider', provides: [second] });
+    await dependant.setManifest({ id: 'example.dependant', provides: [], requires: [second] });
+    await dependant.replacePlugin('host.serve(EchoService, createEchoService(host.version));', '');
+    await kernel.plugin('load', provider.directory);
+    await kernel.plugin('load', dependant.directory);
+    await kernel.plugin('unload', 'example.provider', '--force');
+    for (const end of ['stop', 'kill'] as const) {
+      await kernel[end]();
+      await kernel.start();
+      const { state, reason } = await kernel.show('example.dependant');
+      assert.deepEqual(
+        [state, reason],
+        ['DEGRADED', 'it requires echo.v1.EchoService, which no plugin provides'],
+      );
+    }
+    await kernel.plugin('load', provider.directory);
+    assert.equal((await kernel.show('example.dependant')).state, 'ACTIVE');
+    await provider.remove();
+    await dependant.remove();
+  });
+
   it('leaves in quarantine what may not run', async () => {
     await configure({ trust: { mode: 'strict' } });
     const other = await copyEcho();

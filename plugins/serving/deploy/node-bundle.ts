@@ -17,7 +17,7 @@ export interface BundleParts {
 }
 
 /** Packages that the program of a node needs beside itself. */
-const PACKAGES: readonly string[] = ['@bufbuild/protobuf', 'lmdb', 'onnxruntime-node'];
+const PACKAGES: readonly string[] = ['@bufbuild/protobuf', 'lmdb', 'onnxruntime-node', 'undici'];
 const SERVED = 'inference.GRPCInferenceService';
 
 interface PluginManifest {

@@ -150,6 +150,8 @@ describe('JSON Web Tokens', () => {
     await refused(tokens, await token({ by: await signingKey('one') }), /signature/);
     await refused(tokens, await token({ by: await signingKey('two') }), /key of the token/);
     await refused(tokens, 'a.b.c', /no JSON Web Token/);
+    // The same signature for who decodes it.
+    await refused(tokens, (await token()).replace(/\.(?=[^.]*$)/, '.\t'), /no JSON Web Token/);
     // A key that the token brings itself is nothing.
     const own = await signingKey('mine');
     await refused(

@@ -38,6 +38,23 @@ describe('operations on plugins that meet', () => {
       assert.equal(activeOf(world, PROVIDER).version, '2.0.0');
     }));
 
+  it('refuse a plugin that requires one which is being unloaded, and take it when that one is back', () =>
+    inWorld(1, async (world) => {
+      load(world, `${PROVIDER}@1.0.0`);
+      await settle();
+      world.gates.close('stop');
+      world.ask('unload', () => world.loader.unload(PROVIDER));
+      await settle();
+      const refused = world.loader.load(folderOf(DEPENDANT, '1.0.0'));
+      await assert.rejects(refused, /no plugin provides\..*being unloaded does not count/);
+      world.gates.open('stop');
+      load(world, `${PROVIDER}@1.0.0`);
+      await settle();
+      load(world, `${DEPENDANT}@1.0.0`);
+      await settle();
+      assert.equal(world.loader.record(DEPENDANT).state, 'ACTIVE');
+    }));
+
   it('load a new plugin once, however often that is asked for', () =>
     inWorld(1, async (world) => {
       world.gates.close('admit');

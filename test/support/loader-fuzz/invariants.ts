@@ -41,7 +41,7 @@ export function unrestOf(world: LoaderWorld): string[] {
     ...world.operations.filter(({ isDone }) => !isDone).map(({ name }) => `${name} never ends`),
     ...world.calls.filter(({ isDone }) => !isDone).map(({ service }) => `a call to ${service} hangs`),
     ...records.flatMap(({ id, state }) => (LASTING.has(state) ? [] : [`${id} stays ${state}`])),
-    ...records.flatMap(({ id, leaving }) => (leaving.size === 0 ? [] : [`${id} keeps what left it`])),
+    ...records.flatMap(({ id, leaving }) => (leaving.length === 0 ? [] : [`${id} keeps what left it`])),
     ...records.flatMap((record) => degradationViolations(record, records)),
   ];
 }
@@ -86,7 +86,7 @@ function servingPromises({ active, canary, leaving }: PluginRecord): Promised {
     if (generation === undefined) return [];
     const name = `version ${generation.manifest.version} is in service`;
     return [
-      [!leaving.has(generation), `${name} and on its way out`],
+      [!leaving.includes(generation), `${name} and on its way out`],
       [generation.retirement === undefined, `${name} and retires`],
       [instanceOf(generation).stops === 0, `${name} and stopped`],
       [!generation.instance.load.events.isClosed, `${name} and gets no events`],
@@ -96,8 +96,11 @@ function servingPromises({ active, canary, leaving }: PluginRecord): Promised {
 
 function leavingPromises({ standby, leaving }: PluginRecord): Promised {
   return [
-    [standby === undefined || leaving.has(standby), 'what waits to be called back is not on its way out'],
-    ...[...leaving].map(
+    [
+      standby === undefined || leaving.includes(standby),
+      'what waits to be called back is not on its way out',
+    ],
+    ...leaving.map(
       ({ instance, manifest }) =>
         [instance.load.events.isClosed, `version ${manifest.version} gets events on its way out`] as const,
     ),
