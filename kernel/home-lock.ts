@@ -21,7 +21,7 @@ export class HomeLock {
     const file = path.join(home, name);
     const own = path.join(home, `${name}.${process.pid}.${randomUUID()}`);
     try {
-      await mkdir(home, { recursive: true, mode: 0o700 });
+      await makeFolder(home);
       await writeFile(own, `${process.pid} ${(await startTime(process.pid)) ?? ''}\n`, { mode: 0o600 });
       while (!(await linked(own, file))) {
         const owner = await processIn(file);
@@ -44,6 +44,27 @@ export class HomeLock {
 
   async close(): Promise<void> {
     await rm(this.#file, { force: true });
+  }
+}
+
+/**
+ * Makes a folder and those above it.
+ *
+ * @remarks Node's own `recursive` never ends below a folder that takes no others and says ENOENT, as /proc does.
+ */
+async function makeFolder(folder: string): Promise<void> {
+  const make = async (): Promise<void> => {
+    await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+  };
+  try {
+    await make();
+  } catch (error) {
+    const parent = path.dirname(folder);
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === folder) throw error;
+    await makeFolder(parent);
+    await make();
   }
 }
 

@@ -13,6 +13,7 @@ import { steadyMs } from '../steady-clock.ts';
 import type { AddressSource } from './addresses.ts';
 import { Discovery } from './discovery.ts';
 import { Endpoint, type EndpointRules } from './endpoint.ts';
+import { LeastCalls, type Picker, WeightedTurns } from './picker.ts';
 import { ReplayRoom, RequestReplay } from './request-replay.ts';
 import { CallRetry, RetryPolicy } from './retry.ts';
 
@@ -31,9 +32,8 @@ export interface BalancerParts {
 const PUSHBACK_MS = 500;
 
 /**
- * Sends each call to the healthy address with the fewest calls, and to another one when that is safe.
- *
- * @remarks Addresses with equally many calls take turns.
+ * Sends each call to the healthy address with the fewest calls, or to each in proportion to its weight, and to another
+ * one when that is safe.
  */
 export class Balancer implements Link {
   readonly #parts: BalancerParts;
@@ -46,13 +46,14 @@ export class Balancer implements Link {
   readonly #leaving: Set<Endpoint> = new Set();
   #named: ReadonlyMap<string, LinkTarget> = new Map();
   #inTurn: readonly Endpoint[] = [];
-  #turn = 0;
+  readonly #picker: Picker;
   #onChange: (() => void) | undefined;
 
   constructor(parts: BalancerParts) {
     this.#parts = parts;
     this.#policy = new RetryPolicy(parts.pluginId, parts.metrics);
-    const { sources, log } = parts;
+    const { sources, log, rules } = parts;
+    this.#picker = rules.weights === undefined ? new LeastCalls() : new WeightedTurns();
     this.#discovery = new Discovery({
       sources,
       log,
@@ -139,27 +140,15 @@ export class Balancer implements Link {
     const isNew = (endpoint: Endpoint): boolean => retry?.hasTried(endpoint) !== true;
     const isRested = (endpoint: Endpoint): boolean => !endpoint.isResting(nowMs);
     const found =
-      this.#least((endpoint) => isNew(endpoint) && isRested(endpoint)) ??
-      this.#least(isNew) ??
-      (retry?.mayGoBack === true ? this.#least(() => true) : undefined);
+      this.#pick((endpoint) => isNew(endpoint) && isRested(endpoint)) ??
+      this.#pick(isNew) ??
+      (retry?.mayGoBack === true ? this.#pick(() => true) : undefined);
     if (found !== undefined) return found;
     throw this.#unreachable(retry?.failure);
   }
 
-  #least(isEligible: (endpoint: Endpoint) => boolean): Endpoint | undefined {
-    const count = this.#inTurn.length;
-    let least: Endpoint | undefined;
-    let turn = this.#turn;
-    for (let step = 0; step < count; step += 1) {
-      const index = (this.#turn + step) % count;
-      const endpoint = this.#inTurn[index];
-      if (endpoint?.isServing !== true || !isEligible(endpoint)) continue;
-      if (least !== undefined && endpoint.inFlight >= least.inFlight) continue;
-      least = endpoint;
-      turn = index + 1;
-    }
-    this.#turn = turn;
-    return least;
+  #pick(isEligible: (endpoint: Endpoint) => boolean): Endpoint | undefined {
+    return this.#picker.pick(this.#inTurn, (endpoint) => endpoint.isServing && isEligible(endpoint));
   }
 
   #update(targets: readonly LinkTarget[]): void {

@@ -11,6 +11,7 @@ import {
 import { LinkClosed } from '../link/errors.ts';
 import { StatusError } from '../status-error.ts';
 import { steadyMs } from '../steady-clock.ts';
+import { LoadWeight, type WeightRules } from './load-weight.ts';
 import { EndpointHealth, NotServing } from './endpoint-health.ts';
 import { Pause } from './pause.ts';
 import { pushbackOf } from './pushback.ts';
@@ -23,6 +24,8 @@ export interface EndpointRules {
   readonly checkIntervalMs: number;
   /** Failed checks in a row after which an address gets no more calls. */
   readonly checkFailures: number;
+  /** Set where calls are shared out by the load that addresses report. */
+  readonly weights?: WeightRules | undefined;
 }
 
 /** Calls in a row that fail as UNAVAILABLE after which an address gets no more for a while. */
@@ -41,6 +44,7 @@ export class Endpoint implements Link {
   readonly #target: LinkTarget;
   readonly #rules: EndpointRules;
   readonly #health: EndpointHealth;
+  readonly #weight: LoadWeight | undefined;
   readonly #log: Logger;
   readonly #onChange: () => void;
   #client: LinkClient | undefined;
@@ -60,6 +64,7 @@ export class Endpoint implements Link {
     this.address = addressOf(target);
     this.#rules = rules;
     this.#health = new EndpointHealth(rules.services);
+    this.#weight = rules.weights && new LoadWeight(rules.weights, steadyMs);
     this.#log = parts.log;
     this.#onChange = parts.onChange;
     this.#watching = this.#watch();
@@ -85,10 +90,16 @@ export class Endpoint implements Link {
     return this.#inFlight;
   }
 
+  /** How many calls it should get beside others; 0 while that is not known. */
+  get weight(): number {
+    return this.#weight?.value ?? 0;
+  }
+
   async unary(path: string, request: Uint8Array, options: LinkCallOptions): Promise<LinkUnaryResult> {
     const link = this.#begin();
     try {
-      const result = await link.unary(path, request, options);
+      const result = await link.unary(path, request, this.#weight?.asking(options) ?? options);
+      this.#weight?.take(result.trailers, options);
       this.#end(undefined);
       return result;
     } catch (error) {
@@ -184,6 +195,7 @@ export class Endpoint implements Link {
   async #connect(): Promise<LinkClient> {
     const client = await LinkClient.connect(this.#target);
     this.#client = client;
+    this.#weight?.reset();
     void client.closed.then(() => {
       if (this.#client !== client) return;
       this.#client = undefined;

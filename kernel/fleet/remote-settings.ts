@@ -1,5 +1,6 @@
 import { type TSchema, Type } from '../../sdk/index.ts';
 import type { LinkTls } from '../link/connection.ts';
+import type { WeightRules } from './load-weight.ts';
 
 const FileSchema = (description: string): TSchema => Type.Optional(Type.String({ description }));
 
@@ -19,6 +20,39 @@ export const RemoteSettingsSchema: TSchema = Type.Object(
         description:
           'Time between two looks at the names among them, in milliseconds; 5,000 without it. A machine that fails hurries the next one.',
       }),
+    ),
+    policy: Type.Optional(
+      Type.Union([Type.Literal('least_request'), Type.Literal('weighted_round_robin')], {
+        description:
+          'Who gets a call: the address with the fewest calls of this kernel (`least_request`, without it), or each in proportion to the load that it reports with its answers (`weighted_round_robin`, gRFC A58). The latter knows what other callers send there.',
+      }),
+    ),
+    weights: Type.Optional(
+      Type.Object(
+        {
+          blackoutMs: Type.Optional(
+            Type.Integer({
+              minimum: 0,
+              description:
+                'Time for which the first reports of an address do not count yet, in milliseconds; 10,000 without it.',
+            }),
+          ),
+          expirationMs: Type.Optional(
+            Type.Integer({
+              minimum: 1_000,
+              description: 'Age at which a report counts no longer, in milliseconds; 180,000 without it.',
+            }),
+          ),
+          errorPenalty: Type.Optional(
+            Type.Number({
+              minimum: 0,
+              description:
+                'How much failed calls lower the weight of an address: their share of all calls, times this, is added to its load; 1 without it.',
+            }),
+          ),
+        },
+        { additionalProperties: false, description: 'How `weighted_round_robin` reads load reports.' },
+      ),
     ),
     plaintext: Type.Optional(
       Type.Boolean({
@@ -48,6 +82,16 @@ export const RemoteSettingsSchema: TSchema = Type.Object(
 export interface RemoteSettings {
   readonly addresses?: readonly string[];
   readonly resolveIntervalMs?: number;
+  readonly policy?: 'least_request' | 'weighted_round_robin';
+  readonly weights?: Partial<WeightRules>;
   readonly plaintext?: boolean;
   readonly tls?: LinkTls;
+}
+
+/** What gRFC A58 takes where nothing is said. */
+const WEIGHT_DEFAULTS: WeightRules = { blackoutMs: 10_000, expirationMs: 180_000, errorPenalty: 1 };
+
+/** How load reports become weights; `undefined` where calls are not shared out by them. */
+export function weightRules({ policy, weights }: RemoteSettings = {}): WeightRules | undefined {
+  return policy === 'weighted_round_robin' ? { ...WEIGHT_DEFAULTS, ...weights } : undefined;
 }

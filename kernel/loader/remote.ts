@@ -3,7 +3,7 @@ import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts'
 import type { Logger, Metrics } from '../../sdk/index.ts';
 import { LinkTransport } from '../kernel-link.ts';
 import { ReflectedServer } from '../link/reflected-server.ts';
-import type { RemoteSettings } from '../fleet/remote-settings.ts';
+import { type RemoteSettings, weightRules } from '../fleet/remote-settings.ts';
 import { addressSources } from '../fleet/addresses.ts';
 import { Balancer } from '../fleet/balancer.ts';
 import { ForwardTarget } from './forward-target.ts';
@@ -48,6 +48,7 @@ export async function startRemote(start: RemoteStart): Promise<Started> {
       services: [...new Set(manifest.provides.map(({ service }) => service))],
       checkIntervalMs: checkIntervalMs(manifest),
       checkFailures: manifest.probes?.healthFailures || CHECK_FAILURES,
+      weights: weightRules(settings),
     },
     log,
     metrics,

@@ -111,6 +111,16 @@ describe('lamella start', function () {
     assert.equal(existsSync(file), true, 'the first kernel keeps its ready file');
   });
 
+  it('ends at once where its home cannot be (skipped without /proc)', async function () {
+    if (!existsSync('/proc/self')) this.skip();
+    const { code, err } = await lamella('start', '--home', '/proc/lamella/home').ended;
+    assert.equal(code, 1);
+    assert.match(
+      err,
+      /Nothing could be written under \/proc\/lamella\/home \(ENOENT[\s\S]*\[STORAGE_FAILED\]/,
+    );
+  });
+
   it('says which port is taken and how to choose another', async () => {
     const server = createServer();
     await new Promise<void>((resolve) => {

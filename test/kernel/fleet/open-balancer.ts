@@ -1,4 +1,5 @@
 import { Balancer } from '../../../kernel/fleet/balancer.ts';
+import type { WeightRules } from '../../../kernel/fleet/load-weight.ts';
 import { addressSources } from '../../../kernel/fleet/addresses.ts';
 import { MetricsRegistry } from '../../../kernel/metrics.ts';
 import { create } from '@bufbuild/protobuf';
@@ -10,6 +11,7 @@ import { EchoService } from '../../../examples/echo/gen/echo/v1/echo_service_pb.
 export async function openBalancer(
   addresses: readonly string[],
   metrics: Metrics = new MetricsRegistry().kernel,
+  weights?: WeightRules,
 ): Promise<Balancer> {
   let serving = 0;
   let allServe: () => void = () => undefined;
@@ -31,7 +33,7 @@ export async function openBalancer(
     pluginId: 'example.echo',
     sources: addressSources(create(ManifestSchema, { id: 'example.echo' }), { addresses }),
     resolveIntervalMs: 1_000,
-    rules: { services: [EchoService.typeName], checkIntervalMs: 1_000, checkFailures: 3 },
+    rules: { services: [EchoService.typeName], checkIntervalMs: 1_000, checkFailures: 3, weights },
     log,
     metrics,
   });

@@ -44,7 +44,8 @@ describe('resolveGraph', () => {
         pluginId: 'data.b',
         reason: 'MISSING_SERVICE',
         message: 'it requires a.A, which no plugin provides.',
-        repair: 'Load a plugin that provides it (one that is being unloaded does not count), or mark the requirement optional.',
+        repair:
+          'Load a plugin that provides it (one that is being unloaded does not count), or mark the requirement optional.',
       },
     ]);
   });
