@@ -21,13 +21,23 @@ const NAME = /^:?[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 // eslint-disable-next-line no-control-regex
 const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
 
-/** Longest block that is kept for the case that the next one is the same, in bytes. */
+/** Longest block that is kept for the case that a later one is the same, in bytes. */
 const REPEAT_LIMIT_BYTES = 512;
+
+/** Blocks that are kept: answers have a head and trailers, and a connection carries calls of a few methods. */
+const REPEATS = 4;
+
+/** A block and what it says. */
+interface Repeat {
+  readonly block: Buffer;
+  readonly fields: HeaderBlock;
+}
 
 /** Reads the header blocks of one connection, which refer to each other (HPACK, RFC 7541). */
 export class HeaderDecoder {
-  /** The last block that left the table as it was, and its fields: callers mostly send the same again and again. */
-  #repeat: { readonly block: Buffer; readonly fields: HeaderBlock } | undefined;
+  /** The last blocks since the table was changed: the other side mostly sends the same ones again and again. */
+  #repeats: Repeat[] = [];
+  #nextRepeat = 0;
   #hasChanged = false;
   /** What is wrong with the block that is being read. */
   #problem: MalformedHeaders | undefined;
@@ -49,7 +59,9 @@ export class HeaderDecoder {
    * @throws Http2Fault, after which the connection is of no use: what follows could not be read.
    */
   decode(block: Buffer): HeaderBlock {
-    if (this.#repeat?.block.equals(block) === true) return this.#repeat.fields;
+    for (const repeat of this.#repeats) {
+      if (repeat.block.length === block.length && repeat.block.equals(block)) return repeat.fields;
+    }
     this.#block = block;
     this.#at = 0;
     this.#hasChanged = false;
@@ -66,10 +78,15 @@ export class HeaderDecoder {
   }
 
   #finished(fields: HeaderBlock): HeaderBlock {
-    const block = this.#block;
-    if (this.#hasChanged || this.#problem !== undefined) this.#repeat = undefined;
-    else if (block.length <= REPEAT_LIMIT_BYTES) this.#repeat = { block: Buffer.from(block), fields };
+    if (this.#hasChanged) {
+      this.#repeats = [];
+      this.#nextRepeat = 0;
+    }
     if (this.#problem !== undefined) throw this.#problem;
+    if (!this.#hasChanged && this.#block.length <= REPEAT_LIMIT_BYTES) {
+      this.#repeats[this.#nextRepeat] = { block: Buffer.from(this.#block), fields };
+      this.#nextRepeat = (this.#nextRepeat + 1) % REPEATS;
+    }
     return fields;
   }
 

@@ -36,6 +36,18 @@ export interface ServerSessionLimits {
 /** Time for the other side to read our goodbye, and then for what is on the way to it, in milliseconds. */
 const GOODBYE_MS = 1_000;
 
+/** How requests of HTTP/1 begin. */
+const HTTP1 = /^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) /;
+
+/** For people who try a browser or curl. */
+const HTTP1_ANSWER = [
+  'HTTP/1.1 505 HTTP Version Not Supported',
+  'content-type: text/plain; charset=utf-8',
+  'connection: close',
+  '',
+  'This port speaks gRPC over HTTP/2; use a gRPC client, or the HTTP port.\n',
+].join('\r\n');
+
 /** The server's half of one HTTP/2 connection. */
 export class ServerSession extends Http2Session {
   readonly #listener: ServerListener;
@@ -53,7 +65,6 @@ export class ServerSession extends Http2Session {
     super(socket, [[Setting.maxConcurrentStreams, limits.maxStreams]]);
     this.#listener = listener;
     this.#limits = limits;
-    this.control.greet();
   }
 
   protected override take(chunk: Buffer): void {
@@ -64,10 +75,14 @@ export class ServerSession extends Http2Session {
     }
     const start = chunk.subarray(0, missingBytes);
     if (!start.equals(PREFACE.subarray(this.#prefaceBytes, this.#prefaceBytes + start.length))) {
-      throw new Http2Fault(ErrorCode.protocolError, 'it does not speak HTTP/2');
+      if (HTTP1.test(start.toString('latin1'))) this.socket.write(HTTP1_ANSWER);
+      throw new Error('it does not speak HTTP/2');
     }
     this.#prefaceBytes += start.length;
-    if (this.#prefaceBytes === PREFACE.length) this.#listener.onGreeted();
+    if (this.#prefaceBytes < PREFACE.length) return;
+    // Not before, so that what speaks something else can read our answer.
+    this.control.greet();
+    this.#listener.onGreeted();
     if (chunk.length > missingBytes) super.take(chunk.subarray(missingBytes));
   }
 

@@ -76,6 +76,16 @@ describe('the guard of the gRPC listener', function () {
     }
   });
 
+  it('tells clients of HTTP/1 that they are wrong here', async () => {
+    await start({});
+    const answer = await fetch(`http://${address}/v2/health/live`);
+    assert.equal(answer.status, 505);
+    assert.match(
+      await answer.text(),
+      /^This port speaks gRPC over HTTP\/2; use a gRPC client, or the HTTP port/,
+    );
+  });
+
   it('closes connections on which no call comes, also when headers trickle in for ever', async () => {
     await start({ idleTimeoutMs: 100 });
     const [quiet, trickling, busy] = [await greet(), await greet(), await greet()];
