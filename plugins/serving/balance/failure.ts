@@ -24,15 +24,7 @@ const NEVER_SENT: ReadonlySet<string> = new Set([
   'QUEUE_FULL',
 ]);
 
-const FAULTS: ReadonlySet<Code> = new Set([
-  Code.UNKNOWN,
-  // A model that an endpoint should have and has not.
-  Code.NOT_FOUND,
-  Code.UNIMPLEMENTED,
-  Code.INTERNAL,
-  Code.UNAVAILABLE,
-  Code.DATA_LOSS,
-]);
+const FAULTS: ReadonlySet<Code> = new Set([Code.UNKNOWN, Code.INTERNAL, Code.UNAVAILABLE, Code.DATA_LOSS]);
 
 /** A request that had this long and was not answered speaks against its endpoint, in milliseconds. */
 const LONG_MS = 1_000;
@@ -49,10 +41,15 @@ export function failureOf(error: unknown, tookMs: number): Failure {
   return {
     code,
     wasNeverSent: NEVER_SENT.has(reason),
-    isFault: FAULTS.has(code) || isLate,
+    isFault: FAULTS.has(code) || isLate || lacksModel(error, code),
     pushbackMs: pushbackOf(error),
     message: error instanceof Error ? error.message : 'it failed',
   };
+}
+
+/** A model that the endpoint should have; clients and servers of the protocol know the text. */
+function lacksModel(error: unknown, code: Code): boolean {
+  return code === Code.NOT_FOUND && error instanceof Error && /unknown model/i.test(error.message);
 }
 
 /** Servers without declared reasons answer with an error that has a `code` alone. */
