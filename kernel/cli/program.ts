@@ -13,6 +13,7 @@ import { CommandFailed, EXIT, EXIT_HELP } from './exit-code.ts';
 import { addKeyCommand } from './key-command.ts';
 import { addEventsCommand } from './events-command.ts';
 import { addPluginCommand } from './plugin-command.ts';
+import { addServeCommand } from './serve/serve-command.ts';
 import { addServiceConfigCommand } from './service-config-command.ts';
 import { addStartCommand } from './start-command.ts';
 import { addTopCommand } from './top/top-command.ts';
@@ -57,6 +58,7 @@ function createProgram(terminal: Terminal): Command {
   addCallCommand(program, terminal);
   addDeployCommand(program, terminal);
   addBalanceCommand(program, terminal);
+  addServeCommand(program, terminal);
   addKeyCommand(program, terminal);
   addAccessCommand(program, terminal);
   addConfigCommand(program, terminal);

@@ -23,7 +23,9 @@ export class OrtPool implements OrtSession {
   readonly #queueLimit: number;
   // A set keeps the order of arrival and forgets a cancelled run at once.
   readonly #queue: Set<Waiting> = new Set();
-  readonly #underWay: Set<Promise<unknown>> = new Set();
+  // Counted, not kept in a set: V8 keeps alive what was in its old tables; see docs/decisions/0014.
+  #underWay = 0;
+  #onIdle: (() => void) | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor(slots: readonly OrtSlot[], opened: OpenedReply, options: OrtSessionOptions) {
@@ -86,17 +88,17 @@ export class OrtPool implements OrtSession {
 
   async #end(): Promise<void> {
     this.#refuseWaiting(new SessionClosed({}));
-    await Promise.allSettled(this.#underWay);
+    if (this.#underWay > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
     await Promise.all(this.#slots.map((slot) => slot.close()));
   }
 
   #start(slot: OrtSlot, feeds: OrtTensors, options: OrtRunOptions): Promise<OrtTensors> {
     const { signal, timeoutMs } = options;
-    const outputs = withinLimit(slot.run(feeds), { signal, timeoutMs, stop: () => slot.kill() });
-    const forget = (): void => void this.#underWay.delete(outputs);
-    this.#underWay.add(outputs);
-    outputs.then(forget, forget);
-    return outputs;
+    this.#underWay += 1;
+    return withinLimit(slot.run(feeds), { signal, timeoutMs, stop: () => slot.kill() }).finally(() => {
+      this.#underWay -= 1;
+      if (this.#underWay === 0) this.#onIdle?.();
+    });
   }
 
   #wait(feeds: OrtTensors, options: OrtRunOptions): Promise<OrtTensors> {

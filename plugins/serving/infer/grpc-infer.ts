@@ -74,17 +74,15 @@ async function* answersOf(
   yield { modelName: model.shape.name, modelVersion: model.shape.version, id, parameters: isLast(true) };
 }
 
-function readCall(
-  request: ModelInferRequest,
-  outputs: readonly GrpcOutput[],
-  { memory, cancellation, deadlineMs, requestId }: GrpcCall,
-): InferCall {
+function readCall(request: ModelInferRequest, outputs: readonly GrpcOutput[], call: GrpcCall): InferCall {
   return {
-    inputs: grpcInputs(request, memory),
+    inputs: grpcInputs(request, call.memory),
     outputs,
-    cancellation,
-    deadlineMs,
-    requestId: request.id === '' ? requestId : request.id,
+    cancellation: call.cancellation,
+    deadlineMs: call.deadlineMs,
+    get requestId() {
+      return request.id === '' ? call.requestId : request.id;
+    },
     timeoutMs: timeoutParameter(request.parameters),
     priority: priorityParameter(request.parameters),
     sequence: readSequence((name) => request.parameters[name]?.parameterChoice.value),

@@ -1,9 +1,9 @@
 import { setMaxListeners } from 'node:events';
-import type { ServiceImplementation } from 'lamella/sdk';
+import type { CallContext, ServiceImplementation } from 'lamella/sdk';
 import type { GRPCInferenceService, ModelInferRequest } from 'lamella/proto/inference/grpc_inference_service';
 import { callCancellation, signalCancellation } from './cancellation.ts';
 import { describeMetadata, extensionsOf } from './describe-model.ts';
-import { inferGrpc, inferOnStream, plainParameters } from './grpc-infer.ts';
+import { type GrpcCall, inferGrpc, inferOnStream, plainParameters } from './grpc-infer.ts';
 import { readLoadParameters, readUnloadParameters } from './load-request.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import type { ModelRepository } from './repository.ts';
@@ -38,8 +38,7 @@ export function inferenceService(
       describeMetadata(repository.get(name, version), repository.versions(name)),
     modelConfig: ({ name, version }) => ({ config: repository.get(name, version).config }),
     modelInfer: (request, context) => {
-      const { deadlineMs, requestId } = context;
-      const call = { cancellation: callCancellation(context), deadlineMs, requestId, memory };
+      const call = unaryCall(context, memory);
       const model = modelFor(request);
       // Nearly always it is there, and each wait costs.
       if (model instanceof Promise) return model.then((loaded) => inferGrpc(loaded, request, call));
@@ -68,6 +67,18 @@ export function inferenceService(
     ...sharedMemoryMethods(memory),
     traceSetting: (request) => traceSetting(repository, request),
     logSettings: (request) => logSettings(repository, request),
+  };
+}
+
+function unaryCall(context: CallContext, memory: SharedMemory): GrpcCall {
+  return {
+    cancellation: callCancellation(context),
+    deadlineMs: context.deadlineMs,
+    // Made up when it is first read, which few requests need.
+    get requestId() {
+      return context.requestId;
+    },
+    memory,
   };
 }
 
