@@ -2,6 +2,7 @@ import { addCallCommand } from './call/call-command.ts';
 import { Command, CommanderError } from 'commander';
 import { KERNEL_VERSION } from '../version.ts';
 import { addAccessCommand } from './access-command.ts';
+import { addAlertCommand } from './alert/alert-command.ts';
 import { addBalanceCommand } from './balance/balance-command.ts';
 import { addCompletionCommand } from './completion-command.ts';
 import { addConfigCommand } from './config/config-command.ts';
@@ -57,6 +58,7 @@ function createProgram(terminal: Terminal): Command {
   addTopCommand(program, terminal);
   addCallCommand(program, terminal);
   addDeployCommand(program, terminal);
+  addAlertCommand(program, terminal);
   addBalanceCommand(program, terminal);
   addServeCommand(program, terminal);
   addKeyCommand(program, terminal);

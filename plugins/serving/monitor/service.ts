@@ -1,5 +1,6 @@
 import type { MonitorService } from 'lamella/proto/lamella/serving/v1/monitor_service';
 import { type Host, pageOf, type ServiceImplementation } from 'lamella/sdk';
+import { testRules } from './alerts/test-rules.ts';
 import type { MonitorConfig } from './config.ts';
 import { AccessLogUnavailable, MonitorRequestInvalid } from './errors.ts';
 import {
@@ -21,6 +22,7 @@ export function monitorService(host: Host, monitor: Monitor, config: MonitorConf
   return {
     ...metricMethods(host, monitor, config),
     ...ruleMethods(monitor),
+    testRuleFile: ({ text }) => ({ rules: testRules(monitor, text, host.clock.now()) }),
     ...alertMethods(host, monitor),
     ...driftMethods(monitor),
   };

@@ -77,6 +77,11 @@ export class Receiver {
     for await (const { value } of this.#parts.storage.range(this.#prefix)) this.#add(value as Told);
   }
 
+  /** Whether it is told of alerts with these labels. */
+  takes(labels: Alert['labels']): boolean {
+    return fits(this.#options.matchers, labels);
+  }
+
   /** How the receiver is doing. */
   health(): ReceiverHealth {
     return { name: this.#options.name, problem: this.#problem, failures: this.#failures };
@@ -93,7 +98,7 @@ export class Receiver {
     const firingIds = new Set(firing.map(({ id }) => id));
     const members = new Map<string, Alert[]>();
     for (const alert of open) {
-      if (!fits(this.#options.matchers, alert.labels)) continue;
+      if (!this.takes(alert.labels)) continue;
       const labels = only(alert.labels, this.#options.groupBy);
       const key = signatureOf(labels);
       if (!this.#groups.has(key)) this.#add({ labels, firing: [], timeMs: 0, count: 0 });

@@ -55,7 +55,7 @@ export const DEFAULT_RULE_FILE = `groups:
   - name: plugins
     rules:
       - alert: PluginCrashLoop
-        expr: increase(lamella_plugin_crashes_total[10m]) > 2
+        expr: increase(lamella_plugin_crashes_total[10m]) >= 3
         labels: { severity: critical }
         annotations:
           summary: 'Plugin {{ $labels.plugin }} crashes again and again'

@@ -73,6 +73,11 @@ export class RuleBook {
     return file;
   }
 
+  /** Reads a text that is not kept. @throws RULE_FILE_INVALID */
+  parse(text: string): RuleFile {
+    return this.#parse('the file', text);
+  }
+
   /** Removes a file if it is there. @throws MONITOR_REQUEST_INVALID, RULE_FILE_READ_ONLY */
   async delete(name: string): Promise<void> {
     checkName(name);

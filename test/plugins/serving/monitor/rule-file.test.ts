@@ -99,7 +99,7 @@ describe('rule files', () => {
     const { groups } = parseRuleFile('ruleFiles/lamella', DEFAULT_RULE_FILE, 900_000);
     assert.deepEqual(
       groups.map(({ name }) => name),
-      ['inference', 'plugins', 'monitor'],
+      ['inference', 'drift', 'plugins', 'monitor'],
     );
   });
 
