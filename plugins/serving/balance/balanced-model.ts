@@ -51,6 +51,9 @@ export class BalancedModel {
   readonly #seed: number;
   readonly trial: CanaryTrial | undefined;
   readonly mirror: Mirror | undefined;
+  /** Requests on their way. */
+  #running = 0;
+  #isClosing = false;
   #shares: readonly Share[];
 
   /** @throws CAPABILITY_DENIED, SECRET_MISSING, SERVER_TARGET_INVALID */
@@ -115,6 +118,16 @@ export class BalancedModel {
 
   /** Answers a request under the name that the caller knows. */
   async infer(request: ModelInferRequest, context: CallContext): Promise<ModelInferResponse> {
+    this.#running += 1;
+    try {
+      return await this.#answer(request, context);
+    } finally {
+      this.#running -= 1;
+      if (this.#isClosing && this.#running === 0) void this.#disconnect();
+    }
+  }
+
+  async #answer(request: ModelInferRequest, context: CallContext): Promise<ModelInferResponse> {
     const sequence = sequenceOf(request);
     const journey = this.#begin(request, context);
     const response =
@@ -260,8 +273,14 @@ export class BalancedModel {
     if (this.trial !== undefined) this.#parts.metrics.canary(model, this.trial.percent);
   }
 
-  /** Lets running requests end, then the connections. */
+  /** Lets running requests end, with all their tries, then the connections. */
   async close(): Promise<void> {
+    this.#isClosing = true;
+    for (const group of this.groups.values()) group.unwatch();
+    if (this.#running === 0) await this.#disconnect();
+  }
+
+  async #disconnect(): Promise<void> {
     await Promise.all([...this.groups.values()].map((group) => group.close()));
   }
 }

@@ -75,9 +75,14 @@ export class SplitGroup {
       this.#outliers.record(replica.outlier, failure !== undefined, nowMs);
   }
 
+  /** Asks no longer for health. */
+  unwatch(): void {
+    this.#watch.close();
+  }
+
   /** Ends the connections once their requests are answered. */
   async close(): Promise<void> {
-    this.#watch.close();
+    this.unwatch();
     await Promise.all(this.replicas.map((replica) => replica.close()));
   }
 }

@@ -110,6 +110,29 @@ describe('serving.balance', function () {
     assert.deepEqual(await subject.whoOften('asked', 4), { one: 2, three: 2 });
   });
 
+  it('shows its endpoints in the metrics', async () => {
+    await subject.set({ model: 'measured', splits: [subject.split('stable', 1, 'one')] });
+    await subject.whoOften('measured', 3);
+    const { address } = subject.server('one');
+    const labels = `model="measured",split="stable",endpoint="${address}"`;
+    await eventually(async () => {
+      const answer = await fetch(`http://${subject.kernel.addresses.metrics}/metrics`);
+      const text = await answer.text();
+      const has = (name: string, value: number): boolean =>
+        text.split('\n').some((line) => {
+          const isOf = line.startsWith(`lamella_balance_${name}{`) && line.endsWith(` ${value}`);
+          return isOf && labels.split(',').every((label) => line.includes(label));
+        });
+      return (
+        has('requests_total', 3) &&
+        has('request_seconds_count', 3) &&
+        has('in_flight', 0) &&
+        has('endpoint_available', 1) &&
+        has('ejections', 0)
+      );
+    });
+  });
+
   it('refuses traffic that makes no sense or leads where the plugin may not go', async () => {
     const wrong = await rejection(() => subject.set({ model: 'x', splits: [] }));
     assert.match(wrong.message, /traffic.splits must be 1 to 16/);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { status } from '@grpc/grpc-js';
-import { BalancePolicy } from 'lamella/proto/lamella/serving/v1/balance_service';
+import { BalancePolicy, HealthCheck } from 'lamella/proto/lamella/serving/v1/balance_service';
 import { eventually } from '../../../support/eventually.ts';
 import { rejection } from '../infer-subject.ts';
 import { BalanceSubject, type TrafficInit } from './balance-subject.ts';
@@ -63,6 +63,19 @@ describe('extra calls of a balanced model', function () {
     assert.equal(sent(), 1);
   });
 
+  it('waits as long as a server asks', async () => {
+    const one = subject.server('one');
+    one.behaviour = () => {
+      if (one.requests === 1) throw failure(status.UNAVAILABLE, '60');
+      return answerOf('one');
+    };
+    await set('patient', { splits: [subject.split('stable', 1, 'one')] });
+    const startMs = performance.now();
+    assert.equal(await subject.who('patient'), 'one');
+    // Timers may be a little early.
+    assert.ok(performance.now() - startMs >= 55);
+  });
+
   it('adds a tenth and a reserve of ten when all endpoints fail', async () => {
     for (const server of subject.servers) server.behaviour = failing(status.UNAVAILABLE);
     await set('storm');
@@ -71,6 +84,23 @@ describe('extra calls of a balanced model', function () {
     assert.ok(ends.every((end) => end.status === 'rejected'));
     assert.ok(sent() <= calls * 1.1 + 12, String(sent()));
     assert.ok(sent() > calls, String(sent()));
+  });
+
+  it('loses no request while traffic is set again, although none may be made twice', async () => {
+    const more = { idempotent: false, health: { check: HealthCheck.NONE } };
+    await set('resetting', more);
+    let isOver = false;
+    const caller = async (): Promise<void> => {
+      while (!isOver) await subject.who('resetting');
+    };
+    const callers = Promise.all(Array.from({ length: 8 }, caller));
+    const resets = async (): Promise<void> => {
+      for (let index = 0; index < 30; index += 1) await set('resetting', more);
+    };
+    await Promise.race([resets(), callers]).finally(() => {
+      isOver = true;
+    });
+    await callers;
   });
 
   it('leaves other models alone when one fails for long', async () => {
@@ -105,6 +135,23 @@ describe('extra calls of a balanced model', function () {
     assert.equal(await subject.who('hedged'), 'two');
     assert.equal(await subject.who('hedged'), 'two');
     await eventually(() => isCancelled);
+  });
+
+  it('takes the wait for a second endpoint from the percentile of what was answered', async () => {
+    await set('learned', { hedge: { percentile: 90, budgetPercent: 5 } });
+    await subject.whoOften('learned', 40);
+    const [one, two] = [subject.server('one'), subject.server('two')];
+    // Whoever is asked first is never done; the other one answers.
+    let isFirst = true;
+    for (const server of [one, two])
+      server.behaviour = async ({ cancelled }) => {
+        if (isFirst) {
+          isFirst = false;
+          await cancelled;
+        }
+        return answerOf(server.name);
+      };
+    assert.ok(['one', 'two'].includes(await subject.who('learned')));
   });
 
   it('hedges five of a hundred requests at the most, however slow all are', async () => {
