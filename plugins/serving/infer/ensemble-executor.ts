@@ -1,7 +1,8 @@
 import type { OrtTensor, OrtTensors } from 'lamella/sdk/ort';
-import type { ModelConfig, ModelEnsembling_Step } from 'lamella/proto/inference/model_config';
+import type { ModelConfig } from 'lamella/proto/inference/model_config';
 import { datatypeOf } from './datatype.ts';
-import { ensembleSteps } from './ensemble-plan.ts';
+import { type PlannedStep, planSteps } from './ensemble-plan.ts';
+import { EnsembleProgress } from './ensemble-progress.ts';
 import { QueueFull, RequestInvalid } from './errors.ts';
 import type { Execution, ExecutionRequest, Executor, OnRun } from './executor.ts';
 import { rawContents } from './grpc-tensors.ts';
@@ -29,11 +30,13 @@ export class EnsembleExecutor implements Executor {
   readonly waiting: number = 0;
   readonly pids: readonly number[] = [];
   readonly #parts: EnsembleExecutorParts;
+  readonly #steps: readonly PlannedStep[];
   readonly #onRun: OnRun;
   readonly #underWay: Set<Promise<unknown>> = new Set();
 
   constructor(parts: EnsembleExecutorParts, onRun: OnRun) {
     this.#parts = parts;
+    this.#steps = planSteps(parts.config);
     this.#onRun = onRun;
   }
 
@@ -56,16 +59,13 @@ export class EnsembleExecutor implements Executor {
 
   async #run({ tensors, rows, call }: ExecutionRequest): Promise<Execution> {
     const startMs = performance.now();
-    const made: Record<string, OrtTensor> = { ...tensors };
-    let left = ensembleSteps(this.#parts.config);
+    const progress = new EnsembleProgress(this.#steps, tensors, call.parameters);
     let isFailed = false;
     const running = new Set<Promise<void>>();
     const startReady = (): void => {
       if (isFailed) return;
-      const ready = left.filter(({ inputMap }) => Object.values(inputMap).every((name) => name in made));
-      left = left.filter((step) => !ready.includes(step));
-      for (const step of ready) {
-        const work = this.#runStep(step, made, call).then(() => {
+      for (const step of progress.takeReady()) {
+        const work = this.#runStep(step, progress, call).then(() => {
           running.delete(work);
           startReady();
         });
@@ -81,15 +81,15 @@ export class EnsembleExecutor implements Executor {
     }
     const times = { inputMs: 0, runMs: performance.now() - startMs, outputMs: 0 };
     this.#onRun(rows, times);
-    return { outputs: made, queueMs: 0, times };
+    return { outputs: progress.tensors, queueMs: 0, times };
   }
 
   async #runStep(
-    { modelName, modelVersion, inputMap, outputMap }: ModelEnsembling_Step,
-    made: Record<string, OrtTensor>,
+    { step: { modelName, modelVersion, inputMap, outputMap } }: PlannedStep,
+    progress: EnsembleProgress,
     call: InferCall,
   ): Promise<void> {
-    const inputs = Object.entries(inputMap).map(([name, tensor]) => inputOf(name, made[tensor]));
+    const inputs = Object.entries(inputMap).map(([name, tensor]) => inputOf(name, progress.tensors[tensor]));
     const outputs = Object.keys(outputMap).map((name) => ({ name }));
     const version = modelVersion > 0n ? String(modelVersion) : '';
     const answer = await this.#parts.inferStep(modelName, version, {
@@ -98,10 +98,7 @@ export class EnsembleExecutor implements Executor {
       outputs,
       depth: depthOf(call),
     });
-    for (const [name, tensor] of Object.entries(outputMap)) {
-      const value = answer[name];
-      if (value !== undefined) made[tensor] = value;
-    }
+    for (const [name, tensor] of Object.entries(outputMap)) progress.settle(tensor, answer[name]);
   }
 }
 

@@ -36,7 +36,10 @@ export async function inferGrpc(
   call: GrpcCall,
 ): Promise<InferResponse> {
   const wanted = grpcOutputs(request, call.memory);
-  const outputs = await model.infer(readCall(request, wanted, call));
+  const read = readCall(request, wanted, call);
+  const outputs = await model.infer(
+    model.readsParameters ? { ...read, parameters: parametersOf(request) } : read,
+  );
   return grpcResponse(model.shape, { id: request.id, outputs, wanted, memory: call.memory });
 }
 
@@ -66,7 +69,7 @@ async function* answersOf(
   const { id } = request;
   const { memory } = call;
   const wanted = grpcOutputs(request, memory);
-  const parameters = plainParameters(request.parameters) as RequestParameters;
+  const parameters = parametersOf(request);
   for await (const outputs of model.stream({ ...readCall(request, wanted, call), parameters })) {
     yield { ...grpcResponse(model.shape, { id, outputs, wanted, memory }), parameters: isLast(false) };
   }
@@ -87,6 +90,10 @@ function readCall(request: ModelInferRequest, outputs: readonly GrpcOutput[], ca
     priority: priorityParameter(request.parameters),
     sequence: readSequence((name) => request.parameters[name]?.parameterChoice.value),
   };
+}
+
+function parametersOf({ parameters }: ModelInferRequest): RequestParameters {
+  return plainParameters(parameters) as RequestParameters;
 }
 
 function readEndFlag({ parameters }: ModelInferRequest): boolean {

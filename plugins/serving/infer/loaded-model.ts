@@ -121,6 +121,11 @@ export class LoadedModel {
     return isDecoupled(this.config);
   }
 
+  /** True for a model that knows parameters of its own. */
+  get readsParameters(): boolean {
+    return this.config.schedulingChoice.case === 'ensembleScheduling';
+  }
+
   /** Answers one request of a decoupled model, any number of times. @throws REQUEST_INVALID QUEUE_FULL BACKEND_… */
   async *stream(call: InferCall): AsyncGenerator<OrtTensors> {
     const startMs = performance.now();

@@ -5,11 +5,12 @@ import path from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { Code } from 'lamella/sdk';
 import {
+  ModelInferRequestSchema,
   type ModelRepositoryParameter,
   RepositoryModelUnloadRequestSchema,
 } from 'lamella/proto/inference/grpc_inference_service';
 import { addModel, callContext } from './infer-fixture.ts';
-import { InferSubject, rawRequest, rejection } from './infer-subject.ts';
+import { type InferInit, InferSubject, rawRequest, rejection } from './infer-subject.ts';
 
 /** A step from one tensor of the ensemble to another; `copy` and `sum` are outputs of the model. */
 const step = (model: string, from: string, maps: string): string =>
@@ -73,6 +74,91 @@ describe('ensembles of serving.infer', function () {
     assert.deepEqual(names(), ['two', 'one', 'both']);
     const { statistics, shape } = subject.repository.get('both');
     assert.equal(statistics.snapshot(shape).inferenceCount, 3n);
+  });
+
+  describe('with conditions', () => {
+    const conditions = (value: object): string =>
+      `parameters { key: "conditions" value { string_value: '${JSON.stringify(value)}' } }`;
+    const sum = out('sum', 'sum');
+    const copy = step('one', 'x', out('copy', 'middle'));
+    const details = `${ports} output { name: "details" data_type: TYPE_FP32 dims: 2 }`;
+    const valuesOf = async (
+      values: number[],
+      parameters: InferInit['parameters'] = {},
+    ): Promise<number[][]> => {
+      const request = rawRequest(values, { modelName: 'both', parameters });
+      const answer = await subject.service.modelInfer(
+        create(ModelInferRequestSchema, request),
+        callContext(),
+      );
+      return (answer.rawOutputContents ?? []).map((raw) => [...new Float32Array(new Uint8Array(raw).buffer)]);
+    };
+
+    it('run one of two steps, by what a tensor holds', async () => {
+      const high = { tensor: 'middle', above: 9, of: 'any' };
+      const steps = [copy, step('one', 'middle', sum), step('two', 'middle', sum)].join(' ');
+      const choice = conditions({ steps: { 1: high, 2: { ...high, not: true } } });
+      await putEnsemble('both', steps, `${ports} ${choice}`);
+      await subject.loadWith('both');
+      assert.deepEqual(await valuesOf([1, 2]), [[3, 4]]);
+      assert.deepEqual(await valuesOf([1, 10]), [[2, 11]]);
+      const { statistics, shape } = subject.repository.get('two');
+      assert.equal(statistics.snapshot(shape).inferenceCount, 1n);
+    });
+
+    it('leave out what is optional, and all that hangs on it, by what a parameter says', async () => {
+      const steps = [
+        step('one', 'x', `${sum} ${out('copy', 'middle')}`),
+        step('one', 'middle', out('copy', 'more')),
+        step('two', 'more', out('sum', 'details')),
+      ].join(' ');
+      const full = conditions({ steps: { 1: { parameter: 'full', equals: true } }, optional: ['details'] });
+      await putEnsemble('both', steps, `${details} ${full}`);
+      await subject.loadWith('both');
+      assert.deepEqual(await valuesOf([1, 2]), [[2, 3]]);
+      const asked = { full: { parameterChoice: { case: 'boolParam' as const, value: true } } };
+      assert.deepEqual(await valuesOf([1, 2], asked), [
+        [2, 3],
+        [3, 4],
+      ]);
+    });
+
+    const wrong: readonly { what: string; value: object; text: RegExp }[] = [
+      {
+        what: 'an output that may lack',
+        value: { steps: { 1: { tensor: 'middle', above: 1 } } },
+        text: /output 'sum' is not given where a condition does not hold/,
+      },
+      { what: 'an unknown step', value: { steps: { 2: {} } }, text: /the steps are 0 to 1/ },
+      { what: 'no comparison', value: { steps: { 1: { tensor: 'middle' } } }, text: /needs one of 'equals'/ },
+      {
+        what: 'nothing to compare',
+        value: { steps: { 1: { above: 1 } } },
+        text: /needs a 'tensor' or a 'parameter'/,
+      },
+      { what: 'an unknown word', value: { steps: { 1: { tensor: 'x', over: 1 } } }, text: /has 'over'/ },
+      {
+        what: 'an unknown tensor',
+        value: { steps: { 1: { tensor: 'y', above: 1 } } },
+        text: /gives tensor 'y'/,
+      },
+      {
+        what: 'its own tensor',
+        value: { steps: { 1: { tensor: 'sum', above: 1 } } },
+        text: /wait for each other/,
+      },
+      { what: 'an unknown output', value: { optional: ['y'] }, text: /needs a list of outputs/ },
+    ];
+    for (const { what, value, text } of wrong) {
+      it(`are refused with ${what}`, async () => {
+        await putEnsemble(
+          'both',
+          [copy, step('two', 'middle', sum)].join(' '),
+          `${ports} ${conditions(value)}`,
+        );
+        assert.match((await rejection(() => subject.loadWith('both'))).message, text);
+      });
+    }
   });
 
   it('take the models of their steps away on request, but none that others need', async () => {
