@@ -132,7 +132,7 @@ export class RunningKernel {
       health: this.#health,
       router,
       required: config.requiredPlugins,
-      find: (id) => this.loader.records.find((record) => record.id === id),
+      find: (id) => this.loader.find(id),
     });
   }
 

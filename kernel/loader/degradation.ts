@@ -65,6 +65,7 @@ export class Degradation {
     if (!concernsOthers(change, before)) return;
     const versions = [...new Set([record.manifest, before])];
     const dependants = new Set(versions.flatMap((version) => this.#dependencies.dependants(record, version)));
+    if (dependants.size === 0) return;
     for (const other of this.#records()) if (dependants.has(other.id)) this.examine(other);
   }
 

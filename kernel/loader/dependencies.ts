@@ -1,21 +1,27 @@
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { PluginInUse, PluginsUnresolved } from '../errors.ts';
 import { resolveGraph, type ResolutionFailure } from '../registry/graph.ts';
+import type { PluginRecords } from './plugin-records.ts';
 import type { PluginRecord } from './record.ts';
 
 /** Who needs whom among the plugins that are loaded, and whether a change leaves everyone with what it needs. */
 export class Dependencies {
-  readonly #records: () => readonly PluginRecord[];
+  readonly #records: PluginRecords;
   readonly #kernelVersion: string;
 
-  constructor(records: () => readonly PluginRecord[], kernelVersion: string) {
+  constructor(records: PluginRecords, kernelVersion: string) {
     this.#records = records;
     this.#kernelVersion = kernelVersion;
   }
 
+  /** What is in quarantine provides nothing, and its manifest may claim anything. */
+  #usable(): PluginRecord[] {
+    return this.#records.all.filter(({ state }) => state !== 'QUARANTINED');
+  }
+
   /** What keeps plugins from being loaded beside those there are; what is being unloaded is of no use to them. */
   failures(added: readonly Manifest[]): readonly ResolutionFailure[] {
-    const staying = this.#records().filter(({ isUnloading }) => !isUnloading);
+    const staying = this.#usable().filter(({ isUnloading }) => !isUnloading);
     const active = staying.map(({ manifest }) => manifest);
     return resolveGraph(added, active, this.#kernelVersion).failures;
   }
@@ -36,7 +42,7 @@ export class Dependencies {
 
   /** What keeps a plugin from being replaced by another version of it, its dependants' needs among it. */
   upgradeFailures(record: PluginRecord, next: Manifest): readonly ResolutionFailure[] {
-    const others = this.#records().filter((other) => other !== record);
+    const others = this.#usable().filter((other) => other !== record);
     const dependants = new Set(this.dependants(record));
     const affected = others.filter(({ id }) => dependants.has(id));
     const rest = others.filter(({ id }) => !dependants.has(id));
@@ -55,7 +61,7 @@ export class Dependencies {
   unserved(record: PluginRecord, isServing: (provider: PluginRecord) => boolean): string[] {
     const needed = record.manifest.requires.filter(({ optional }) => !optional);
     if (needed.length === 0) return [];
-    const others = this.#records().filter((other) => other !== record);
+    const others = this.#usable().filter((other) => other !== record);
     return needed.flatMap(({ service, extension }) => {
       const providers = others.filter(({ manifest }) =>
         manifest.provides.some(
@@ -74,11 +80,10 @@ export class Dependencies {
   /** Ids of the plugins that require a service which this one provides, or a version of it. */
   dependants(record: PluginRecord, version: Manifest = record.manifest): string[] {
     const provided = new Set(version.provides.map(({ service }) => service));
-    // Asked at each change of each of perhaps a thousand plugins.
     const ids: string[] = [];
-    for (const other of this.#records()) {
+    for (const other of this.#records.each()) {
       const { requires } = other.manifest;
-      if (requires.length === 0 || other === record) continue;
+      if (requires.length === 0 || other === record || other.state === 'QUARANTINED') continue;
       if (requires.some(({ service, optional }) => !optional && provided.has(service))) ids.push(other.id);
     }
     return ids;

@@ -55,9 +55,7 @@ export class Loader {
     this.#parts = parts;
     this.#records = new PluginRecords(parts);
     this.#launcher = new Launcher(parts);
-    // What is in quarantine provides nothing, and its manifest may claim anything.
-    const usable = (): PluginRecord[] => this.records.filter(({ state }) => state !== 'QUARANTINED');
-    this.#dependencies = new Dependencies(usable, parts.kernelVersion);
+    this.#dependencies = new Dependencies(this.#records, parts.kernelVersion);
     this.#swapper = new Swapper(parts);
     this.#degradation = new Degradation(parts.lifecycle, this.#dependencies, () => this.records);
     this.#supervisor = new Supervisor({
@@ -77,6 +75,10 @@ export class Loader {
 
   get records(): PluginRecord[] {
     return this.#records.all;
+  }
+
+  find(id: string): PluginRecord | undefined {
+    return this.#records.find(id);
   }
 
   /** @throws PLUGIN_NOT_FOUND */

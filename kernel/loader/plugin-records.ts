@@ -28,6 +28,11 @@ export class PluginRecords {
     return [...this.#records.values()];
   }
 
+  /** All of them, for those who ask at every change of each of perhaps a thousand plugins. */
+  each(): IterableIterator<PluginRecord> {
+    return this.#records.values();
+  }
+
   find(id: string): PluginRecord | undefined {
     return this.#records.get(id);
   }

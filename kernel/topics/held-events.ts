@@ -35,6 +35,11 @@ export class HeldEvents {
     this.#holds.delete(pluginId);
   }
 
+  /** Whether anything is held for anybody. */
+  get isHolding(): boolean {
+    return this.#holds.size > 0;
+  }
+
   offer(delivery: Delivery): void {
     const { topic } = delivery.event;
     for (const hold of this.#holds.values()) {
