@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type CallContext, type CallHeaders, Code } from '../sdk/index.ts';
+import { type CallContext, type CallHeaders, type CallSpan, Code } from '../sdk/index.ts';
 import { type Evidence, FORWARDED_HEADERS, type Principal } from './access/principal.ts';
 import { deadlineExceeded } from './deadline.ts';
 import { type Indexed, NOWHERE } from './indexed-set.ts';
@@ -61,6 +61,10 @@ export class Call implements CallContext, Indexed {
 
   get peer(): string {
     return this.caller ?? this.#init.readPeer();
+  }
+
+  get span(): CallSpan | undefined {
+    return this.observation?.trace?.span;
   }
 
   get headers(): CallHeaders {

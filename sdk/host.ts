@@ -1,5 +1,5 @@
 import type { DescService } from '@bufbuild/protobuf';
-import type { CallHeaders, Client, ServiceCodecs, ServiceImplementation } from './service.ts';
+import type { CallHeaders, CallSpan, Client, ServiceCodecs, ServiceImplementation } from './service.ts';
 
 /** Something that must be released when an instance stops. */
 export type Resource =
@@ -216,6 +216,8 @@ export interface HttpContext {
   readonly signal: AbortSignal;
   /** Address of the client. */
   readonly peer: string;
+  /** The request's span, when it is traced and kept; see `CallContext.span`. */
+  readonly span?: CallSpan | undefined;
 }
 
 /**

@@ -25,10 +25,12 @@ export type {
   CallContext,
   CallHeaders,
   CallOptions,
+  CallSpan,
   Client,
   MethodClient,
   MethodCodec,
   MethodImplementation,
+  SpanStep,
   ServiceCodecs,
   ServiceImplementation,
 } from './service.ts';

@@ -21,6 +21,30 @@ export interface CallContext {
   readonly responseTrailers: CallHeaders;
   /** Address of the caller, or the id of the calling plugin. */
   readonly peer: string;
+  /** The call's span, when it is traced and kept. Of plugins inside the kernel's thread only: others have none. */
+  readonly span?: CallSpan | undefined;
+}
+
+/** A span of a call to which the plugin that serves it adds what it knows. */
+export interface CallSpan {
+  /** The span as the W3C Trace Context writes it, for links of other spans. */
+  readonly traceparent: string;
+  /** Adds a step that has ended as a span below this one. @returns its `traceparent` */
+  child(step: SpanStep): string;
+}
+
+/** A part of the work on a call that has ended. */
+export interface SpanStep {
+  /** Name, for example `queue`. */
+  readonly name: string;
+  /** Begin in milliseconds since the epoch, with fractions. */
+  readonly startMs: number;
+  /** End in milliseconds since the epoch, with fractions. */
+  readonly endMs: number;
+  /** Facts about it. */
+  readonly attributes?: Readonly<Record<string, string | number | boolean>>;
+  /** `traceparent` of other spans that it belongs to, for example of all calls that one batch serves. */
+  readonly links?: readonly string[];
 }
 
 /** Call metadata: lower-case key to value; `Uint8Array` for keys that end in `-bin`. */

@@ -131,7 +131,7 @@ function messageIn(messages: readonly DescMessage[], name: string): DescMessage 
 
 /** Passes requests to whatever instance is in service; it has the request until the last byte of the answer is out. */
 function httpHandler(record: PluginRecord): MountHandler {
-  return async (request, { signal: left, peer, onEnd, onServed }) => {
+  return async (request, { signal: left, peer, span, onEnd, onServed }) => {
     const call = new Call({
       readHeaders: () => new Map(request.headers),
       readPeer: () => peer,
@@ -157,7 +157,7 @@ function httpHandler(record: PluginRecord): MountHandler {
       }
       // Aborted when the client leaves, and when the instance is drained and can wait no longer.
       const signal = AbortSignal.any([left, call.signal]);
-      return await http(request, { signal, peer });
+      return await http(request, { signal, peer, span });
     } catch (error) {
       const failure = call.explain(error);
       load.leave(call, failure);

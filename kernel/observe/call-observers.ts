@@ -55,6 +55,7 @@ export class CallObservers {
       const { method, headers, url } = request;
       const path = new URL(url).pathname;
       const span = this.#tracer.beginRequest({ method, path, owner: context.owner, headers });
+      context.span = span.span;
       let status = CLIENT_LEFT;
       context.onEnd(() => span.end(status));
       const response = await next();

@@ -1,8 +1,11 @@
+import type { CallSpan } from '../../sdk/index.ts';
 import type { Call } from '../call.ts';
 import type { Instance } from '../loader/instance.ts';
 
 /** The spans of one call. */
 export interface CallTrace {
+  /** The span of the plugin that serves; `undefined` while there is none, and where nobody keeps it. */
+  readonly span: CallSpan | undefined;
   /** The call goes to an instance, once or again. */
   enter(instance: Pick<Instance, 'pluginId' | 'version' | 'isolation'>): void;
   /** The call has waited. */
@@ -16,6 +19,8 @@ export type Wait = 'parked' | 'queued';
 
 /** The span of a request over HTTP. */
 export interface RequestTrace {
+  /** For the plugin that answers; `undefined` where nobody keeps it. */
+  readonly span: CallSpan | undefined;
   end(status: number): void;
 }
 

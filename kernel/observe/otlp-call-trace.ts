@@ -16,6 +16,7 @@ import type { Instance } from '../loader/instance.ts';
 import { redactText } from '../log-value.ts';
 import { serviceOf } from '../dispatcher.ts';
 import type { CallTrace, Wait } from './call-trace.ts';
+import { OtlpCallSpan } from './otlp-call-span.ts';
 import { declaredError, statusName } from './outcome.ts';
 import { parentHeaders } from './trace-headers.ts';
 
@@ -55,6 +56,7 @@ export class OtlpCallTrace implements CallTrace {
   readonly #attributes: Attributes;
   readonly #outer: Span;
   #inner: Span | undefined;
+  #span: OtlpCallSpan | undefined;
 
   constructor(start: TraceStart) {
     this.#start = start;
@@ -76,6 +78,10 @@ export class OtlpCallTrace implements CallTrace {
     this.#announce(this.#outer);
   }
 
+  get span(): OtlpCallSpan | undefined {
+    return this.#span;
+  }
+
   #caller(): Tracer {
     const { call, tracers } = this.#start;
     const isPlugin = call.caller !== undefined && call.caller !== KERNEL_ID;
@@ -92,7 +98,8 @@ export class OtlpCallTrace implements CallTrace {
     this.#inner?.end();
     if (!this.#outer.isRecording() || pluginId === KERNEL_ID) return;
     const context: Context = trace.setSpan(ROOT_CONTEXT, this.#outer);
-    this.#inner = this.#start.tracers.plugin(pluginId, version).startSpan(
+    const tracer = this.#start.tracers.plugin(pluginId, version);
+    this.#inner = tracer.startSpan(
       this.#start.path.slice(1),
       {
         kind: SpanKind.SERVER,
@@ -100,6 +107,7 @@ export class OtlpCallTrace implements CallTrace {
       },
       context,
     );
+    this.#span = new OtlpCallSpan(tracer, this.#inner);
     this.#announce(this.#inner);
   }
 

@@ -18,6 +18,7 @@ import { serviceOf } from '../dispatcher.ts';
 import type { Router } from '../router.ts';
 import { KERNEL_VERSION } from '../version.ts';
 import type { CallTrace, CallTracer, RequestTrace, TracedRequest } from './call-trace.ts';
+import { OtlpCallSpan } from './otlp-call-span.ts';
 import { OtlpCallTrace, type Tracers } from './otlp-call-trace.ts';
 import { createSpanExporter, type ExporterParts } from './span-exporter.ts';
 import { parentHeaders, readParent, speaksB3 } from './trace-headers.ts';
@@ -98,7 +99,11 @@ class OtlpTracer implements CallTracer, Tracers {
     const attributes = { 'http.request.method': method, 'url.path': path, 'lamella.plugin': owner };
     const span = this.kernel.startSpan(method, { kind: SpanKind.SERVER, attributes }, context);
     for (const [name, value] of parentHeaders(span.spanContext(), speaksB3(read))) headers.set(name, value);
-    return { end: (status) => endRequest(span, status) };
+    const tracer = owner === '' ? this.kernel : this.plugin(owner, '');
+    return {
+      span: span.isRecording() ? new OtlpCallSpan(tracer, span) : undefined,
+      end: (status) => endRequest(span, status),
+    };
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,4 @@
-import type { HttpContext } from '../../sdk/index.ts';
+import type { CallSpan, HttpContext } from '../../sdk/index.ts';
 import type { Instance } from '../loader/instance.ts';
 import { HttpPathNotFound, HttpPrefixInvalid, HttpPrefixTaken } from './http-errors.ts';
 
@@ -8,6 +8,8 @@ export interface MountContext extends HttpContext {
   readonly onEnd: (listener: () => void) => void;
   /** Plugin that answers. */
   readonly owner: string;
+  /** Set on the way, when the request is traced. */
+  span?: CallSpan | undefined;
   /** Tells which instance answers. */
   readonly onServed: (instance: Instance) => void;
 }

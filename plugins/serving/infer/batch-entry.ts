@@ -1,3 +1,4 @@
+import type { CallSpan } from 'lamella/sdk';
 import type { OrtTensors } from 'lamella/sdk/ort';
 import type { Cancellation } from './cancellation.ts';
 import type { RunTimes } from './statistics.ts';
@@ -20,6 +21,8 @@ export interface BatchRequest {
   readonly timeoutMs?: number | undefined;
   /** Priority from 1, the highest; 0 for the default. */
   readonly priority?: number | undefined;
+  /** Where its steps are traced, when they are. */
+  readonly span?: CallSpan | undefined;
 }
 
 /** What a request gets. */
@@ -30,6 +33,8 @@ export interface BatchAnswer {
   readonly queueMs: number;
   /** What its run cost. */
   readonly times: RunTimes;
+  /** `traceparent` of the span of a run that served several requests, when it is traced. */
+  readonly batchSpan?: string | undefined;
 }
 
 /** A request on its way through the batcher. */

@@ -76,6 +76,7 @@ export class BatchExecutor implements Executor {
       deadlineMs: call.deadlineMs,
       timeoutMs: call.timeoutMs,
       priority: call.priority,
+      span: call.span,
     });
   }
 

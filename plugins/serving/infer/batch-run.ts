@@ -2,6 +2,7 @@ import { isDeclaredError } from 'lamella/sdk';
 import type { OrtTensors } from 'lamella/sdk/ort';
 import { hasRows, joinRows, splitRows } from './batch.ts';
 import type { BatchEntry } from './batch-entry.ts';
+import { traceBatch } from './request-trace.ts';
 import type { RunTimes } from './statistics.ts';
 
 /** What runs batches. */
@@ -67,8 +68,9 @@ async function runTogether(batch: readonly BatchEntry[], runner: BatchRunner): P
     outputMs: performance.now() - ranMs,
   };
   runner.onRun(rows, times);
+  const batchSpan = traceBatch(batch, rows, startMs);
   for (const [index, entry] of batch.entries()) {
-    entry.resolve({ outputs: parts[index] ?? {}, queueMs: startMs - entry.queuedMs, times });
+    entry.resolve({ outputs: parts[index] ?? {}, queueMs: startMs - entry.queuedMs, times, batchSpan });
   }
   return undefined;
 }

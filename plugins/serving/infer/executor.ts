@@ -22,6 +22,8 @@ export interface Execution {
   readonly queueMs: number;
   /** What its run cost. */
   readonly times: RunTimes;
+  /** `traceparent` of the span of a run that served several requests, when it is traced. */
+  readonly batchSpan?: string | undefined;
 }
 
 /** An open model, as far as executors need it. */

@@ -22,7 +22,7 @@ import type { SharedMemory } from './shared-memory.ts';
 type InferResponse = MessageInitShape<typeof ModelInferResponseSchema>;
 
 /** What a request inherits from the call or stream that it came with. */
-export interface GrpcCall extends Pick<InferCall, 'cancellation' | 'deadlineMs' | 'requestId'> {
+export interface GrpcCall extends Pick<InferCall, 'cancellation' | 'deadlineMs' | 'requestId' | 'span'> {
   /** Where tensors may be. */
   readonly memory: SharedMemory;
 }
@@ -83,6 +83,7 @@ function readCall(request: ModelInferRequest, outputs: readonly GrpcOutput[], ca
     outputs,
     cancellation: call.cancellation,
     deadlineMs: call.deadlineMs,
+    span: call.span,
     get requestId() {
       return request.id === '' ? call.requestId : request.id;
     },

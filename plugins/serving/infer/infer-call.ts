@@ -1,3 +1,4 @@
+import type { CallSpan } from 'lamella/sdk';
 import type { Cancellation } from './cancellation.ts';
 import type { WantedOutput } from './classification.ts';
 import type { InferInput } from './infer-input.ts';
@@ -22,6 +23,8 @@ export interface InferCall {
   readonly priority?: number | undefined;
   /** Id that the caller gave, or that of the call, for samples. */
   readonly requestId?: string | undefined;
+  /** Where its steps are traced, when they are. */
+  readonly span?: CallSpan | undefined;
   /** The sequence that it belongs to, if any. */
   readonly sequence?: SequencePlace | undefined;
   /** All parameters of a request for a decoupled model, whose backend may know more of them. */

@@ -14,6 +14,7 @@ import type { InferMetrics, ModelMetrics } from './infer-metrics.ts';
 import type { ModelShape } from './model-shape.ts';
 import { processMemory } from './process-memory.ts';
 import type { RequestObserver } from './request-observer.ts';
+import { traceRequest } from './request-trace.ts';
 import { cacheKey, type ResponseCache } from './response-cache.ts';
 import { type MemoryUse, ModelStatisticsCounter, type RequestTimes } from './statistics.ts';
 
@@ -183,6 +184,10 @@ export class LoadedModel {
     // What is left of the whole, as in the metrics.
     const outputMs = Math.max(0, totalMs - queueMs - inputMs - runMs);
     this.#succeeded({ rows: feeds.rows, queueMs, inputMs, runMs, outputMs, totalMs });
+    if (call.span !== undefined) {
+      const moments = { ...this.#labels, queuedMs: startMs + readMs, endMs: startMs + totalMs };
+      traceRequest(call.span, execution, moments);
+    }
     return outputs;
   }
 

@@ -28,7 +28,7 @@ export async function restInfer(
   if (model.isDecoupled && !isStream) throw decoupled('HTTP end point');
   const read = readInferRequest(await readBody(request), request.headers, { shape, memory });
   const requestId = requestIdOf(read.id, request);
-  const call = { ...read, requestId, cancellation: signalCancellation(context.signal) };
+  const call = { ...read, requestId, span: context.span, cancellation: signalCancellation(context.signal) };
   if (isStream) {
     return eventStream(
       mapped(answersOf(model, call), (outputs) => inferEvent(model.shape, read.id, outputs)),
@@ -55,7 +55,13 @@ export async function restGenerateStream(model: LoadedModel, call: RestCall): Pr
 async function generated(model: LoadedModel, { request, context }: RestCall): Promise<AsyncIterable<object>> {
   const read = readGenerateRequest(await readBodyObject(request), model.shape);
   const requestId = requestIdOf(read.id, request);
-  const call = { ...read, outputs: [], requestId, cancellation: signalCancellation(context.signal) };
+  const call = {
+    ...read,
+    outputs: [],
+    requestId,
+    span: context.span,
+    cancellation: signalCancellation(context.signal),
+  };
   return mapped(answersOf(model, call), (outputs) => generateAnswer(model.shape, read.id, outputs));
 }
 

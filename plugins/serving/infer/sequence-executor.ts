@@ -171,6 +171,7 @@ export class SequenceExecutor implements Executor {
       cancelError,
       deadlineMs: call.deadlineMs,
       timeoutMs: call.timeoutMs,
+      span: call.span,
     });
     const states: Record<string, OrtTensor> = {};
     for (const [output, input] of stateInputs) {

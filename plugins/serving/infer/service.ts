@@ -44,10 +44,10 @@ export function inferenceService(
       if (model instanceof Promise) return model.then((loaded) => inferGrpc(loaded, request, call));
       return inferGrpc(model, request, call);
     },
-    modelStreamInfer: (requests, { signal, deadlineMs, requestId }) => {
+    modelStreamInfer: (requests, { signal, deadlineMs, requestId, span }) => {
       // Each request that is under way listens.
       setMaxListeners(0, signal);
-      const call = { cancellation: signalCancellation(signal), deadlineMs, requestId, memory };
+      const call = { cancellation: signalCancellation(signal), deadlineMs, requestId, span, memory };
       return streamInfer(requests, async (request) => inferOnStream(await modelFor(request), request, call));
     },
     modelStatistics: async ({ name, version }) => ({
@@ -74,6 +74,7 @@ function unaryCall(context: CallContext, memory: SharedMemory): GrpcCall {
   return {
     cancellation: callCancellation(context),
     deadlineMs: context.deadlineMs,
+    span: context.span,
     // Made up when it is first read, which few requests need.
     get requestId() {
       return context.requestId;

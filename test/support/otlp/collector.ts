@@ -18,6 +18,10 @@ export interface ReceivedSpan {
   readonly statusCode: number;
   readonly attributes: Readonly<Record<string, string>>;
   readonly events: readonly string[];
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+  /** Ids of the spans that it is linked to. */
+  readonly links: readonly string[];
 }
 
 interface WireAttribute {
@@ -31,8 +35,11 @@ interface WireSpan {
   readonly parentSpanId: Uint8Array;
   readonly name: string;
   readonly kind: number;
+  readonly startTimeUnixNano: string;
+  readonly endTimeUnixNano: string;
   readonly attributes: readonly WireAttribute[];
   readonly events: readonly { readonly name: string }[];
+  readonly links: readonly { readonly spanId: Uint8Array }[];
   readonly status: { readonly code: number } | null;
 }
 
@@ -125,6 +132,9 @@ function received(service: string, span: WireSpan): ReceivedSpan {
     statusCode: span.status?.code ?? 0,
     attributes: attributesOf(span.attributes),
     events: span.events.map(({ name }) => name),
+    links: span.links.map(({ spanId }) => hex(spanId)),
+    startNs: BigInt(span.startTimeUnixNano),
+    endNs: BigInt(span.endTimeUnixNano),
   };
 }
 
