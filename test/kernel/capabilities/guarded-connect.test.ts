@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { ServerCredentials } from '@grpc/grpc-js';
 import { create } from '@bufbuild/protobuf';
 import { ManifestSchema } from '../../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import { EchoService } from '../../../examples/echo/gen/echo/v1/echo_service_pb.ts';
@@ -6,6 +10,7 @@ import { CapabilityGuard } from '../../../kernel/capabilities/guard.ts';
 import { ServerConnections } from '../../../kernel/capabilities/guarded-connect.ts';
 import { Propagation } from '../../../kernel/propagation.ts';
 import type { ServerConnection, ServerTarget } from '../../../sdk/index.ts';
+import { Authority } from '../../support/authority.ts';
 import { bareEcho, type BareEcho, freePort, saying, unavailable } from '../../support/bare-echo.ts';
 
 describe('a connection that a plugin makes', () => {
@@ -17,9 +22,10 @@ describe('a connection that a plugin makes', () => {
     for (const { server } of servers.splice(0)) server.forceShutdown();
   });
 
-  function connect(network: string[], target: ServerTarget): ServerConnection {
+  function connect(network: string[], target: ServerTarget, files: string[] = []): ServerConnection {
     const guard = new CapabilityGuard();
-    const manifest = guard.admit(create(ManifestSchema, { id: 'test.connect', capabilities: { network } }));
+    const capabilities = { network, files: files.map((file) => ({ path: file })) };
+    const manifest = guard.admit(create(ManifestSchema, { id: 'test.connect', capabilities }));
     const made = new ServerConnections({
       manifest,
       propagation: new Propagation(),
@@ -84,6 +90,31 @@ describe('a connection that a plugin makes', () => {
   it('may not read certificates that it was not granted', async () => {
     const target = { address: '127.0.0.1:9', tls: { caFile: '/etc/ca.pem' } };
     assert.equal(await reasonOf(() => connect(['127.0.0.1:9'], target)), 'CAPABILITY_DENIED');
+  });
+
+  it('knows a server under TLS by its certificate, and by no other name', async function () {
+    this.timeout(30_000);
+    const folder = await mkdtemp(path.join(tmpdir(), 'lamella-connect-'));
+    try {
+      const authority = new Authority(folder);
+      await authority.makeAuthority('authority');
+      await authority.issue('server', 'authority', 'DNS:serving.example,IP:127.0.0.1');
+      const read = (name: string): Promise<Buffer> => readFile(authority.file(name));
+      const pair = { private_key: await read('server.key'), cert_chain: await read('server.pem') };
+      const credentials = ServerCredentials.createSsl(null, [pair]);
+      const { address } = await echo(saying('1'), { credentials });
+      const say = (serverName?: string): Promise<unknown> => {
+        const tls = { caFile: authority.file('authority.pem'), serverName };
+        return connect([address], { address, tls }, [folder]).call(EchoService).say({});
+      };
+      await say();
+      await say('serving.example');
+      assert.match(String(await reasonOf(() => say('other.example'))), /^LINK_/);
+      const plain = connect([address], { address }).call(EchoService);
+      assert.match(String(await reasonOf(() => plain.say({}))), /^LINK_/);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 
   it('ends with its plugin', async () => {
