@@ -5,7 +5,7 @@ import type { ClassNames } from './answer-shape.ts';
 import { completeConfig } from './complete-config.ts';
 import type { InferConfig } from './config.ts';
 import { EnsembleExecutor, type InferStep } from './ensemble-executor.ts';
-import { completeEnsemble } from './ensemble-plan.ts';
+import { completeEnsemble, planSteps } from './ensemble-plan.ts';
 import { ModelLoadFailed } from './errors.ts';
 import type { InferMetrics } from './infer-metrics.ts';
 import { LoadedModel, type ModelCache } from './loaded-model.ts';
@@ -148,12 +148,15 @@ export async function openEnsemble(request: OpenEnsembleRequest): Promise<Loaded
   const most =
     schedulingChoice.case === 'ensembleScheduling' ? schedulingChoice.value.maxInflightRequests : 0;
   const limit = most > 0 ? Math.min(most, options.queueLimit) : options.queueLimit;
+  // Requests are told apart by their inputs, not by their parameters.
+  const readsParameters = planSteps(config).some(({ condition }) => condition?.parameter !== undefined);
+  const isCached = config.responseCache?.enable === true && !readsParameters;
   return new LoadedModel({
     shape: modelShape(config, String(request.version)),
     config,
     classNames: await readClassNames(config, files),
     makeExecutor: (onRun) => new EnsembleExecutor({ config, limit, inferStep }, onRun),
-    cache: config.responseCache?.enable === true ? request.cache : undefined,
+    cache: isCached ? request.cache : undefined,
     metrics,
     observer: request.observer,
     origin,
