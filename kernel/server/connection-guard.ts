@@ -13,6 +13,8 @@ export interface GrpcLimits {
   readonly maxUnsentMib: number;
   /** The same for all connections together; default 1024. The largest answers are given up first. */
   readonly maxTotalUnsentMib: number;
+  /** What all connections together may hold of requests that are not complete, in MiB; default 1024. As above. */
+  readonly maxTotalRequestMib: number;
   /** Time for the TLS handshake, and then for the first HTTP/2 frame; default 10 s. */
   readonly greetingTimeoutMs: number;
   /** Time after which a connection without calls is closed, also one that trickles the headers of one; default 10 min. */
@@ -32,6 +34,7 @@ const DEFAULTS: GrpcLimits = {
   maxStreams: 1_000,
   maxUnsentMib: 512,
   maxTotalUnsentMib: 1_024,
+  maxTotalRequestMib: 1_024,
   greetingTimeoutMs: 10_000,
   idleTimeoutMs: 600_000,
   probeMs: 60_000,
@@ -106,14 +109,16 @@ export class ConnectionGuard {
   #sweep(): void {
     this.#nowMs += this.#limits.checkIntervalMs;
     const calls = new Map<ServerCall, WatchedCall>();
-    let totalBytes = 0;
     for (const [connection, watched] of this.#connections) {
       for (const call of connection.calls) this.#lookAtCall(connection, call, calls);
-      totalBytes += connection.session.unsentBytes;
       this.#lookAtConnection(connection, watched);
     }
     this.#calls = calls;
-    this.#freeRoom(totalBytes - this.#limits.maxTotalUnsentMib * MIB);
+    const { maxTotalUnsentMib, maxTotalRequestMib } = this.#limits;
+    const unread = ({ stream }: ServerCall): number => stream.queuedBytes;
+    this.#freeRoom(maxTotalUnsentMib, unread, 'answers that nobody reads take too much memory');
+    const unfinished = ({ pendingRequestBytes }: ServerCall): number => pendingRequestBytes;
+    this.#freeRoom(maxTotalRequestMib, unfinished, 'requests that are not complete take too much memory');
   }
 
   #lookAtCall(connection: GrpcConnection, call: ServerCall, calls: Map<ServerCall, WatchedCall>): void {
@@ -146,16 +151,17 @@ export class ConnectionGuard {
     connection.ping();
   }
 
-  #freeRoom(overBytes: number): void {
+  /** Ends the calls that hold the most until all together hold no more than they may. */
+  #freeRoom(limitMib: number, bytesOf: (call: ServerCall) => number, problem: string): void {
+    const held = [...this.#connections.keys()].flatMap((connection) =>
+      connection.calls.map((call) => ({ connection, call, bytes: bytesOf(call) })),
+    );
+    let overBytes = held.reduce((sum, { bytes }) => sum + bytes, 0) - limitMib * MIB;
     if (overBytes <= 0) return;
-    const largestFirst = [...this.#connections.keys()]
-      .flatMap((connection) => connection.calls.map((call) => ({ connection, call })))
-      .toSorted((a, b) => b.call.stream.queuedBytes - a.call.stream.queuedBytes);
-    let freedBytes = 0;
-    for (const { connection, call } of largestFirst) {
-      if (freedBytes >= overBytes) return;
-      freedBytes += call.stream.queuedBytes;
-      this.#end(connection, call, 'answers that nobody reads take too much memory');
+    for (const { connection, call, bytes } of held.toSorted((a, b) => b.bytes - a.bytes)) {
+      if (overBytes <= 0) return;
+      overBytes -= bytes;
+      this.#end(connection, call, problem);
     }
   }
 

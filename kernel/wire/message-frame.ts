@@ -51,6 +51,11 @@ export class FrameDecoder {
     this.#maxFlags = takesCompressed ? 1 : 0;
   }
 
+  /** Bytes of a message that is not complete; 0 between two messages. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
   /** True between two messages. */
   get isClean(): boolean {
     return this.#pendingBytes === 0;

@@ -57,6 +57,11 @@ export class RequestIntake {
     this.#queue?.end(error);
   }
 
+  /** Bytes that are kept of a message which is not complete. */
+  get pendingBytes(): number {
+    return this.#decoder?.pendingBytes ?? 0;
+  }
+
   /** Whether the only request can be used as it is. */
   get isPlain(): boolean {
     return this.#compressed === undefined;

@@ -98,6 +98,11 @@ export class ServerCall implements StreamListener, CallInit, Evidence, Expiring 
     return this.#hasOneRequest && !this.stream.isReceived;
   }
 
+  /** Bytes of a request that is not complete. */
+  get pendingRequestBytes(): number {
+    return this.#intake.pendingBytes;
+  }
+
   get isForeign(): boolean {
     return this.caller !== undefined;
   }

@@ -200,6 +200,21 @@ describe('the guard of the gRPC listener', function () {
     await until('the largest answers are given up', () => lines.join('').includes('too much memory'));
   });
 
+  it('gives up the largest of the requests that never become complete, once they take too much memory', async () => {
+    await start({ maxTotalRequestMib: 4 });
+    const client = await greet();
+    for (const stream of [1, 3, 5]) {
+      const head = Buffer.alloc(5);
+      head.writeUInt32BE(4 * MIB, 1);
+      client.send(open(stream, '/t.T/Give'), frameOf(Frame.DATA, [0, stream], head));
+      const part = frameOf(Frame.DATA, [0, stream], Buffer.alloc(16_000));
+      for (let count = 0; count < 100 * (stream === 3 ? 2 : 1); count += 1) client.send(part);
+    }
+    await ended(client, 3);
+    assert.match(lines.join(''), /requests that are not complete take too much memory/);
+    assert.equal(client.has(Frame.RST_STREAM, 1) || client.has(Frame.RST_STREAM, 5), false);
+  });
+
   it('tells nobody on stderr what is in the headers of clients', async () => {
     await start({});
     const written: string[] = [];
