@@ -23,9 +23,12 @@ export class Dispatcher implements Target {
     this.#interceptors = interceptors;
   }
 
-  /** The instance for a call, now or when its plugin is ready. */
-  instance(path: string, call: Call): Instance | Promise<Instance> {
-    const slot = this.#router.slot(serviceOf(path), () => {
+  /** The instance for a call, or the end of the wait for one, after which it has to be asked for again. */
+  instance(path: string, call: Call): Instance | Promise<unknown> {
+    const service = serviceOf(path);
+    const { gate } = this.#router;
+    if (!gate.isOpen && !this.#router.has(service)) return gate.wait(service, call);
+    const slot = this.#router.slot(service, () => {
       const extension = call.headers.get(EXTENSION_HEADER);
       return typeof extension === 'string' ? extension : '';
     });

@@ -25,7 +25,7 @@ export const ServiceNotFound: ErrorType<'service'> = defineKernelError({
     `No loaded plugin provides ${service}; 'lamella plugin list' shows what is loaded, 'lamella plugin load DIR' loads more.`,
 });
 
-/** The kernel does not know yet what will be loaded. */
+/** The kernel does not know yet what will be loaded, and too many calls wait for that, or for too long. */
 export const KernelStarting: ErrorType<'service'> = defineKernelError({
   reason: 'KERNEL_STARTING',
   code: Code.UNAVAILABLE,

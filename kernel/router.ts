@@ -1,5 +1,6 @@
 import { ExtensionNotFound, KernelStarting, ServiceNotFound } from './errors.ts';
 import type { Slot } from './loader/slot.ts';
+import { StartGate } from './start-gate.ts';
 
 /** Call metadata that chooses one implementation of an extension point. */
 export const EXTENSION_HEADER = 'lamella-extension';
@@ -60,12 +61,8 @@ class ServiceRoute {
 /** Service names to slots. Pure bookkeeping; nothing here waits or does I/O. */
 export class Router {
   readonly #services: Map<string, ServiceRoute> = new Map();
-  #isComplete = false;
-
-  /** All that is to be loaded at the start is known; until now a name that is not might still become so. */
-  complete(): void {
-    this.#isComplete = true;
-  }
+  /** Closed until all that is to be loaded at the start is known: till then a name that is not might still become so. */
+  readonly gate: StartGate = new StartGate();
 
   /** Adds a provider; `extension` names its variant of an extension point and is empty otherwise. */
   add(service: string, extension: string, slot: Slot): void {
@@ -110,7 +107,7 @@ export class Router {
   slot(service: string, readExtension: () => string): Slot {
     const route = this.#services.get(service);
     if (route === undefined)
-      throw this.#isComplete ? new ServiceNotFound({ service }) : new KernelStarting({ service });
+      throw this.gate.isOpen ? new ServiceNotFound({ service }) : new KernelStarting({ service });
     return route.slot(readExtension);
   }
 }

@@ -56,9 +56,9 @@ export class Routes {
     if (previous !== undefined) this.#drop(record, previous, manifest);
   }
 
-  /** See {@link Router.complete}. */
+  /** All that is to be loaded at the start is known. */
   complete(): void {
-    this.#router.complete();
+    this.#router.gate.open();
   }
 
   /** A version of a plugin is in service: exactly what it provides can be called from outside. */
