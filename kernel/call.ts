@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type CallContext, type CallHeaders, type CallSpan, Code } from '../sdk/index.ts';
 import { type Evidence, FORWARDED_HEADERS, type Principal } from './access/principal.ts';
-import { deadlineExceeded } from './deadline.ts';
+import { DEADLINE_EXCEEDED } from './deadline.ts';
 import { type Indexed, NOWHERE } from './indexed-set.ts';
 import type { CallObservation } from './observe/call-observation.ts';
 import { StatusError } from './status-error.ts';
@@ -140,7 +140,7 @@ export class Call implements CallContext, Indexed {
     this.#isListening = true;
     // Transports say so at the end of every call too, when nobody listens any more.
     this.#init.onCancelled?.(() =>
-      this.abort(this.remainingMs(Date.now()) === 0 ? deadlineExceeded() : CALL_OVER),
+      this.abort(this.remainingMs(Date.now()) === 0 ? DEADLINE_EXCEEDED : CANCELLED),
     );
   }
 
@@ -171,7 +171,7 @@ export class Call implements CallContext, Indexed {
   /** The call is over: whatever still waits on its signal is told to stop. Transports' late word of the end is no abort. */
   end(): void {
     this.#abortListeners = undefined;
-    this.#controller?.abort(CALL_OVER);
+    this.#controller?.abort(CANCELLED);
   }
 
   /** Time left until the deadline in milliseconds, never negative; `undefined` without one. */
@@ -186,10 +186,8 @@ const NO_EVIDENCE: Evidence = {
   peer: () => '',
 };
 
-/** One for all calls: an error with its stack costs microseconds, and every call ends. */
-const CALL_OVER: StatusError = cancelled();
-
-/** The status of a call whose caller went away. */
-export function cancelled(): StatusError {
-  return new StatusError({ code: Code.CANCELLED, message: 'The caller cancelled the call.' });
-}
+/** The status of a call whose caller went away. One for all calls: an error with its stack costs microseconds. */
+export const CANCELLED: StatusError = new StatusError({
+  code: Code.CANCELLED,
+  message: 'The caller cancelled the call.',
+});

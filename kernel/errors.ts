@@ -33,6 +33,15 @@ export const KernelStarting: ErrorType<'service'> = defineKernelError({
   message: ({ service }) => `The kernel starts and does not know yet who provides ${service}; retry later.`,
 });
 
+/** More calls came at once than could be begun within a quarter of the time that this one has. */
+export const ServerOverloaded: ErrorType = defineKernelError({
+  reason: 'SERVER_OVERLOADED',
+  code: Code.UNAVAILABLE,
+  retryAfterMs: 100,
+  message: () =>
+    'The server has more calls than it can begin in time; try again later, or on another server.',
+});
+
 /** The kernel is on its way out. */
 export const KernelStopping: ErrorType = defineKernelError({
   reason: 'KERNEL_STOPPING',

@@ -10,6 +10,7 @@ import type { Certificates, TlsContext } from './certificates.ts';
 import { ConnectionGuard, type GrpcLimits } from './connection-guard.ts';
 import { GrpcConnection } from './grpc/grpc-connection.ts';
 import type { CallSurroundings, Identify } from './grpc/server-call.ts';
+import { TurnClock } from './grpc/turn-clock.ts';
 
 /** A gRPC listener whose methods come and go while it serves. */
 export interface Transport {
@@ -29,6 +30,8 @@ export interface GrpcServerOptions {
   /** Largest message taken from a client, in bytes. */
   readonly maxMessageBytes: number;
   readonly log: Logger;
+  /** Told of each call that is refused because there are too many. */
+  readonly onOverload?: () => void;
   /** What clients of ports are held to; nothing by default, for servers that only the kernel reaches. */
   readonly limits?: GrpcLimits;
   /** When clients are told to connect anew; never by default. */
@@ -68,7 +71,16 @@ export class GrpcServer implements Transport {
     this.#options = options;
     const { target, identify, maxMessageBytes: limitBytes, log, limits } = options;
     const kindOf: CallSurroundings['kindOf'] = (path) => this.#kinds.get(path);
-    this.#surroundings = { target, identify, kindOf, limitBytes, deadlines: this.#deadlines, log };
+    this.#surroundings = {
+      target,
+      identify,
+      kindOf,
+      limitBytes,
+      deadlines: this.#deadlines,
+      turn: new TurnClock(),
+      onOverload: options.onOverload ?? (() => undefined),
+      log,
+    };
     this.#guard = limits === undefined ? undefined : new ConnectionGuard(limits, log);
   }
 

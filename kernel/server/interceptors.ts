@@ -1,7 +1,7 @@
 import type { Logger } from '../../sdk/index.ts';
 import type { AccessGate } from '../access/gate.ts';
 import type { CallMetrics } from '../call-metrics.ts';
-import { deadlineExceeded } from '../deadline.ts';
+import { DEADLINE_EXCEEDED } from '../deadline.ts';
 import type { Interceptor } from '../dispatcher.ts';
 import type { LoadReports } from '../load-reports.ts';
 import type { CallObservers } from '../observe/call-observers.ts';
@@ -35,7 +35,7 @@ function deadlineInterceptor(): Interceptor {
   return {
     name: 'deadline',
     before: (call) => {
-      if (call.deadlineMs !== undefined && call.deadlineMs <= Date.now()) throw deadlineExceeded();
+      if (call.deadlineMs !== undefined && call.deadlineMs <= Date.now()) throw DEADLINE_EXCEEDED;
     },
   };
 }
@@ -55,15 +55,22 @@ function logInterceptor(log: Logger): Interceptor {
     after: (call, path, error) => {
       if (error === undefined) return;
       const code = statusName(error);
+      // Read only if the line is written: under overload most calls are refused, and that must cost next to nothing.
       const fields = {
         method: path,
         code,
-        peer: call.peer,
-        requestId: call.requestId,
-        seconds: secondsOf(call),
+        get peer() {
+          return call.peer;
+        },
+        get requestId() {
+          return call.requestId;
+        },
+        get seconds() {
+          return secondsOf(call);
+        },
       };
       if (code === 'INTERNAL' || code === 'UNKNOWN') log.error('a call failed', { ...fields, error });
-      else log.debug('a call was refused', { ...fields, reason: (error as Error).message });
+      else log.debug('a call was refused', Object.assign(fields, { reason: (error as Error).message }));
     },
   };
 }

@@ -64,7 +64,12 @@ export class Listeners implements Exposure {
     };
     const { maxStreams, maxIdleMs: idleTimeoutMs } = config.connections;
     const limits = withDefaultGrpcLimits({ maxStreams, idleTimeoutMs });
-    this.#grpc = new GrpcServer({ ...common, limits, age: ageOf(parts) });
+    const overloads = parts.metrics.kernel.counter({
+      name: 'lamella_grpc_overload_refusals_total',
+      help: 'Calls refused because more came at once than could be begun in time.',
+    });
+    const onOverload = (): void => overloads.add(1);
+    this.#grpc = new GrpcServer({ ...common, limits, age: ageOf(parts), onOverload });
     this.#socket = new GrpcServer(common);
   }
 

@@ -22,6 +22,7 @@ const MAX_ENTRIES = 10;
 
 /** Text cut to what `grpc-message` may take once it is percent-encoded; never cut within a character. */
 export function statusMessage(text: string): string {
+  if (text.length <= MAX_MESSAGE_BYTES && /^[ -~]*$/.test(text)) return text;
   let bytes = 0;
   let length = 0;
   for (const character of text) {

@@ -1,8 +1,9 @@
-import { Code } from '../../../sdk/index.ts';
+import { Code, isDeclaredError } from '../../../sdk/index.ts';
+import { StatusError } from '../../status-error.ts';
 import { encodeField } from '../../wire/http2/header-encoder.ts';
 import { base64Value, isOwn, wireValue } from '../../wire/call-metadata.ts';
 import { statusMessage } from '../status-details.ts';
-import type { WireStatus } from '../status.ts';
+import { toStatus, type WireStatus } from '../status.ts';
 import { ACCEPTED_ENCODINGS } from './inflate.ts';
 
 /** Entries of metadata in the order in which they go on the wire. */
@@ -34,8 +35,20 @@ export function encodeMetadata(metadata: Metadata, onInvalid: OnInvalid): Buffer
   return Buffer.concat(fields);
 }
 
-/** How a call ended, without metadata. */
-export function encodeStatus({ code, message, detailsBin }: WireStatus): Buffer {
+/** Statuses of errors that are thrown again and again: under overload a call must be refused at next to no cost. */
+const known: WeakMap<object, Buffer> = new WeakMap();
+
+/** How a call ended, without metadata of its own. @param requestId - Asked only for errors that nobody declared. */
+export function encodeFailure(error: unknown, requestId: () => string, onInvalid: OnInvalid): Buffer {
+  const found = typeof error === 'object' && error !== null ? known.get(error) : undefined;
+  if (found !== undefined) return found;
+  const status = toStatus(error, requestId);
+  const block = Buffer.concat([encodeStatus(status), encodeMetadata(status.trailers, onInvalid)]);
+  if (isDeclaredError(error) || error instanceof StatusError) known.set(error, block);
+  return block;
+}
+
+function encodeStatus({ code, message, detailsBin }: WireStatus): Buffer {
   const fields = [encodeField('grpc-status', String(code))];
   if (message !== '') fields.push(encodeField('grpc-message', percentEncoded(statusMessage(message))));
   if (detailsBin !== undefined) fields.push(encodeField('grpc-status-details-bin', base64Value(detailsBin)));

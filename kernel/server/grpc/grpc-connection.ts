@@ -7,6 +7,7 @@ import {
   type ServerSessionLimits,
 } from '../../wire/http2/server-session.ts';
 import type { Http2Stream } from '../../wire/http2/stream.ts';
+import { OVERLOADED } from './refusals.ts';
 import { readHead, type RequestHead } from './request-head.ts';
 import { type CallPeer, type CallSurroundings, ServerCall } from './server-call.ts';
 
@@ -17,6 +18,9 @@ export interface GrpcConnectionParts {
   readonly surroundings: CallSurroundings;
   readonly onGone: (connection: GrpcConnection) => void;
 }
+
+/** A call that has waited for more than one part of that many of its time before it is begun will hardly end in time. */
+const LATE_SHARE = 4;
 
 /** One connection of a client, and the calls on it. */
 export class GrpcConnection implements ServerListener, CallPeer {
@@ -71,10 +75,23 @@ export class GrpcConnection implements ServerListener, CallPeer {
     this.hasAnswered = true;
   }
 
+  /** Under more calls than can be served, those that are begun must still have time to end. */
+  refusal(block: HeaderBlock): Buffer | undefined {
+    const { leftMs = Infinity } = this.#headOf(block);
+    const { turn, onOverload } = this.surroundings;
+    if (leftMs === Infinity || turn.elapsedMs() * LATE_SHARE <= leftMs) return undefined;
+    onOverload();
+    return OVERLOADED;
+  }
+
   onRequest(stream: Http2Stream, block: HeaderBlock): void {
-    if (this.#head?.block !== block) this.#head = readHead(block);
     // It makes itself the listener of the stream.
-    void new ServerCall(stream, this.#head, this);
+    void new ServerCall(stream, this.#headOf(block), this);
+  }
+
+  #headOf(block: HeaderBlock): RequestHead {
+    if (this.#head?.block !== block) this.#head = readHead(block);
+    return this.#head;
   }
 
   onGone(): void {

@@ -1,21 +1,21 @@
 import type { DescMethod } from '@bufbuild/protobuf';
-import { type CallHeaders, Code, type Logger } from '../../../sdk/index.ts';
+import type { CallHeaders, Logger } from '../../../sdk/index.ts';
 import type { Evidence } from '../../access/principal.ts';
-import { Call, type CallInit, cancelled } from '../../call.ts';
-import { deadlineExceeded } from '../../deadline.ts';
+import { Call, CANCELLED, type CallInit } from '../../call.ts';
+import { DEADLINE_EXCEEDED } from '../../deadline.ts';
 import { NOWHERE } from '../../indexed-set.ts';
 import { TOKEN_HEADER } from '../../kernel-link.ts';
-import { StatusError } from '../../status-error.ts';
 import type { Target } from '../../target.ts';
 import { readMetadata } from '../../wire/call-metadata.ts';
 import type { Deadlines, Expiring } from '../../wire/deadlines.ts';
 import { ErrorCode } from '../../wire/http2/protocol.ts';
 import type { Http2Stream, StreamListener } from '../../wire/http2/stream.ts';
 import { encodeFrame, FrameFault } from '../../wire/message-frame.ts';
-import { toStatus, type WireStatus } from '../status.ts';
-import { encodeHttpStatus, encodeMetadata, encodeStatus, HEAD, type Metadata, OK } from './answer-blocks.ts';
+import { encodeFailure, encodeHttpStatus, encodeMetadata, HEAD, type Metadata, OK } from './answer-blocks.ts';
+import { malformed, refusalOf } from './refusals.ts';
 import type { RequestHead } from './request-head.ts';
 import { RequestIntake } from './request-intake.ts';
+import type { TurnClock } from './turn-clock.ts';
 
 /** Which plugin calls, by the token that only plugins send; `undefined` for everybody else. */
 export type Identify = (token: string | undefined) => string | undefined;
@@ -29,6 +29,9 @@ export interface CallSurroundings {
   /** Largest message taken, in bytes. */
   readonly limitBytes: number;
   readonly deadlines: Deadlines;
+  readonly turn: TurnClock;
+  /** Told of each call that is refused because there are too many. */
+  readonly onOverload: () => void;
   readonly log: Logger;
 }
 
@@ -74,7 +77,8 @@ export class ServerCall implements StreamListener, CallInit, Evidence, Expiring 
     this.#peer = peer;
     stream.listener = this;
     this.caller = surroundings.identify(head.block[TOKEN_HEADER]);
-    this.deadlineMs = head.leftMs === undefined ? undefined : Date.now() + head.leftMs;
+    const waitedMs = head.leftMs === undefined ? 0 : surroundings.turn.elapsedMs();
+    this.deadlineMs = head.leftMs === undefined ? undefined : Date.now() + head.leftMs - waitedMs;
     this.#kind = surroundings.kindOf(head.path);
     const source = this.#hasOneRequest ? undefined : stream;
     this.#intake = new RequestIntake(head, surroundings.limitBytes, source);
@@ -168,7 +172,7 @@ export class ServerCall implements StreamListener, CallInit, Evidence, Expiring 
   }
 
   expire(): void {
-    this.#fail(deadlineExceeded());
+    this.#fail(DEADLINE_EXCEEDED);
   }
 
   #serve(request: Uint8Array): void {
@@ -250,19 +254,27 @@ export class ServerCall implements StreamListener, CallInit, Evidence, Expiring 
 
   #fail(error: unknown): void {
     if (this.#isAnswered) return;
-    const reason = error instanceof FrameFault ? broken(error.message) : error;
-    const status = toStatus(reason, () => (this.#call ?? new Call(this)).requestId);
-    const blocks = [encodeStatus(status), this.#encode(trailersOf(this.#call, status))];
-    this.#finish(Buffer.concat(this.#hasStarted ? blocks : [HEAD, ...blocks]));
+    const reason = error instanceof FrameFault ? malformed(error.message) : error;
+    const failure = encodeFailure(
+      reason,
+      () => (this.#call ?? new Call(this)).requestId,
+      (problem) => this.#leftOut(problem),
+    );
+    const trailers = this.#call?.setTrailers;
+    const head = this.#hasStarted ? [] : [HEAD];
+    const own = trailers === undefined ? [] : [this.#encode(trailers)];
+    this.#finish(Buffer.concat([...head, failure, ...own]));
     // What serves the call may not know yet that it is over.
     this.#cancel();
   }
 
   #encode(metadata: Metadata): Buffer {
-    return encodeMetadata(metadata, (error) => {
-      const text = 'metadata that gRPC cannot carry was left out of an answer';
-      this.#peer.surroundings.log.warn(text, { method: this.#head.path, error });
-    });
+    return encodeMetadata(metadata, (error) => this.#leftOut(error));
+  }
+
+  #leftOut(error: unknown): void {
+    const text = 'metadata that gRPC cannot carry was left out of an answer';
+    this.#peer.surroundings.log.warn(text, { method: this.#head.path, error });
   }
 
   #finish(block: Buffer): void {
@@ -274,25 +286,7 @@ export class ServerCall implements StreamListener, CallInit, Evidence, Expiring 
 
   #cancel(): void {
     this.#isCancelled = true;
-    this.#intake.breakOff(cancelled());
+    this.#intake.breakOff(CANCELLED);
     this.#onCancelled?.();
   }
-}
-
-function* trailersOf(call: Call | undefined, status: WireStatus): Metadata {
-  yield* call?.setTrailers ?? [];
-  yield* status.trailers;
-}
-
-/** Why a call with that head is refused before anything else of it is looked at. */
-function refusalOf({ leftMs, encoding, block }: RequestHead): StatusError | undefined {
-  if (Number.isNaN(leftMs)) return broken('its grpc-timeout is not a time');
-  if (encoding !== 'unknown') return undefined;
-  const message = `Messages cannot be compressed with '${block['grpc-encoding'] ?? ''}' here; use gzip, deflate or none.`;
-  return new StatusError({ code: Code.UNIMPLEMENTED, message });
-}
-
-function broken(fault: string): StatusError {
-  const message = `The call is not valid gRPC: ${fault}; check the client.`;
-  return new StatusError({ code: Code.INTERNAL, message });
 }

@@ -33,6 +33,10 @@ interface Repeat {
   readonly fields: HeaderBlock;
 }
 
+/** Fields by name. Nothing is inherited; unlike an object without a prototype it is not a hash table from the start. */
+const Fields = function Fields() {} as unknown as new () => Record<string, string>;
+Object.defineProperty(Fields, 'prototype', { value: Object.create(null) });
+
 /** Reads the header blocks of one connection, which refer to each other (HPACK, RFC 7541). */
 export class HeaderDecoder {
   /** The last blocks since the table was changed: the other side mostly sends the same ones again and again. */
@@ -69,7 +73,7 @@ export class HeaderDecoder {
     this.#listBytes = 0;
     this.#hasFields = false;
     this.#hasOrdinary = false;
-    const fields = Object.create(null) as Record<string, string>;
+    const fields = new Fields();
     while (this.#at < block.length) {
       const field = this.#next();
       if (field !== undefined) this.#add(fields, field);
@@ -130,7 +134,8 @@ export class HeaderDecoder {
     const index = this.#integer(mask);
     const name = index === 0 ? this.#string() : this.#field(index)[0];
     const value = this.#string();
-    if (!NAME.test(name) || CONTROL.test(value)) {
+    // A name that is referred to was looked at when it came.
+    if ((index === 0 && !NAME.test(name)) || CONTROL.test(value)) {
       const problem = 'a header holds characters that no header may hold';
       this.#problem = new MalformedHeaders(ErrorCode.protocolError, problem);
     }

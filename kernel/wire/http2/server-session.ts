@@ -17,6 +17,8 @@ import { type Http2Stream, NOBODY } from './stream.ts';
 export interface ServerListener {
   /** The other side has greeted. */
   onGreeted(): void;
+  /** All of the answer to a stream that is refused because there are too many; `undefined` lets it begin. */
+  refusal(block: HeaderBlock): Buffer | undefined;
   /** A stream begins; whoever serves it puts its listener there. */
   onRequest(stream: Http2Stream, block: HeaderBlock): void;
   /** Our ping was answered. */
@@ -151,6 +153,12 @@ export class ServerSession extends Http2Session {
     const code = this.#refusal(block);
     if (code !== undefined) {
       this.#refuse(streamId, code);
+      return;
+    }
+    const answer = this.#listener.refusal(block);
+    if (answer !== undefined) {
+      this.writer.headers(streamId, answer, true);
+      if (!isLast) this.control.reset(streamId, ErrorCode.noError);
       return;
     }
     const stream = this.createStream(NOBODY);

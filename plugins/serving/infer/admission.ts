@@ -35,6 +35,7 @@ export class Admission {
   readonly #options: AdmissionOptions;
   readonly #limit: AdaptiveLimit | undefined;
   readonly #wait: WaitEstimate = new WaitEstimate();
+  readonly #refusals: Map<number, Error> = new Map();
   #running = 0;
   #runningRows = 0;
   /** True while more waited than could run when a batch was answered. */
@@ -62,8 +63,17 @@ export class Admission {
       waiting.size > 0 &&
       deadlineMs - Date.now() < this.#wait.waitMs(waiting.rows + this.#runningRows) + fastestMs;
     if (!isFull && !isLate) return undefined;
-    const facts = { model: this.#options.model, limit: String(waiting.size) };
-    return new QueueFull(facts, { retryAfterMs: 100 });
+    return this.#full(waiting.size);
+  }
+
+  /** One error for each number of requests: to make it, and to encode it, costs more than all the rest of a refusal. */
+  #full(size: number): Error {
+    let error = this.#refusals.get(size);
+    if (error === undefined) {
+      error = new QueueFull({ model: this.#options.model, limit: String(size) }, { retryAfterMs: 100 });
+      this.#refusals.set(size, error);
+    }
+    return error;
   }
 
   /** Notes that a batch runs. */

@@ -43,6 +43,8 @@ export class Batcher {
   readonly #idleWaiters: (() => void)[] = [];
   readonly #runner: Parameters<typeof runBatch>[1];
   readonly #admission: Admission;
+  /** One for all, as those of {@link Admission}. */
+  readonly #late: Error;
   #busy = 0;
   #scheduled = false;
   #delay: NodeJS.Timeout | undefined;
@@ -55,6 +57,7 @@ export class Batcher {
     this.#queue = new RequestQueue(options.model, options.policies, () => this.#wakeIdle());
     this.#joining = options.batchable && options.maxBatchRows > 1;
     this.#admission = new Admission(options);
+    this.#late = new DeadlinePassed({ model: options.model });
     this.#runner = {
       run: options.run,
       onRun: (rows, times) => {
@@ -140,7 +143,7 @@ export class Batcher {
 
   #refuseLate(entry: BatchEntry): void {
     this.#queue.take(entry);
-    entry.reject(new DeadlinePassed({ model: this.#options.model }));
+    entry.reject(this.#late);
     this.#wakeIdle();
   }
 

@@ -7,6 +7,7 @@ export const InferConfigSchema: TObject<{
   instances: TInteger;
   maxBatchRows: TInteger;
   queueLimit: TInteger;
+  adaptiveLimit: TBoolean;
   intraOpThreads: TInteger;
   runTimeoutMs: TInteger;
   memoryLimitMib: TInteger;
@@ -26,6 +27,7 @@ export const InferConfigSchema: TObject<{
   instances: Type.Integer({ minimum: 1, maximum: 64, default: 1 }),
   maxBatchRows: Type.Integer({ minimum: 1, maximum: 65_536, default: 64 }),
   queueLimit: Type.Integer({ minimum: 1, maximum: 1_000_000, default: 2_048 }),
+  adaptiveLimit: Type.Boolean({ default: false }),
   intraOpThreads: Type.Integer({ minimum: 1, maximum: 256, default: 1 }),
   runTimeoutMs: Type.Integer({ minimum: 1, maximum: 3_600_000, default: 60_000 }),
   memoryLimitMib: Type.Integer({ minimum: 64, maximum: 1_048_576, default: 4_096 }),

@@ -3,6 +3,7 @@ import type { ModelConfig, ModelSequenceBatching } from 'lamella/proto/inference
 import { BatchExecutor } from './batch-executor.ts';
 import type { Executor, OnRun } from './executor.ts';
 import type { ModelFiles } from './model-files.ts';
+import type { InferConfig } from './config.ts';
 import type { ModelShape } from './model-shape.ts';
 import { queuePolicies } from './queue-policy.ts';
 import { readSequenceInputs } from './sequence-inputs.ts';
@@ -19,8 +20,8 @@ export interface ExecutorParts {
   readonly session: OrtSession;
   /** Files beside the model. */
   readonly files: ModelFiles;
-  /** Requests that may wait. */
-  readonly queueLimit: number;
+  /** How many requests may wait. */
+  readonly options: Pick<InferConfig, 'queueLimit' | 'adaptiveLimit'>;
 }
 
 /** Runs of a model, and what ends them. */
@@ -37,15 +38,18 @@ const DEFAULT_IDLE_MICROSECONDS = 1_000_000n;
 export async function prepareExecutor(
   parts: ExecutorParts,
 ): Promise<(runs: ModelRuns, onRun: OnRun) => Executor> {
-  const { config, shape, session, files, queueLimit } = parts;
+  const { config, shape, session, files, options } = parts;
   const { schedulingChoice } = config;
   if (schedulingChoice.case === 'sequenceBatching') {
     const inputs = await readSequenceInputs(config, session, files);
     const limits = sequenceLimits(schedulingChoice.value, session.instances * shape.maxBatchRows);
     return (runs, onRun) =>
-      new SequenceExecutor({ shape, session, inputs, ...limits, queueLimit, ...runs }, onRun);
+      new SequenceExecutor(
+        { shape, session, inputs, ...limits, queueLimit: options.queueLimit, ...runs },
+        onRun,
+      );
   }
-  const policies = queuePolicies(config, queueLimit);
+  const policies = queuePolicies(config, options);
   const buckets = readShapeBuckets(config);
   return (runs, onRun) => new BatchExecutor({ shape, session, policies, buckets, ...runs }, onRun);
 }

@@ -97,7 +97,7 @@ function prepare(
     const parts = { shape, model, backend, limit: queueLimit, silenceMs: runTimeoutMs };
     return (onRun) => new DecoupledExecutor(parts, onRun);
   }
-  const policies = queuePolicies(config, queueLimit);
+  const policies = queuePolicies(config, request.options);
   const buckets = readShapeBuckets(config);
   const instances = config.instanceGroup.reduce((sum, { count }) => sum + Math.max(1, count), 0);
   const session = { instances, pids: [], close: () => model.close() };

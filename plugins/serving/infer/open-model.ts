@@ -58,9 +58,9 @@ export async function openModel(request: OpenModelRequest): Promise<LoadedModel>
       maxBatchRows: options.maxBatchRows,
       instances: session.instances,
     });
-    const { runTimeoutMs, queueLimit } = options;
+    const { runTimeoutMs } = options;
     const shape = modelShape(config, String(request.version));
-    const makeExecutor = await prepareExecutor({ config, shape, session, files, queueLimit });
+    const makeExecutor = await prepareExecutor({ config, shape, session, files, options });
     // At once, so that every child gets one.
     const runEverywhere = (tensors: OrtTensors): Promise<unknown> =>
       Promise.all(session.pids.map(() => session.run(tensors, { timeoutMs: runTimeoutMs })));

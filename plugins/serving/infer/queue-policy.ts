@@ -4,6 +4,7 @@ import {
   type ModelQueuePolicy,
   ModelQueuePolicy_TimeoutAction,
 } from 'lamella/proto/inference/model_config';
+import type { InferConfig } from './config.ts';
 import { ModelLoadFailed } from './errors.ts';
 
 /** How requests of one priority wait. */
@@ -36,9 +37,13 @@ const MOST_LEVELS = 100;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** Reads the queue of a model from its configuration. @throws MODEL_LOAD_FAILED */
-export function queuePolicies(config: ModelConfig, queueLimit: number): QueuePolicies {
+export function queuePolicies(
+  config: ModelConfig,
+  { queueLimit, adaptiveLimit }: Pick<InferConfig, 'queueLimit' | 'adaptiveLimit'>,
+): QueuePolicies {
   const { schedulingChoice, name: model } = config;
-  if (schedulingChoice.case !== 'dynamicBatching') return plainQueue(queueLimit);
+  if (schedulingChoice.case !== 'dynamicBatching')
+    return { ...plainQueue(queueLimit), isAdaptive: adaptiveLimit };
   const batching = schedulingChoice.value;
   const count = levelCount(model, batching);
   const levels = Array.from({ length: count }, (_, index) => {
@@ -57,14 +62,14 @@ export function queuePolicies(config: ModelConfig, queueLimit: number): QueuePol
     maxDelayMs: milliseconds(batching.maxQueueDelayMicroseconds),
     preferredRows: preferredBatchSize.toSorted((left, right) => left - right),
     // Who sets a limit means that one.
-    isAdaptive: !isLimited(batching),
+    isAdaptive: adaptiveLimit && !isLimited(batching),
   };
 }
 
 /** A queue without priorities in which everybody may say how long to wait. */
 export function plainQueue(queueLimit: number): QueuePolicies {
   const levels = [readPolicy(undefined, queueLimit)];
-  return { levels, defaultLevel: 0, maxDelayMs: 0, preferredRows: [], isAdaptive: true };
+  return { levels, defaultLevel: 0, maxDelayMs: 0, preferredRows: [], isAdaptive: false };
 }
 
 function isLimited({ defaultQueuePolicy, priorityQueuePolicy }: ModelDynamicBatching): boolean {

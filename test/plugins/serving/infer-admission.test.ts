@@ -66,7 +66,12 @@ describe('the estimate of a wait', () => {
 
 describe('the admission of requests', () => {
   const admission = (): Admission =>
-    new Admission({ model: 'm', slots: 1, maxBatchRows: 4, policies: plainQueue(100) });
+    new Admission({
+      model: 'm',
+      slots: 1,
+      maxBatchRows: 4,
+      policies: { ...plainQueue(100), isAdaptive: true },
+    });
   const reasonOf = (error: Error | undefined): string | undefined => error?.name;
 
   it('lets in without a deadline and with one that can be kept', () => {

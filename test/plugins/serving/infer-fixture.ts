@@ -123,6 +123,7 @@ const CONFIG: InferConfig = {
   instances: 1,
   maxBatchRows: 64,
   queueLimit: 2_048,
+  adaptiveLimit: false,
   intraOpThreads: 1,
   runTimeoutMs: 60_000,
   memoryLimitMib: 4_096,
