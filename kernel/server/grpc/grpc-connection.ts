@@ -79,7 +79,9 @@ export class GrpcConnection implements ServerListener, CallPeer {
   refusal(block: HeaderBlock): Buffer | undefined {
     const { leftMs = Infinity } = this.#headOf(block);
     const { turn, onOverload } = this.surroundings;
-    if (leftMs === Infinity || turn.elapsedMs() * LATE_SHARE <= leftMs) return undefined;
+    // Not the other way round: a time that cannot be read is no number, and refused as such later.
+    const isLate = leftMs !== Infinity && turn.elapsedMs() * LATE_SHARE > leftMs;
+    if (!isLate) return undefined;
     onOverload();
     return OVERLOADED;
   }
