@@ -1,14 +1,7 @@
 import { writeFileSync } from 'node:fs';
-import path from 'node:path';
-import {
-  loadPackageDefinition,
-  Server,
-  ServerCredentials,
-  type ServiceClientConstructor,
-} from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
 import { loadRuntime } from '../../sdk/ort/runtime.ts';
-import { lightModel, ROOT } from '../../test/e2e/serving-kernel.ts';
+import { lightModel } from '../../test/e2e/serving-kernel.ts';
+import { serveModelInfer } from '../harness/bare-inference.ts';
 
 // The peer of infer.bench.ts: what one writes with grpc-js, proto-loader and onnxruntime-node alone. It checks nothing,
 // joins nothing, and its event loop stands still while the model runs. Its only parameter is the file to put its port in.
@@ -42,28 +35,7 @@ async function start(portFile: string): Promise<void> {
       ),
     };
   };
-  const definition = loadSync('inference/grpc_inference_service.proto', {
-    includeDirs: [path.join(ROOT, 'proto')],
-    keepCase: true,
-    longs: Number,
-    defaults: true,
-  });
-  const loaded = loadPackageDefinition(definition)['inference'] as unknown as {
-    readonly GRPCInferenceService: ServiceClientConstructor;
-  };
-  const server = new Server();
-  server.addService(loaded.GRPCInferenceService.service, {
-    ModelInfer: (call: { request: BareRequest }, done: (error: Error | null, response?: unknown) => void) => {
-      answer(call.request).then(
-        (response) => done(null, response),
-        (error: Error) => done(error),
-      );
-    },
-  });
-  server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {
-    if (error !== null) throw error;
-    writeFileSync(portFile, String(port));
-  });
+  writeFileSync(portFile, String(await serveModelInfer(answer, 0)));
 }
 
 await start(process.argv[2] ?? '');

@@ -1,14 +1,7 @@
 import { createServer } from 'node:http';
 import path from 'node:path';
-import {
-  loadPackageDefinition,
-  Server,
-  ServerCredentials,
-  type ServiceClientConstructor,
-} from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
 import { loadRuntime, type Runtime, type RuntimeSession } from '../../sdk/ort/runtime.ts';
-import { ROOT } from '../harness/kernel-server.ts';
+import { serveModelInfer } from '../harness/bare-inference.ts';
 
 // What one writes with grpc-js, proto-loader, node:http and onnxruntime-node alone: one process, no checks, no batches.
 // Parameters: folder of models, port of gRPC, port of HTTP.
@@ -65,16 +58,7 @@ function floatsOf({ inputs, raw_input_contents: [raw] }: BareRequest): Float32Ar
   return new Float32Array(raw.buffer.slice(raw.byteOffset, raw.byteOffset + raw.byteLength));
 }
 
-function serveGrpc(models: BareModels, port: number): void {
-  const definition = loadSync('inference/grpc_inference_service.proto', {
-    includeDirs: [path.join(ROOT, 'proto')],
-    keepCase: true,
-    longs: Number,
-    defaults: true,
-  });
-  const loaded = loadPackageDefinition(definition)['inference'] as unknown as {
-    readonly GRPCInferenceService: ServiceClientConstructor;
-  };
+async function serveGrpc(models: BareModels, port: number): Promise<void> {
   const answer = async (request: BareRequest): Promise<unknown> => {
     const { dims, data } = await models.run(
       request.model_name,
@@ -88,18 +72,7 @@ function serveGrpc(models: BareModels, port: number): void {
       raw_output_contents: [Buffer.from(data.buffer, data.byteOffset, data.byteLength)],
     };
   };
-  const server = new Server();
-  server.addService(loaded.GRPCInferenceService.service, {
-    ModelInfer: (call: { request: BareRequest }, done: (error: Error | null, response?: unknown) => void) => {
-      answer(call.request).then(
-        (response) => done(null, response),
-        (error: Error) => done(error),
-      );
-    },
-  });
-  server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error) => {
-    if (error !== null) throw error;
-  });
+  await serveModelInfer(answer, port);
 }
 
 function serveHttp(models: BareModels, port: number): void {
@@ -124,5 +97,5 @@ function serveHttp(models: BareModels, port: number): void {
 
 const [folder = '', grpcPort, httpPort] = process.argv.slice(2);
 const models = await openModels(folder);
-serveGrpc(models, Number(grpcPort));
+await serveGrpc(models, Number(grpcPort));
 serveHttp(models, Number(httpPort));

@@ -53,6 +53,19 @@ export function withDefaultGrpcLimits(limits: Partial<GrpcLimits> = {}): GrpcLim
   return { ...DEFAULTS, ...limits };
 }
 
+/** A call that has not ended. */
+interface OpenCall {
+  readonly connection: GrpcConnection;
+  readonly call: ServerCall;
+}
+
+/** What calls may hold of the memory together. */
+interface Room {
+  readonly limitMib: number;
+  readonly bytesOf: (call: ServerCall) => number;
+  readonly problem: string;
+}
+
 /** What was seen of a call. */
 interface WatchedCall {
   readonly sinceMs: number;
@@ -67,6 +80,8 @@ interface WatchedConnection {
   lastCall: number;
   busyMs: number;
   askedMs: number;
+  /** Ends a connection that does not greet. */
+  readonly greeting: NodeJS.Timeout;
 }
 
 /**
@@ -96,32 +111,41 @@ export class ConnectionGuard {
 
   watch(connection: GrpcConnection): void {
     const nowMs = this.#nowMs;
-    this.#connections.set(connection, { lastCall: 0, busyMs: nowMs, askedMs: nowMs });
-    setTimeout(() => {
+    const greeting = setTimeout(() => {
       if (!connection.isGreeted) connection.session.destroy();
     }, this.#limits.greetingTimeoutMs).unref();
+    this.#connections.set(connection, { lastCall: 0, busyMs: nowMs, askedMs: nowMs, greeting });
   }
 
   forget(connection: GrpcConnection): void {
+    clearTimeout(this.#connections.get(connection)?.greeting);
     this.#connections.delete(connection);
   }
 
   #sweep(): void {
     this.#nowMs += this.#limits.checkIntervalMs;
-    const calls = new Map<ServerCall, WatchedCall>();
-    for (const [connection, watched] of this.#connections) {
-      for (const call of connection.calls) this.#lookAtCall(connection, call, calls);
-      this.#lookAtConnection(connection, watched);
-    }
-    this.#calls = calls;
+    const open = [...this.#connections.keys()].flatMap((connection) =>
+      connection.calls.map((call): OpenCall => ({ connection, call })),
+    );
+    const watched = new Map<ServerCall, WatchedCall>();
+    for (const one of open) this.#lookAtCall(one, watched);
+    this.#calls = watched;
+    for (const [connection, seen] of this.#connections) this.#lookAtConnection(connection, seen);
     const { maxTotalUnsentMib, maxTotalRequestMib } = this.#limits;
-    const unread = ({ stream }: ServerCall): number => stream.queuedBytes;
-    this.#freeRoom(maxTotalUnsentMib, unread, 'answers that nobody reads take too much memory');
-    const unfinished = ({ pendingRequestBytes }: ServerCall): number => pendingRequestBytes;
-    this.#freeRoom(maxTotalRequestMib, unfinished, 'requests that are not complete take too much memory');
+    this.#freeRoom(open, {
+      limitMib: maxTotalUnsentMib,
+      bytesOf: ({ stream }) => stream.queuedBytes,
+      problem: 'answers that nobody reads take too much memory',
+    });
+    this.#freeRoom(open, {
+      limitMib: maxTotalRequestMib,
+      bytesOf: ({ pendingRequestBytes }) => pendingRequestBytes,
+      problem: 'requests that are not complete take too much memory',
+    });
   }
 
-  #lookAtCall(connection: GrpcConnection, call: ServerCall, calls: Map<ServerCall, WatchedCall>): void {
+  #lookAtCall(one: OpenCall, watched: Map<ServerCall, WatchedCall>): void {
+    const { call } = one;
     const { requestTimeoutMs, stallTimeoutMs } = this.#limits;
     const nowMs = this.#nowMs;
     const { queuedBytes, sentBytes } = call.stream;
@@ -129,11 +153,11 @@ export class ConnectionGuard {
     const isStill = queuedBytes > 0 && before.sentBytes === sentBytes;
     const seen = { sinceMs: before.sinceMs, sentBytes, stillMs: isStill ? before.stillMs : nowMs };
     if (call.awaitsRequest && nowMs - seen.sinceMs > requestTimeoutMs) {
-      this.#end(connection, call, 'its request did not arrive');
+      this.#end(one, 'its request did not arrive');
     } else if (nowMs - seen.stillMs > stallTimeoutMs + queuedBytes / SLOWEST_BYTES_PER_MS) {
-      this.#end(connection, call, 'its answer is not read');
+      this.#end(one, 'its answer is not read');
     } else {
-      calls.set(call, seen);
+      watched.set(call, seen);
     }
   }
 
@@ -152,20 +176,17 @@ export class ConnectionGuard {
   }
 
   /** Ends the calls that hold the most until all together hold no more than they may. */
-  #freeRoom(limitMib: number, bytesOf: (call: ServerCall) => number, problem: string): void {
-    const held = [...this.#connections.keys()].flatMap((connection) =>
-      connection.calls.map((call) => ({ connection, call, bytes: bytesOf(call) })),
-    );
-    let overBytes = held.reduce((sum, { bytes }) => sum + bytes, 0) - limitMib * MIB;
+  #freeRoom(open: readonly OpenCall[], { limitMib, bytesOf, problem }: Room): void {
+    let overBytes = open.reduce((sum, { call }) => sum + bytesOf(call), 0) - limitMib * MIB;
     if (overBytes <= 0) return;
-    for (const { connection, call, bytes } of held.toSorted((a, b) => b.bytes - a.bytes)) {
+    for (const one of open.toSorted((a, b) => bytesOf(b.call) - bytesOf(a.call))) {
       if (overBytes <= 0) return;
-      overBytes -= bytes;
-      this.#end(connection, call, problem);
+      overBytes -= bytesOf(one.call);
+      this.#end(one, problem);
     }
   }
 
-  #end({ address }: GrpcConnection, { stream }: ServerCall, problem: string): void {
+  #end({ connection: { address }, call: { stream } }: OpenCall, problem: string): void {
     const peer = address.slice(0, address.lastIndexOf(':'));
     this.#log.warn('a call was ended', { problem, peer, pendingBytes: stream.queuedBytes });
     stream.fail(ErrorCode.cancel);

@@ -30,7 +30,7 @@ export interface GrpcServerOptions {
   /** Largest message taken from a client, in bytes. */
   readonly maxMessageBytes: number;
   readonly log: Logger;
-  /** Told of each call that is refused because there are too many. */
+  /** Told of each call that is refused because there are too many; none is where there are no limits. */
   readonly onOverload?: () => void;
   /** What clients of ports are held to; nothing by default, for servers that only the kernel reaches. */
   readonly limits?: GrpcLimits;
@@ -77,7 +77,7 @@ export class GrpcServer implements Transport {
       kindOf,
       limitBytes,
       deadlines: this.#deadlines,
-      turn: new TurnClock(),
+      turn: limits === undefined ? undefined : new TurnClock(),
       onOverload: options.onOverload ?? (() => undefined),
       log,
     };
@@ -126,20 +126,8 @@ export class GrpcServer implements Transport {
     this.#connections.add(connection);
     if (limits === undefined) return;
     this.#guard?.watch(connection);
-    this.#retireInTime(connection);
-  }
-
-  #retireInTime({ session }: GrpcConnection): void {
     const { age } = this.#options;
-    if (age === undefined) return;
-    const { maxMs, graceMs } = age;
-    setTimeout(
-      () => {
-        session.finish();
-        if (graceMs !== undefined) setTimeout(() => session.destroy(), graceMs).unref();
-      },
-      maxMs * (0.9 + 0.2 * Math.random()),
-    ).unref();
+    if (age !== undefined) retireInTime(connection, socket, age);
   }
 
   #forget(connection: GrpcConnection): void {
@@ -171,6 +159,19 @@ export class GrpcServer implements Transport {
     this.#guard?.close();
     this.#deadlines.clear();
   }
+}
+
+function retireInTime(
+  { session }: GrpcConnection,
+  socket: net.Socket,
+  { maxMs, graceMs }: ConnectionAge,
+): void {
+  const retire = (): void => {
+    session.finish();
+    if (graceMs !== undefined) timer = setTimeout(() => session.destroy(), graceMs).unref();
+  };
+  let timer = setTimeout(retire, maxMs * (0.9 + 0.2 * Math.random())).unref();
+  socket.once('close', () => clearTimeout(timer));
 }
 
 function createPlainServer(): net.Server {

@@ -1,5 +1,5 @@
 import type { CallHeaders } from '../../sdk/index.ts';
-import { LinkHeaderInvalid } from '../link/errors.ts';
+import { LinkHeaderInvalid } from './errors.ts';
 import type { HeaderBlock } from './http2/protocol.ts';
 
 /** Names that belong to the protocol or to one hop; callers cannot set them and never see them. */

@@ -1,4 +1,4 @@
-import { LinkMessageTooLarge } from '../link/errors.ts';
+import { LinkMessageTooLarge } from './errors.ts';
 
 /** Bytes before each message: one of flags, four of length (gRPC over HTTP/2, "Length-Prefixed-Message"). */
 export const PREFIX_BYTES = 5;

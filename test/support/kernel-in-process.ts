@@ -17,6 +17,14 @@ const ARGUMENTS = [
   '--max-semi-space-size=16',
 ] as const;
 
+/** What a kernel's process has in memory. */
+export interface Memory {
+  /** Pages of all threads, with what allocators keep for later. */
+  readonly residentBytes: number;
+  /** What the main thread's code can still reach, in V8's heap and outside it. */
+  readonly reachableBytes: number;
+}
+
 interface Answer {
   readonly value?: unknown;
   readonly error?: string;
@@ -51,9 +59,9 @@ export class KernelInProcess {
     return (await this.#ask({ ask: 'describe', plugin })) as ReturnType<TestKernel['describe']>;
   }
 
-  /** Resident memory after garbage was collected, in bytes. */
-  async memoryBytes(): Promise<number> {
-    return (await this.#ask({ ask: 'memory' })) as number;
+  /** Its memory after garbage was collected. */
+  async memory(): Promise<Memory> {
+    return (await this.#ask({ ask: 'memory' })) as Memory;
   }
 
   async stop(): Promise<void> {
@@ -73,14 +81,15 @@ export class KernelInProcess {
 }
 
 /** Memory after garbage was collected; what finalizers free is gone after a turn of the event loop. */
-async function settledMemoryBytes(): Promise<number> {
+async function settledMemory(): Promise<Memory> {
   for (let round = 0; round < 3; round += 1) {
     globalThis.gc?.();
     await new Promise<void>((resolve) => {
       setImmediate(resolve);
     });
   }
-  return process.memoryUsage().rss;
+  const { rss, heapUsed, external } = process.memoryUsage();
+  return { residentBytes: rss, reachableBytes: heapUsed + external };
 }
 
 async function answer(request: Request): Promise<unknown> {
@@ -93,7 +102,7 @@ async function answer(request: Request): Promise<unknown> {
     case 'describe':
       return kernel?.describe(request.plugin);
     case 'memory':
-      return settledMemoryBytes();
+      return settledMemory();
     case 'stop':
       return kernel?.stop();
   }

@@ -80,7 +80,7 @@ export class GrpcConnection implements ServerListener, CallPeer {
     const { leftMs = Infinity } = this.#headOf(block);
     const { turn, onOverload } = this.surroundings;
     // Not the other way round: a time that cannot be read is no number, and refused as such later.
-    const isLate = leftMs !== Infinity && turn.elapsedMs() * LATE_SHARE > leftMs;
+    const isLate = turn !== undefined && leftMs !== Infinity && turn.elapsedMs() * LATE_SHARE > leftMs;
     if (!isLate) return undefined;
     onOverload();
     return OVERLOADED;

@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import { gunzip, inflate as inflateZlib } from 'node:zlib';
 import { Code } from '../../../sdk/index.ts';
-import { LinkMessageTooLarge } from '../../link/errors.ts';
+import { LinkMessageTooLarge } from '../../wire/errors.ts';
 import { StatusError } from '../../status-error.ts';
 
 /** Ways to compress a message (gRPC's "compression.md"); its deflate is that of zlib, with a head. */

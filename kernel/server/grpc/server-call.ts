@@ -29,7 +29,8 @@ export interface CallSurroundings {
   /** Largest message taken, in bytes. */
   readonly limitBytes: number;
   readonly deadlines: Deadlines;
-  readonly turn: TurnClock;
+  /** `undefined` where no call is refused because there are too many: the kernel's own sockets. */
+  readonly turn: TurnClock | undefined;
   /** Told of each call that is refused because there are too many. */
   readonly onOverload: () => void;
   readonly log: Logger;
@@ -77,8 +78,9 @@ export class ServerCall implements StreamListener, CallInit, Evidence, Expiring 
     this.#peer = peer;
     stream.listener = this;
     this.caller = surroundings.identify(head.block[TOKEN_HEADER]);
-    const waitedMs = head.leftMs === undefined ? 0 : surroundings.turn.elapsedMs();
-    this.deadlineMs = head.leftMs === undefined ? undefined : Date.now() + head.leftMs - waitedMs;
+    const { leftMs } = head;
+    // It came before this turn of the event loop began.
+    if (leftMs !== undefined) this.deadlineMs = Date.now() + leftMs - (surroundings.turn?.elapsedMs() ?? 0);
     this.#kind = surroundings.kindOf(head.path);
     const source = this.#hasOneRequest ? undefined : stream;
     this.#intake = new RequestIntake(head, surroundings.limitBytes, source);

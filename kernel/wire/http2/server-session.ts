@@ -56,6 +56,7 @@ export class ServerSession extends Http2Session {
   readonly #limits: ServerSessionLimits;
   readonly #resets: ResetBudget = new ResetBudget();
   #prefaceBytes = 0;
+  #hasGreeted = false;
   /** The last block that was found in order: mostly the next one too. */
   #checked: HeaderBlock | undefined;
   /** Highest id of a stream that was begun. */
@@ -83,9 +84,15 @@ export class ServerSession extends Http2Session {
     this.#prefaceBytes += start.length;
     if (this.#prefaceBytes < PREFACE.length) return;
     // Not before, so that what speaks something else can read our answer.
-    this.control.greet();
+    this.#greet();
     this.#listener.onGreeted();
     if (chunk.length > missingBytes) super.take(chunk.subarray(missingBytes));
+  }
+
+  #greet(): void {
+    if (this.#hasGreeted) return;
+    this.#hasGreeted = true;
+    this.control.greet();
   }
 
   /** Streams that have not ended. */
@@ -113,6 +120,8 @@ export class ServerSession extends Http2Session {
   finish(): void {
     if (this.#state !== 'serving' || this.isGone) return;
     this.#state = 'goodbye';
+    // Settings come before anything else, also on a connection whose client has not been heard yet.
+    this.#greet();
     this.control.goAway(ErrorCode.noError, LIMIT_31_BITS);
     this.control.ping();
     this.#timer = setTimeout(() => this.#finishing(), GOODBYE_MS).unref();

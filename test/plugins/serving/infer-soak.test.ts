@@ -31,7 +31,7 @@ function childProcesses(): number[] {
 describe(`serving.infer for long${IS_LONG ? '' : ' (short form; LAMELLA_SOAK=1 for the long one)'}`, function () {
   this.timeout(IS_LONG ? 3_600_000 : 60_000);
 
-  it('leaves no process and no memory behind when models come and go', async function () {
+  it('leaves no process and no memory behind when models come and go (skipped where there is no /proc)', async function () {
     if (process.platform !== 'linux') this.skip();
     const subject = new InferSubject();
     const before = childProcesses();
