@@ -107,6 +107,40 @@ describe('traces', function () {
     });
   }
 
+  it('of a client go on through a second kernel at isolation REMOTE', async () => {
+    const far = await startTestKernel({
+      plugins: [first.directory],
+      config: { tracing: { endpoint: collector.httpEndpoint, serviceName: 'far-node' } },
+    });
+    const remote = { addresses: [far.addresses.grpc] };
+    kernel = await startTestKernel({
+      plugins: [first.directory],
+      config: {
+        tracing: { endpoint: collector.httpEndpoint, serviceName: 'near-node' },
+        plugins: { 'example.echo': { isolation: 'REMOTE', remote } },
+      },
+    });
+    client = new grpc.Client(kernel.addresses.grpc, grpc.credentials.createInsecure());
+    await say('hello', { traceparent: TRACEPARENT, 'x-request-id': 'request-1' });
+    await kernel.stop();
+    await far.stop();
+    const spans = await collector.trace(TRACE_ID, 4);
+    const nearKernel = span(spans, 'near-node', SERVER);
+    const farKernel = span(spans, 'far-node', SERVER);
+    const at = (isolation: string): ReceivedSpan =>
+      spans.find(({ attributes }) => attributes['lamella.isolation'] === isolation) ?? assert.fail(isolation);
+    const [called, served] = [at('REMOTE'), at('INLINE')];
+    assert.deepEqual(
+      [nearKernel, called, farKernel, served].map(({ parentId }) => parentId),
+      [SPAN_ID, nearKernel.spanId, called.spanId, farKernel.spanId],
+    );
+    assert.equal(spans.length, 4);
+    assert.deepEqual(
+      [nearKernel, farKernel].map(({ attributes }) => attributes['lamella.request_id']),
+      ['request-1', 'request-1'],
+    );
+  });
+
   it('go to a collector over gRPC too', async () => {
     await start({ endpoint: collector.grpcEndpoint, protocol: 'grpc' });
     await say('hello', { traceparent: TRACEPARENT });
