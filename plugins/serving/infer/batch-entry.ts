@@ -9,6 +9,8 @@ export interface BatchRequest {
   readonly tensors: OrtTensors;
   /** Rows of the request. */
   readonly rows: number;
+  /** What it adds to the cost of a run; nothing where costs are not counted. */
+  readonly cost?: number | undefined;
   /** Requests of the same text may run together. */
   readonly key: string;
   /** Tells when nobody waits for it any more; `undefined` when that cannot be known. */

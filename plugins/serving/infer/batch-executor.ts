@@ -1,4 +1,5 @@
 import type { OrtTensors } from 'lamella/sdk/ort';
+import { type BatchCost, costOf } from './batch-cost.ts';
 import { batchKey } from './batch.ts';
 import { Batcher } from './batcher.ts';
 import type { Execution, ExecutionRequest, Executor, OnRun, OpenModel } from './executor.ts';
@@ -16,6 +17,8 @@ export interface BatchExecutorParts {
   readonly policies: QueuePolicies;
   /** How requests of different sizes share a batch; `undefined` when they do not. */
   readonly buckets: ShapeBuckets | undefined;
+  /** What bounds a run beside its rows; `undefined` when nothing does. */
+  readonly cost: BatchCost | undefined;
   /** Runs the model. */
   readonly run: (tensors: OrtTensors) => Promise<OrtTensors>;
   /** Called once nothing runs any more. */
@@ -27,11 +30,16 @@ export class BatchExecutor implements Executor {
   readonly #session: OpenModel;
   readonly #batcher: Batcher;
   readonly #end: () => void;
+  readonly #model: string;
   readonly #buckets: ShapeBuckets | undefined;
+  readonly #cost: BatchCost | undefined;
   /** True when requests may differ in more than their rows. */
   readonly #hasOpenDims: boolean;
 
-  constructor({ shape, session, policies, buckets, run, end }: BatchExecutorParts, onRun: OnRun) {
+  constructor(parts: BatchExecutorParts, onRun: OnRun) {
+    const { shape, session, policies, buckets, cost, run, end } = parts;
+    this.#model = shape.name;
+    this.#cost = cost;
     this.#session = session;
     this.#buckets = buckets;
     this.#end = end;
@@ -42,6 +50,7 @@ export class BatchExecutor implements Executor {
       policies,
       batchable: shape.batchable,
       maxBatchRows: shape.maxBatchRows,
+      maxBatchCost: cost?.limit,
       run,
       onRun,
     });
@@ -67,9 +76,11 @@ export class BatchExecutor implements Executor {
   }
 
   #submit(tensors: OrtTensors, { rows, call, cancelError }: ExecutionRequest): Promise<Execution> {
+    const cost = this.#cost;
     return this.#batcher.submit({
       tensors,
       rows,
+      cost: cost && costOf(cost, { model: this.#model, tensors, parameters: call.parameters }),
       key: this.#hasOpenDims ? batchKey(tensors) : '',
       cancellation: call.cancellation,
       cancelError,

@@ -19,6 +19,8 @@ export interface BatcherOptions {
   readonly batchable: boolean;
   /** Rows of a joined run at the most; one request alone may have more only if it was let in. */
   readonly maxBatchRows: number;
+  /** Cost of a joined run at the most; no limit where it is not given. */
+  readonly maxBatchCost?: number | undefined;
   /** Runs the model. */
   readonly run: (tensors: OrtTensors) => Promise<OrtTensors>;
   /** Told of each run that went well. */
@@ -121,22 +123,31 @@ export class Batcher {
   #take(): readonly BatchEntry[] {
     const batch: BatchEntry[] = [];
     const late: BatchEntry[] = [];
+    const { maxBatchRows, maxBatchCost = Infinity } = this.#options;
     let rows = 0;
+    let cost = 0;
+    let isFull = false;
     const lastMs = Date.now() + this.#fastestMs;
     this.#queue.visit((entry) => {
-      const { key, deadlineMs = Infinity, rows: more } = entry.request;
+      const { key, deadlineMs = Infinity, rows: more, cost: extra = 0 } = entry.request;
       if (deadlineMs <= lastMs) {
         late.push(entry);
         return true;
       }
       const first = batch[0]?.request;
-      if (first !== undefined && (key !== first.key || rows + more > this.#options.maxBatchRows)) return true;
+      if (first !== undefined && key !== first.key) return true;
+      if (first !== undefined && (rows + more > maxBatchRows || cost + extra > maxBatchCost)) {
+        isFull = true;
+        return true;
+      }
       batch.push(entry);
       rows += more;
-      return this.#joining && rows < this.#options.maxBatchRows;
+      cost += extra;
+      isFull ||= rows >= maxBatchRows || cost >= maxBatchCost;
+      return this.#joining && !isFull;
     });
     for (const entry of late) this.#refuseLate(entry);
-    const chosen = this.#isWorthWaiting(batch) ? [] : this.#preferred(batch, rows);
+    const chosen = !isFull && this.#isWorthWaiting(batch) ? [] : this.#preferred(batch, rows);
     for (const entry of chosen) this.#queue.take(entry);
     return chosen;
   }

@@ -26,6 +26,15 @@ export const QueueFull: ErrorType<'model' | 'limit'> = defineError({
     `Exceeds maximum queue size: ${limit} requests wait for '${model}'; try again later or raise instances or queueLimit`,
 });
 
+/** A request costs more than one run of the model may. */
+export const RequestTooCostly: ErrorType<'model' | 'cost' | 'limit'> = defineError({
+  reason: 'REQUEST_TOO_COSTLY',
+  code: Code.INVALID_ARGUMENT,
+  hasStack: false,
+  message: ({ model, cost, limit }) =>
+    `The request costs ${cost}, and a run of '${model}' may cost ${limit}; send it in parts or raise max_batch_cost`,
+});
+
 /** The `timeout` parameter of a request passed while it waited. */
 export const RequestExpired: ErrorType<'model'> = defineError({
   reason: 'REQUEST_EXPIRED',

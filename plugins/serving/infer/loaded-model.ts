@@ -4,6 +4,7 @@ import type { ModelConfig } from 'lamella/proto/inference/model_config';
 import type { SampleRule } from 'lamella/proto/lamella/serving/v1/sample_service';
 import { AnswerShape, type ClassNames } from './answer-shape.ts';
 import { isDecoupled } from './backend-config.ts';
+import { readBatchCost } from './batch-cost.ts';
 import type { CacheMetrics } from './cache-metrics.ts';
 import { DeadlinePassed, RequestCancelled, RequestInvalid } from './errors.ts';
 import type { Executor, OnRun } from './executor.ts';
@@ -51,6 +52,8 @@ export class LoadedModel {
   readonly shape: ModelShape;
   readonly config: ModelConfig;
   readonly origin: string;
+  /** True for a model that knows parameters of its own. */
+  readonly readsParameters: boolean;
   readonly statistics: ModelStatisticsCounter = new ModelStatisticsCounter();
   /** Different for each model that was ever loaded. */
   readonly #id: string = randomUUID();
@@ -66,6 +69,9 @@ export class LoadedModel {
     this.shape = shape;
     this.config = parts.config;
     this.origin = parts.origin;
+    this.readsParameters =
+      parts.config.schedulingChoice.case === 'ensembleScheduling' ||
+      readBatchCost(parts.config)?.parameter !== undefined;
     this.#cache = parts.cache;
     this.#answer = new AnswerShape(shape, parts.classNames);
     this.#observer = parts.observer;
@@ -120,11 +126,6 @@ export class LoadedModel {
   /** True for a model that answers a request any number of times, through {@link LoadedModel.stream}. */
   get isDecoupled(): boolean {
     return isDecoupled(this.config);
-  }
-
-  /** True for a model that knows parameters of its own. */
-  get readsParameters(): boolean {
-    return this.config.schedulingChoice.case === 'ensembleScheduling';
   }
 
   /** Answers one request of a decoupled model, any number of times. @throws REQUEST_INVALID QUEUE_FULL BACKEND_… */

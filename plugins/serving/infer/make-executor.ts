@@ -1,5 +1,6 @@
 import type { OrtSession, OrtTensors } from 'lamella/sdk/ort';
 import type { ModelConfig, ModelSequenceBatching } from 'lamella/proto/inference/model_config';
+import { readBatchCost } from './batch-cost.ts';
 import { BatchExecutor } from './batch-executor.ts';
 import type { Executor, OnRun } from './executor.ts';
 import type { ModelFiles } from './model-files.ts';
@@ -51,7 +52,8 @@ export async function prepareExecutor(
   }
   const policies = queuePolicies(config, options);
   const buckets = readShapeBuckets(config);
-  return (runs, onRun) => new BatchExecutor({ shape, session, policies, buckets, ...runs }, onRun);
+  const cost = readBatchCost(config);
+  return (runs, onRun) => new BatchExecutor({ shape, session, policies, buckets, cost, ...runs }, onRun);
 }
 
 function sequenceLimits(

@@ -3,6 +3,7 @@ import type { OrtTensors } from 'lamella/sdk/ort';
 import { type ModelConfig, ModelConfigSchema } from 'lamella/proto/inference/model_config';
 import { completeBackendConfig, isDecoupled } from './backend-config.ts';
 import { type BackendClients, BackendModel } from './backend-model.ts';
+import { readBatchCost } from './batch-cost.ts';
 import { BatchExecutor } from './batch-executor.ts';
 import { DecoupledExecutor } from './decoupled-executor.ts';
 import { ModelLoadFailed } from './errors.ts';
@@ -99,12 +100,13 @@ function prepare(
   }
   const policies = queuePolicies(config, request.options);
   const buckets = readShapeBuckets(config);
+  const cost = readBatchCost(config);
   const instances = config.instanceGroup.reduce((sum, { count }) => sum + Math.max(1, count), 0);
   const session = { instances, pids: [], close: () => model.close() };
   const runs = limitedRuns(request, config, (tensors) =>
     model.run(tensors, shape, { timeoutMs: runTimeoutMs }),
   );
-  return (onRun) => new BatchExecutor({ shape, session, policies, buckets, ...runs }, onRun);
+  return (onRun) => new BatchExecutor({ shape, session, policies, buckets, cost, ...runs }, onRun);
 }
 
 /** A run of a warm-up. */

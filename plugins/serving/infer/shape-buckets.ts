@@ -1,6 +1,7 @@
 import { elementsOf, type OrtData, type OrtTensor, type OrtTensors } from 'lamella/sdk/ort';
 import type { ModelConfig } from 'lamella/proto/inference/model_config';
 import { ModelLoadFailed } from './errors.ts';
+import { fieldsOf, isRecord } from './json-parameter.ts';
 
 /** Sizes up to which an input is padded. */
 interface InputBuckets {
@@ -73,22 +74,11 @@ export function readShapeBuckets(config: ModelConfig): ShapeBuckets | undefined 
 type Entries = Readonly<Record<string, Record<string, unknown>>>;
 
 function parse(text: string, fail: (problem: string) => Error): { inputs: Entries; outputs: Entries } {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw fail('is no JSON');
-  }
-  if (!isRecord(value)) throw fail('must be an object');
-  const { inputs, outputs = {} } = value;
+  const { inputs, outputs = {} } = fieldsOf(text, fail);
   const areEntries = (entries: unknown): entries is Entries =>
     isRecord(entries) && Object.values(entries).every(isRecord);
   if (areEntries(inputs) && areEntries(outputs)) return { inputs, outputs };
   throw fail("must have 'inputs' and may have 'outputs', objects by tensor name");
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isSizes(sizes: unknown): sizes is readonly number[] {
