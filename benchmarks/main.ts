@@ -11,6 +11,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
   kernel: async () => (await import('./kernel.bench.ts')).kernelBenchmark(),
   serving: async () => (await import('./serving.bench.ts')).servingBenchmark(),
   infer: async () => (await import('./infer.bench.ts')).inferBenchmark(),
+  delay: async () => (await import('./delay.bench.ts')).delayBenchmark(),
   train: async () => (await import('./train.bench.ts')).trainBenchmark(),
 };
 

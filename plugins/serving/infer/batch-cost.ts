@@ -33,14 +33,24 @@ export function readBatchCost(config: ModelConfig): BatchCost | undefined {
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined) throw fail(`knows limit, input and parameter, not '${unknown}'`);
   if (!isCost(limit)) throw fail('needs a limit that is a whole number from 1');
+  return { limit, ...sourceOf(config, { input, parameter }, fail) };
+}
+
+/** What says how much a request costs: either an input or a parameter. */
+function sourceOf(
+  config: ModelConfig,
+  { input, parameter }: { readonly input: unknown; readonly parameter: unknown },
+  fail: (problem: string) => Error,
+): Pick<BatchCost, 'input' | 'parameter'> {
   if ((input === undefined) === (parameter === undefined))
     throw fail("needs either 'input' or 'parameter', which say what a request costs");
-  if (parameter !== undefined) {
-    if (typeof parameter === 'string' && parameter !== '') return { limit, parameter };
+  if (input === undefined) {
+    if (typeof parameter === 'string' && parameter !== '') return { parameter };
     throw fail('needs the name of a parameter of requests');
   }
-  if (typeof input === 'string' && config.input.some(({ name }) => name === input)) return { limit, input };
-  throw fail(`names no input of the model; it has ${config.input.map(({ name }) => name).join(', ')}`);
+  const names = config.input.map(({ name }) => name);
+  if (typeof input === 'string' && names.includes(input)) return { input };
+  throw fail(`names no input of the model; it has ${names.join(', ')}`);
 }
 
 /**

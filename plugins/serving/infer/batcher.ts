@@ -1,7 +1,9 @@
 import type { OrtTensors } from 'lamella/sdk/ort';
 import { Admission } from './admission.ts';
+import { BatchDraft } from './batch-draft.ts';
 import { type BatchAnswer, BatchEntry, type BatchRequest } from './batch-entry.ts';
 import { runBatch } from './batch-run.ts';
+import { DelayGain } from './delay-gain.ts';
 import { DeadlinePassed } from './errors.ts';
 import type { QueuePolicies } from './queue-policy.ts';
 import { RequestQueue } from './request-queue.ts';
@@ -45,9 +47,13 @@ export class Batcher {
   readonly #idleWaiters: (() => void)[] = [];
   readonly #runner: Parameters<typeof runBatch>[1];
   readonly #admission: Admission;
+  /** Tells whether it gains to wait; `undefined` where nobody asked. */
+  readonly #gain: DelayGain | undefined;
   /** One for all, as those of {@link Admission}. */
   readonly #late: Error;
   #busy = 0;
+  /** Requests that run. */
+  #running = 0;
   #scheduled = false;
   #delay: NodeJS.Timeout | undefined;
   #joining: boolean;
@@ -59,12 +65,14 @@ export class Batcher {
     this.#queue = new RequestQueue(options.model, options.policies, () => this.#wakeIdle());
     this.#joining = options.batchable && options.maxBatchRows > 1;
     this.#admission = new Admission(options);
+    if (options.policies.isDelayMeasured) this.#gain = new DelayGain();
     this.#late = new DeadlinePassed({ model: options.model });
     this.#runner = {
       run: options.run,
       onRun: (rows, times) => {
         const { runMs } = times;
         this.#fastestMs = this.#fastestMs === 0 ? runMs : Math.min(runMs, this.#fastestMs * FORGETTING);
+        this.#gain?.ran(rows, runMs, performance.now());
         options.onRun(rows, times);
       },
       onUnbatchable: () => {
@@ -83,7 +91,10 @@ export class Batcher {
     return new Promise((resolve, reject) => {
       const refusal = this.#admission.refusal(request, this.#queue, this.#fastestMs);
       if (refusal !== undefined) reject(refusal);
-      else if (this.#queue.push(new BatchEntry(request, { resolve, reject }))) this.#schedule();
+      else if (this.#queue.push(new BatchEntry(request, { resolve, reject }))) {
+        this.#gain?.arrived(performance.now(), this.#queue.size + this.#running);
+        this.#schedule();
+      }
     });
   }
 
@@ -109,9 +120,11 @@ export class Batcher {
       const batch = this.#take();
       if (batch.length === 0) break;
       this.#busy += 1;
+      this.#running += batch.length;
       this.#admission.begin(batch);
       void runBatch(batch, this.#runner).finally(() => {
         this.#busy -= 1;
+        this.#running -= batch.length;
         this.#admission.end(batch, this.#queue);
         this.#fillSlots();
         this.#wakeIdle();
@@ -121,33 +134,20 @@ export class Batcher {
 
   /** Takes the first request and those that can run with it, as far as they fit; none while it is worth to wait for more. */
   #take(): readonly BatchEntry[] {
-    const batch: BatchEntry[] = [];
+    const draft = new BatchDraft(this.#options);
     const late: BatchEntry[] = [];
-    const { maxBatchRows, maxBatchCost = Infinity } = this.#options;
-    let rows = 0;
-    let cost = 0;
-    let isFull = false;
     const lastMs = Date.now() + this.#fastestMs;
     this.#queue.visit((entry) => {
-      const { key, deadlineMs = Infinity, rows: more, cost: extra = 0 } = entry.request;
-      if (deadlineMs <= lastMs) {
+      if ((entry.request.deadlineMs ?? Infinity) <= lastMs) {
         late.push(entry);
         return true;
       }
-      const first = batch[0]?.request;
-      if (first !== undefined && key !== first.key) return true;
-      if (first !== undefined && (rows + more > maxBatchRows || cost + extra > maxBatchCost)) {
-        isFull = true;
-        return true;
-      }
-      batch.push(entry);
-      rows += more;
-      cost += extra;
-      isFull ||= rows >= maxBatchRows || cost >= maxBatchCost;
-      return this.#joining && !isFull;
+      draft.offer(entry);
+      return this.#joining && !draft.isAtBound;
     });
     for (const entry of late) this.#refuseLate(entry);
-    const chosen = !isFull && this.#isWorthWaiting(batch) ? [] : this.#preferred(batch, rows);
+    const { entries, rows } = draft;
+    const chosen = !draft.isFull && this.#isWorthWaiting(entries) ? [] : this.#preferred(entries, rows);
     for (const entry of chosen) this.#queue.take(entry);
     return chosen;
   }
@@ -166,7 +166,8 @@ export class Batcher {
     const rows = batch.reduce((sum, { request }) => sum + request.rows, 0);
     if (rows >= (preferredRows[0] ?? this.#options.maxBatchRows)) return false;
     const oldestMs = batch.reduce((oldest, { queuedMs }) => Math.min(oldest, queuedMs), first.queuedMs);
-    const leftMs = oldestMs + maxDelayMs - performance.now();
+    const gainMs = this.#gain?.untilMs(this.#queue.size + this.#running) ?? Infinity;
+    const leftMs = Math.min(oldestMs + maxDelayMs, gainMs) - performance.now();
     if (leftMs <= 0) return false;
     this.#delay = setTimeout(() => this.#fillSlots(), Math.ceil(leftMs));
     return true;

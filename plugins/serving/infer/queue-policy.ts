@@ -27,6 +27,8 @@ export interface QueuePolicies {
   readonly defaultLevel: number;
   /** Longest wait for others to join, in milliseconds; 0 for none. */
   readonly maxDelayMs: number;
+  /** True to wait for others only while that gains by what was measured; see `DelayGain`. */
+  readonly isDelayMeasured: boolean;
   /** Rows at which a batch need not wait for more, ascending; empty for the largest batch only. */
   readonly preferredRows: readonly number[];
   /** True to let in fewer requests than the limits say while answers take longer than usual. */
@@ -42,8 +44,9 @@ export function queuePolicies(
   { queueLimit, adaptiveLimit }: Pick<InferConfig, 'queueLimit' | 'adaptiveLimit'>,
 ): QueuePolicies {
   const { schedulingChoice, name: model } = config;
-  if (schedulingChoice.case !== 'dynamicBatching')
-    return { ...plainQueue(queueLimit), isAdaptive: adaptiveLimit };
+  if (schedulingChoice.case !== 'dynamicBatching') {
+    return { ...plainQueue(queueLimit), isDelayMeasured: isDelayMeasured(config), isAdaptive: adaptiveLimit };
+  }
   const batching = schedulingChoice.value;
   const count = levelCount(model, batching);
   const levels = Array.from({ length: count }, (_, index) => {
@@ -60,6 +63,7 @@ export function queuePolicies(
     levels,
     defaultLevel: Math.max(0, Number(batching.defaultPriorityLevel) - 1),
     maxDelayMs: milliseconds(batching.maxQueueDelayMicroseconds),
+    isDelayMeasured: isDelayMeasured(config),
     preferredRows: preferredBatchSize.toSorted((left, right) => left - right),
     // Who sets a limit means that one.
     isAdaptive: adaptiveLimit && !isLimited(batching),
@@ -69,7 +73,26 @@ export function queuePolicies(
 /** A queue without priorities in which everybody may say how long to wait. */
 export function plainQueue(queueLimit: number): QueuePolicies {
   const levels = [readPolicy(undefined, queueLimit)];
-  return { levels, defaultLevel: 0, maxDelayMs: 0, preferredRows: [], isAdaptive: false };
+  return {
+    levels,
+    defaultLevel: 0,
+    maxDelayMs: 0,
+    isDelayMeasured: false,
+    preferredRows: [],
+    isAdaptive: false,
+  };
+}
+
+/** Reads the parameter `measured_queue_delay`, which Triton does not have. @throws MODEL_LOAD_FAILED */
+function isDelayMeasured({ name: model, parameters, schedulingChoice }: ModelConfig): boolean {
+  const text = parameters['measured_queue_delay']?.stringValue ?? 'false';
+  if (text === 'false') return false;
+  const hasDelay =
+    schedulingChoice.case === 'dynamicBatching' && schedulingChoice.value.maxQueueDelayMicroseconds > 0n;
+  if (text === 'true' && hasDelay) return true;
+  const problem =
+    "parameter 'measured_queue_delay' must be true or false, and needs a max_queue_delay_microseconds above 0";
+  throw new ModelLoadFailed({ model, problem });
 }
 
 function isLimited({ defaultQueuePolicy, priorityQueuePolicy }: ModelDynamicBatching): boolean {

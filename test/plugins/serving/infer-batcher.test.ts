@@ -98,16 +98,6 @@ describe('the batcher of serving.infer', () => {
     assert.deepEqual(model.batches, [[6, 4], [5, 3], [7]]);
   });
 
-  it('does not wait for more in a batch that is full by its cost', async () => {
-    const policies = { ...plainQueue(100), maxDelayMs: 60_000 };
-    const subject = batcher({ maxBatchCost: 10, policies });
-    const all = [10, 6, 5].map((cost) => subject.submit({ ...request(rows(cost)), cost }));
-    await model.release();
-    await model.release();
-    assert.deepEqual(model.batches, [[10], [6]]);
-    void Promise.allSettled(all);
-  });
-
   it('does not mix shapes, and does not let one shape hold up another', async () => {
     const subject = batcher();
     const wide: OrtTensors = { x: { type: 'float32', dims: [1, 2], data: Float32Array.of(8, 9) } };
