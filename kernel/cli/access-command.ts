@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { addAccessLogCommand } from './access-log-command.ts';
 import { connectOptions } from './connect.ts';
 import { wrap } from './error-text.ts';
 import { EXIT_HELP } from './exit-code.ts';
@@ -10,9 +11,9 @@ interface ExplainOptions {
   readonly json?: true;
 }
 
-/** `lamella access explain`: how a call would be decided, and why. */
+/** `lamella access`: how a call would be decided and why, and calls as they end. */
 export function addAccessCommand(program: Command, terminal: Terminal): void {
-  const access = program.command('access').description('show how access is decided');
+  const access = program.command('access').description('show how access is decided, and who calls what');
   const command = access
     .command('explain')
     .description('say whether a caller may make a call, by which rule, and where the rule stands')
@@ -27,6 +28,7 @@ export function addAccessCommand(program: Command, terminal: Terminal): void {
     );
     terminal.out(json === true ? JSON.stringify(answer, undefined, 2) : wrap(answer.sentence));
   });
+  addAccessLogCommand(access, terminal);
   access.addHelpText('after', HELP);
 }
 
@@ -34,4 +36,5 @@ const HELP = `
 Examples:
   lamella access explain --as anonymous lamella.kernel.v1.PluginService/LoadPlugin
   lamella access explain --as key:ci "http:POST /v2/models/digits/infer" --json
+  lamella access log --failed
 ${EXIT_HELP}`;

@@ -8,6 +8,7 @@ import {
 } from '../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
 import { connectOptions, findKernel, withService } from './connect.ts';
 import { followLogs } from './follow-logs.ts';
+import { printable } from './printable.ts';
 import { StopSignal } from './stop-signal.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -101,12 +102,6 @@ function logText(entry: LogEntry): string {
   const gap = dropped === undefined ? '' : `(${String(dropped as number)} lines were dropped here)\n`;
   const head = `${String(time as string).slice(11, 23)} ${String(level as string).padEnd(5)}`;
   return printable(`${gap}${head} ${plugin as string}: ${message as string}${pairs.join('')}`);
-}
-
-/** Keeps what a plugin wrote from driving the terminal. */
-function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what this removes
-  return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, ' ');
 }
 
 /** @throws InvalidArgumentError */

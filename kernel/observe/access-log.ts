@@ -5,6 +5,7 @@ import type { Call } from '../call.ts';
 import { RotatingFile } from '../rotating-file.ts';
 import type { Router } from '../router.ts';
 import type { HttpExchange } from '../server/http-exchange.ts';
+import type { AccessFeed } from './access-feed.ts';
 import { type AccessFields, callFields, exchangeFields } from './access-fields.ts';
 import type { AccessLogConfig } from './access-log-config.ts';
 import { appendToStderr, LineWriter } from './line-writer.ts';
@@ -17,6 +18,8 @@ export interface AccessLogParts {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly router: Router;
+  /** Shown every call while somebody watches, whatever the file has. */
+  readonly feed: AccessFeed;
 }
 
 /** Longest text of one field, in characters: paths and names come from callers. */
@@ -31,8 +34,10 @@ export class AccessLog {
   readonly #clock: Clock;
   readonly #router: Router;
   readonly #writer: LineWriter;
+  readonly #feed: AccessFeed;
 
-  constructor({ home, config, clock, log, metrics, router }: AccessLogParts) {
+  constructor({ home, config, clock, log, metrics, router, feed }: AccessLogParts) {
+    this.#feed = feed;
     this.#router = router;
     this.#config = config;
     this.#clock = clock;
@@ -52,29 +57,40 @@ export class AccessLog {
     });
   }
 
+  /** Whether there is anything to note of a call that begins. */
+  get isOpen(): boolean {
+    return this.#config.calls !== 'off' || this.#feed.isWatched;
+  }
+
   /** A call over gRPC, or of one plugin to another, has ended. */
   call(call: Call, method: string, error: unknown): void {
     const served = call.observation?.instance;
     // How a plugin outside the kernel's thread keeps house: log lines, metrics, checks.
     if (call.caller !== undefined && served?.pluginId === KERNEL_ID) return;
-    if (!this.#isWanted(error !== undefined)) return;
-    this.#write(callFields(call, { method, error, nowMs: this.#clock.now(), router: this.#router }));
+    const end = { method, error, nowMs: this.#clock.now(), router: this.#router };
+    this.#tell(error !== undefined, () => callFields(call, end));
   }
 
   /** A request over HTTP has been answered. */
   exchange(exchange: HttpExchange): void {
-    if (this.#isWanted(exchange.status >= FIRST_HTTP_ERROR)) this.#write(exchangeFields(exchange));
+    this.#tell(exchange.status >= FIRST_HTTP_ERROR, () => exchangeFields(exchange));
   }
 
-  #isWanted(hasFailed: boolean): boolean {
+  #tell(hasFailed: boolean, fieldsOf: () => AccessFields): void {
+    const isKept = this.#isKept(hasFailed);
+    if (!isKept && !this.#feed.isWatched) return;
+    const fields = fieldsOf();
+    const line = JSON.stringify({ time: new Date(this.#clock.now()).toISOString(), ...fields }, shortened);
+    const json = printable(line);
+    if (isKept) this.#writer.write(`${json}\n`);
+    this.#feed.add({ plugin: fields['plugin']?.toString(), hasFailed, json });
+  }
+
+  #isKept(hasFailed: boolean): boolean {
     const { calls, sampleRatio } = this.#config;
+    if (calls === 'off') return false;
     if (hasFailed) return true;
     return calls === 'all' && (sampleRatio === 1 || Math.random() < sampleRatio);
-  }
-
-  #write(fields: AccessFields): void {
-    const line = JSON.stringify({ time: new Date(this.#clock.now()).toISOString(), ...fields }, shortened);
-    this.#writer.write(`${printable(line)}\n`);
   }
 
   /** Writes what waits to be written. */

@@ -2,6 +2,7 @@ import type { Call } from '../call.ts';
 import type { Interceptor } from '../dispatcher.ts';
 import type { HttpExchange } from '../server/http-exchange.ts';
 import type { HttpInterceptor } from '../server/http-listener.ts';
+import { AccessFeed } from './access-feed.ts';
 import { AccessLog, type AccessLogParts } from './access-log.ts';
 import type { AccessLogConfig } from './access-log-config.ts';
 import { CallObservation } from './call-observation.ts';
@@ -9,7 +10,7 @@ import type { CallTracer } from './call-trace.ts';
 import { isTracingWanted, type TracingConfig } from './tracing-config.ts';
 
 /** What {@link CallObservers.open} makes its parts from. */
-export interface ObserverParts extends Omit<AccessLogParts, 'config'> {
+export interface ObserverParts extends Omit<AccessLogParts, 'config' | 'feed'> {
   readonly config: { readonly accessLog: AccessLogConfig; readonly tracing: TracingConfig };
   /** Variables of the kernel's process. */
   readonly environment: NodeJS.ProcessEnv;
@@ -17,13 +18,15 @@ export interface ObserverParts extends Omit<AccessLogParts, 'config'> {
 
 /** The place of access log and traces in the chain of calls; nothing is noted until somebody wants it. */
 export class CallObservers {
+  /** For those who watch calls while they end. */
+  readonly feed: AccessFeed = new AccessFeed();
   #accessLog: AccessLog | undefined;
   #tracer: CallTracer | undefined;
 
   /** From now on calls are written down and traced, if the operator wants them to be. */
   async open(parts: ObserverParts): Promise<void> {
     const { accessLog, tracing } = parts.config;
-    if (accessLog.calls !== 'off') this.#accessLog = new AccessLog({ ...parts, config: accessLog });
+    this.#accessLog = new AccessLog({ ...parts, config: accessLog, feed: this.feed });
     if (!isTracingWanted(tracing, parts.environment)) return;
     // Loaded by those who trace: the libraries take some 20 MB of memory.
     const { openTracer } = await import('./otlp-tracer.ts');
@@ -44,7 +47,7 @@ export class CallObservers {
   }
 
   #before(call: Call, path: string): void {
-    if (this.#accessLog === undefined && this.#tracer === undefined) return;
+    if (this.#accessLog?.isOpen !== true && this.#tracer === undefined) return;
     call.observation = new CallObservation(this.#tracer?.begin(call, path));
   }
 

@@ -8,15 +8,19 @@ import {
 import type { ServiceImplementation } from '../../sdk/index.ts';
 import type { LogBook, LogLine } from '../log-book.ts';
 import type { LogLevel } from '../logger.ts';
+import type { AccessFeed } from '../observe/access-feed.ts';
 
 /** Lines from before that one call may ask for. */
 const LINES_LIMIT = 1_000;
 
+type LogMethods = 'tailLogs' | 'setLogLevel' | 'watchAccessLog';
+
 /** The methods of PluginService about logs. */
 export function createLogMethods(
   book: LogBook,
+  feed: AccessFeed,
   check: (id: string) => void,
-): Pick<ServiceImplementation<typeof PluginService>, 'tailLogs' | 'setLogLevel'> {
+): Pick<ServiceImplementation<typeof PluginService>, LogMethods> {
   return {
     async *tailLogs({ ids, lines, follow }, context) {
       for (const id of ids) check(id);
@@ -28,6 +32,13 @@ export function createLogMethods(
         signal: context.signal,
       });
       for await (const line of answers) yield { entry: entryOf(line) };
+    },
+    async *watchAccessLog({ plugin, failedOnly }, { signal }) {
+      if (plugin !== '') check(plugin);
+      for await (const { json, dropped } of feed.watch({ plugin, failedOnly, signal })) {
+        const fields = json === undefined ? {} : { fields: JSON.parse(json) as JsonObject };
+        yield { ...fields, dropped: BigInt(dropped) };
+      }
     },
     setLogLevel: ({ id, level }) => {
       check(id);

@@ -15,6 +15,7 @@ import type { PluginHistory } from '../loader/history.ts';
 import type { Lifecycle } from '../loader/lifecycle.ts';
 import type { Loader } from '../loader/loader.ts';
 import type { LogBook } from '../log-book.ts';
+import type { CallObservers } from '../observe/call-observers.ts';
 import type { PluginRecord } from '../loader/record.ts';
 import { callStatistics } from './call-statistics.ts';
 import { createLogMethods } from './log-methods.ts';
@@ -28,6 +29,7 @@ export interface PluginServiceParts {
   readonly lifecycle: Lifecycle;
   readonly history: PluginHistory;
   readonly logs: LogBook;
+  readonly observers: Pick<CallObservers, 'feed'>;
   readonly calls: CallMetrics;
   readonly guard: CapabilityGuard;
   /** Remembers a folder, so that the next start loads it too. */
@@ -77,7 +79,7 @@ export function createPluginService(parts: PluginServiceParts): ServiceImplement
       return {};
     },
     ...createChangeMethods(parts),
-    ...createLogMethods(parts.logs, (id) => void loader.record(id)),
+    ...createLogMethods(parts.logs, parts.observers.feed, (id) => void loader.record(id)),
     getCallStatistics: () => callStatistics(parts.calls, loader.records),
     getServiceConfig: ({ service }) => ({ config: serviceConfigOf(servicesOf(parts, service)) }),
     getCapabilities: ({ id }) => capabilitiesToProto(parts.guard, loader.record(id)),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -95,5 +96,23 @@ describe('the access log on stderr', function () {
       assert.ok(Math.abs(Date.parse(String(line['time'])) - Date.now()) < 60_000);
       assert.match(String(line['requestId']), /^[\w-]+$/);
     }
+  });
+
+  it('is shown while calls end by `lamella access log`, until it is told to stop', async () => {
+    const watching = new Lamella(['access', 'log', '--failed', '--json', '--home', home]);
+    // It says so when it is in place.
+    await once(watching.process.stderr ?? assert.fail('it has no stderr'), 'data');
+    await client.unary(say, {});
+    const shown = watching.printed('HTTP_PATH_NOT_FOUND');
+    await (await fetch(`http://${addresses.http}/nothing/there`)).text();
+    await shown;
+    watching.process.kill('SIGINT');
+    const { code, out, err } = await watching.ended;
+    assert.equal(code, 0, err);
+    const seen = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as Line)['method']);
+    assert.deepEqual(seen, ['GET /nothing/there']);
   });
 });

@@ -44,14 +44,6 @@ export const SilencesFull: ErrorType<'limit'> = defineError({
   message: ({ limit }) => `There are ${limit} silences, the limit; delete one with DeleteSilence.`,
 });
 
-/** Nothing publishes single calls yet. */
-export const AccessLogUnavailable: ErrorType = defineError({
-  reason: 'ACCESS_LOG_UNAVAILABLE',
-  code: Code.UNIMPLEMENTED,
-  message: () =>
-    'This service streams no calls; set accessLog in config.json to write one line a call, or watch the metrics.',
-});
-
 /** A receiver of the configuration that cannot be told anything. */
 export const ReceiverInvalid: ErrorType<'receiver' | 'problem'> = defineError({
   reason: 'RECEIVER_INVALID',

@@ -2,7 +2,7 @@ import type { MonitorService } from 'lamella/proto/lamella/serving/v1/monitor_se
 import { type Host, pageOf, type ServiceImplementation } from 'lamella/sdk';
 import { testRules } from './alerts/test-rules.ts';
 import type { MonitorConfig } from './config.ts';
-import { AccessLogUnavailable, MonitorRequestInvalid } from './errors.ts';
+import { MonitorRequestInvalid } from './errors.ts';
 import {
   alertKey,
   alertToProto,
@@ -32,14 +32,10 @@ function metricMethods(
   { clock, metrics }: Host,
   { window }: Monitor,
   config: MonitorConfig,
-): Pick<Implementation, 'getMetrics' | 'queryMetrics' | 'watchAccessLog'> {
+): Pick<Implementation, 'getMetrics' | 'queryMetrics'> {
   return {
     getMetrics: async () => ({ text: await metrics.exposition() }),
     queryMetrics: (request) => ({ series: queryMetrics(request, { window, config, nowMs: clock.now() }) }),
-    // oxlint-disable-next-line require-yield -- refused until calls are published one by one
-    async *watchAccessLog() {
-      throw new AccessLogUnavailable({});
-    },
   };
 }
 

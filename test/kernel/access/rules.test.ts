@@ -57,6 +57,7 @@ describe('roles', () => {
       'lamella.kernel.v1.PluginService/LoadPlugin',
       'lamella.kernel.v1.PluginService/UnloadPlugin',
       'lamella.kernel.v1.PluginService/TailLogs',
+      'lamella.kernel.v1.PluginService/WatchAccessLog',
       'lamella.app.v1.FeedbackService/Retrain',
       'http:POST /console/api/retrain',
       'lamella.kernel.v1.AccessService/CreateKey',

@@ -7,6 +7,7 @@ import {
   RepeatRequestSchema,
   SayRequestSchema,
 } from '../../../examples/echo/gen/echo/v1/echo_service_pb.ts';
+import { PluginService } from '../../../proto/gen/lamella/kernel/v1/plugin_service_pb.ts';
 import { LinkClient } from '../../../kernel/link/link-client.ts';
 import { startTestKernel, type TestKernel } from '../../../sdk/testing/index.ts';
 import { copyEcho, type EchoPlugin } from '../../support/echo-plugin.ts';
@@ -212,6 +213,36 @@ describe('the access log', function () {
       const metrics = await (await fetch(`http://${kernel.addresses.metrics}/metrics`)).text();
       isCounted = metrics.includes('lamella_access_log_dropped_total{reason="failed"} 1');
     }
+  });
+
+  it('is seen live by whoever may, whether or not it is kept: all, of one plugin, or what failed', async () => {
+    await start({});
+    const plugins = kernel.call(PluginService);
+    const watch = async (request: { plugin?: string; failedOnly?: boolean }) => {
+      const lines = plugins.watchAccessLog(request)[Symbol.asyncIterator]();
+      assert.deepEqual((await lines.next()).value?.fields, undefined);
+      return lines;
+    };
+    const [all, failed] = await Promise.all([watch({}), watch({ plugin: 'example.echo', failedOnly: true })]);
+    await say('fine', [['x-request-id', 'request-1']]);
+    await (await fetch(`http://${kernel.addresses.http}/nothing`)).text();
+    await assert.rejects(link.unary(SAY, Buffer.from([0xff]), {}));
+    const told = async (lines: typeof all): Promise<unknown[]> => {
+      const { value } = await lines.next();
+      const { method, code, httpStatus, reason } = (value?.fields ?? {}) as Line;
+      return [method, code ?? httpStatus, reason];
+    };
+    const malformed = [SAY, 'INVALID_ARGUMENT', 'MALFORMED_REQUEST'];
+    assert.deepEqual(
+      [await told(all), await told(all), await told(all)],
+      [[SAY, 'OK', undefined], ['GET /nothing', 404, 'HTTP_PATH_NOT_FOUND'], malformed],
+    );
+    assert.deepEqual(await told(failed), malformed);
+    await Promise.all([all.return?.(), failed.return?.()]);
+    await assert.rejects(readFile(file()), { code: 'ENOENT' });
+    await assert.rejects(plugins.watchAccessLog({ plugin: 'no.such' })[Symbol.asyncIterator]().next(), {
+      name: 'PLUGIN_NOT_FOUND',
+    });
   });
 
   it('is not kept unless it is wanted', async () => {

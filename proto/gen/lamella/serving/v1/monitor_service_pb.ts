@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file lamella/serving/v1/monitor_service.proto.
  */
 export const file_lamella_serving_v1_monitor_service: GenFile = /*@__PURE__*/
-  fileDesc("CihsYW1lbGxhL3NlcnZpbmcvdjEvbW9uaXRvcl9zZXJ2aWNlLnByb3RvEhJsYW1lbGxhLnNlcnZpbmcudjEiEwoRR2V0TWV0cmljc1JlcXVlc3QiIgoSR2V0TWV0cmljc1Jlc3BvbnNlEgwKBHRleHQYASABKAkifAoTUXVlcnlNZXRyaWNzUmVxdWVzdBISCgpleHByZXNzaW9uGAEgASgJEigKBXJhbmdlGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBHN0ZXAYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iSAoUUXVlcnlNZXRyaWNzUmVzcG9uc2USMAoGc2VyaWVzGAEgAygLMiAubGFtZWxsYS5zZXJ2aW5nLnYxLk1ldHJpY1NlcmllcyKsAQoMTWV0cmljU2VyaWVzEjwKBmxhYmVscxgBIAMoCzIsLmxhbWVsbGEuc2VydmluZy52MS5NZXRyaWNTZXJpZXMuTGFiZWxzRW50cnkSLwoGcG9pbnRzGAIgAygLMh8ubGFtZWxsYS5zZXJ2aW5nLnYxLk1ldHJpY1BvaW50Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRgoLTWV0cmljUG9pbnQSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFdmFsdWUYAiABKAEiOwoVV2F0Y2hBY2Nlc3NMb2dSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhMKC2ZhaWxlZF9vbmx5GAIgASgIItsBChZXYXRjaEFjY2Vzc0xvZ1Jlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKAkSDQoFbW9kZWwYAiABKAkSFQoNbW9kZWxfdmVyc2lvbhgDIAEoCRIOCgZzdGF0dXMYBCABKAkSKwoIZHVyYXRpb24YBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDAoEcm93cxgGIAEoBRISCgpiYXRjaF9yb3dzGAcgASgFEigKBHRpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjkKCFJ1bGVGaWxlEgwKBG5hbWUYASABKAkSDAoEdGV4dBgCIAEoCRIRCglyZWFkX29ubHkYAyABKAgiPQoUTGlzdFJ1bGVGaWxlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiYgoVTGlzdFJ1bGVGaWxlc1Jlc3BvbnNlEjAKCnJ1bGVfZmlsZXMYASADKAsyHC5sYW1lbGxhLnNlcnZpbmcudjEuUnVsZUZpbGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlwKElNldFJ1bGVGaWxlUmVxdWVzdBIvCglydWxlX2ZpbGUYASABKAsyHC5sYW1lbGxhLnNlcnZpbmcudjEuUnVsZUZpbGUSFQoNdmFsaWRhdGVfb25seRgCIAEoCCJaChNTZXRSdWxlRmlsZVJlc3BvbnNlEi8KCXJ1bGVfZmlsZRgBIAEoCzIcLmxhbWVsbGEuc2VydmluZy52MS5SdWxlRmlsZRISCgpydWxlX2NvdW50GAIgASgFIiUKFURlbGV0ZVJ1bGVGaWxlUmVxdWVzdBIMCgRuYW1lGAEgASgJIhgKFkRlbGV0ZVJ1bGVGaWxlUmVzcG9uc2Ui0AIKCUFsZXJ0UnVsZRIMCgRuYW1lGAEgASgJEg0KBWFsZXJ0GAIgASgJEg0KBWdyb3VwGAMgASgJEhIKCmV4cHJlc3Npb24YBCABKAkSJgoDZm9yGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjIKD2tlZXBfZmlyaW5nX2ZvchgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCgVzdGF0ZRgHIAEoDjIeLmxhbWVsbGEuc2VydmluZy52MS5BbGVydFN0YXRlEg8KB3Byb2JsZW0YCCABKAkSMQoNZXZhbHVhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoRZXZhbHVhdGVfZHVyYXRpb24YCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iPgoVTGlzdEFsZXJ0UnVsZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIl8KFkxpc3RBbGVydFJ1bGVzUmVzcG9uc2USLAoFcnVsZXMYASADKAsyHS5sYW1lbGxhLnNlcnZpbmcudjEuQWxlcnRSdWxlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLDAwoFQWxlcnQSCgoCaWQYASABKAkSDAoEcnVsZRgCIAEoCRItCgVzdGF0ZRgDIAEoDjIeLmxhbWVsbGEuc2VydmluZy52MS5BbGVydFN0YXRlEg0KBXZhbHVlGAQgASgBEjUKBmxhYmVscxgFIAMoCzIlLmxhbWVsbGEuc2VydmluZy52MS5BbGVydC5MYWJlbHNFbnRyeRI/Cgthbm5vdGF0aW9ucxgGIAMoCzIqLmxhbWVsbGEuc2VydmluZy52MS5BbGVydC5Bbm5vdGF0aW9uc0VudHJ5Ei8KC2FjdGl2ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghzaWxlbmNlcxgJIAMoCRIUCgxpbmhpYml0ZWRfYnkYCiABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARoyChBBbm5vdGF0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOgoRTGlzdEFsZXJ0c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiWAoSTGlzdEFsZXJ0c1Jlc3BvbnNlEikKBmFsZXJ0cxgBIAMoCzIZLmxhbWVsbGEuc2VydmluZy52MS5BbGVydBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiqQEKB1NpbGVuY2USDAoEbmFtZRgBIAEoCRIQCghtYXRjaGVycxgCIAEoCRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHY3JlYXRvchgFIAEoCRIPCgdjb21tZW50GAYgASgJIjwKE0xpc3RTaWxlbmNlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiXgoUTGlzdFNpbGVuY2VzUmVzcG9uc2USLQoIc2lsZW5jZXMYASADKAsyGy5sYW1lbGxhLnNlcnZpbmcudjEuU2lsZW5jZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiRAoUQ3JlYXRlU2lsZW5jZVJlcXVlc3QSLAoHc2lsZW5jZRgBIAEoCzIbLmxhbWVsbGEuc2VydmluZy52MS5TaWxlbmNlIkUKFUNyZWF0ZVNpbGVuY2VSZXNwb25zZRIsCgdzaWxlbmNlGAEgASgLMhsubGFtZWxsYS5zZXJ2aW5nLnYxLlNpbGVuY2UiJAoURGVsZXRlU2lsZW5jZVJlcXVlc3QSDAoEbmFtZRgBIAEoCSIXChVEZWxldGVTaWxlbmNlUmVzcG9uc2UiOwoIUmVjZWl2ZXISDAoEbmFtZRgBIAEoCRIPCgdwcm9ibGVtGAIgASgJEhAKCGZhaWx1cmVzGAMgASgFIj0KFExpc3RSZWNlaXZlcnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJImEKFUxpc3RSZWNlaXZlcnNSZXNwb25zZRIvCglyZWNlaXZlcnMYASADKAsyHC5sYW1lbGxhLnNlcnZpbmcudjEuUmVjZWl2ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJItgBCgpNb2RlbERyaWZ0Eg0KBW1vZGVsGAEgASgJEhUKDW1vZGVsX3ZlcnNpb24YAiABKAkSGQoRcmVmZXJlbmNlX3ZlcnNpb24YAyABKAkSEQoJcm93X2NvdW50GAQgASgDEg8KB3Byb2JsZW0YBSABKAkSMQoNZXZhbHVhdGVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoIZmVhdHVyZXMYByADKAsyIC5sYW1lbGxhLnNlcnZpbmcudjEuRmVhdHVyZURyaWZ0IpEBCgxGZWF0dXJlRHJpZnQSDwoHZmVhdHVyZRgBIAEoCRIXCg9zdGFiaWxpdHlfaW5kZXgYAiABKAESEAoIZGlzdGFuY2UYAyABKAESDwoHZHJpZnRlZBgEIAEoCBI0ChBkcmlmdF9zdGFydF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJIChBMaXN0RHJpZnRSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg0KBW1vZGVsGAMgASgJIlwKEUxpc3REcmlmdFJlc3BvbnNlEi4KBm1vZGVscxgBIAMoCzIeLmxhbWVsbGEuc2VydmluZy52MS5Nb2RlbERyaWZ0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIjChNUZXN0UnVsZUZpbGVSZXF1ZXN0EgwKBHRleHQYASABKAkiRQoUVGVzdFJ1bGVGaWxlUmVzcG9uc2USLQoFcnVsZXMYASADKAsyHi5sYW1lbGxhLnNlcnZpbmcudjEuVGVzdGVkUnVsZSKUAQoKVGVzdGVkUnVsZRINCgVncm91cBgBIAEoCRINCgVhbGVydBgCIAEoCRImCgNmb3IYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDwoHcHJvYmxlbRgEIAEoCRIvCgZhbGVydHMYBSADKAsyHy5sYW1lbGxhLnNlcnZpbmcudjEuVGVzdGVkQWxlcnQiqAIKC1Rlc3RlZEFsZXJ0EjsKBmxhYmVscxgBIAMoCzIrLmxhbWVsbGEuc2VydmluZy52MS5UZXN0ZWRBbGVydC5MYWJlbHNFbnRyeRJFCgthbm5vdGF0aW9ucxgCIAMoCzIwLmxhbWVsbGEuc2VydmluZy52MS5UZXN0ZWRBbGVydC5Bbm5vdGF0aW9uc0VudHJ5Eg0KBXZhbHVlGAMgASgBEhAKCHNpbGVuY2VzGAQgAygJEhEKCXJlY2VpdmVycxgFIAMoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjIKEEFubm90YXRpb25zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASp0CgpBbGVydFN0YXRlEhsKF0FMRVJUX1NUQVRFX1VOU1BFQ0lGSUVEEAASGAoUQUxFUlRfU1RBVEVfSU5BQ1RJVkUQARIXChNBTEVSVF9TVEFURV9QRU5ESU5HEAISFgoSQUxFUlRfU1RBVEVfRklSSU5HEAMywwsKDk1vbml0b3JTZXJ2aWNlEmAKCkdldE1ldHJpY3MSJS5sYW1lbGxhLnNlcnZpbmcudjEuR2V0TWV0cmljc1JlcXVlc3QaJi5sYW1lbGxhLnNlcnZpbmcudjEuR2V0TWV0cmljc1Jlc3BvbnNlIgOQAgESZgoMUXVlcnlNZXRyaWNzEicubGFtZWxsYS5zZXJ2aW5nLnYxLlF1ZXJ5TWV0cmljc1JlcXVlc3QaKC5sYW1lbGxhLnNlcnZpbmcudjEuUXVlcnlNZXRyaWNzUmVzcG9uc2UiA5ACARJuCg5XYXRjaEFjY2Vzc0xvZxIpLmxhbWVsbGEuc2VydmluZy52MS5XYXRjaEFjY2Vzc0xvZ1JlcXVlc3QaKi5sYW1lbGxhLnNlcnZpbmcudjEuV2F0Y2hBY2Nlc3NMb2dSZXNwb25zZSIDkAIBMAESaQoNTGlzdFJ1bGVGaWxlcxIoLmxhbWVsbGEuc2VydmluZy52MS5MaXN0UnVsZUZpbGVzUmVxdWVzdBopLmxhbWVsbGEuc2VydmluZy52MS5MaXN0UnVsZUZpbGVzUmVzcG9uc2UiA5ACARJjCgtTZXRSdWxlRmlsZRImLmxhbWVsbGEuc2VydmluZy52MS5TZXRSdWxlRmlsZVJlcXVlc3QaJy5sYW1lbGxhLnNlcnZpbmcudjEuU2V0UnVsZUZpbGVSZXNwb25zZSIDkAICEmwKDkRlbGV0ZVJ1bGVGaWxlEikubGFtZWxsYS5zZXJ2aW5nLnYxLkRlbGV0ZVJ1bGVGaWxlUmVxdWVzdBoqLmxhbWVsbGEuc2VydmluZy52MS5EZWxldGVSdWxlRmlsZVJlc3BvbnNlIgOQAgISZgoMVGVzdFJ1bGVGaWxlEicubGFtZWxsYS5zZXJ2aW5nLnYxLlRlc3RSdWxlRmlsZVJlcXVlc3QaKC5sYW1lbGxhLnNlcnZpbmcudjEuVGVzdFJ1bGVGaWxlUmVzcG9uc2UiA5ACARJsCg5MaXN0QWxlcnRSdWxlcxIpLmxhbWVsbGEuc2VydmluZy52MS5MaXN0QWxlcnRSdWxlc1JlcXVlc3QaKi5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdEFsZXJ0UnVsZXNSZXNwb25zZSIDkAIBEmAKCkxpc3RBbGVydHMSJS5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdEFsZXJ0c1JlcXVlc3QaJi5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdEFsZXJ0c1Jlc3BvbnNlIgOQAgESZgoMTGlzdFNpbGVuY2VzEicubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RTaWxlbmNlc1JlcXVlc3QaKC5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdFNpbGVuY2VzUmVzcG9uc2UiA5ACARJkCg1DcmVhdGVTaWxlbmNlEigubGFtZWxsYS5zZXJ2aW5nLnYxLkNyZWF0ZVNpbGVuY2VSZXF1ZXN0GikubGFtZWxsYS5zZXJ2aW5nLnYxLkNyZWF0ZVNpbGVuY2VSZXNwb25zZRJpCg1EZWxldGVTaWxlbmNlEigubGFtZWxsYS5zZXJ2aW5nLnYxLkRlbGV0ZVNpbGVuY2VSZXF1ZXN0GikubGFtZWxsYS5zZXJ2aW5nLnYxLkRlbGV0ZVNpbGVuY2VSZXNwb25zZSIDkAICEmkKDUxpc3RSZWNlaXZlcnMSKC5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdFJlY2VpdmVyc1JlcXVlc3QaKS5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdFJlY2VpdmVyc1Jlc3BvbnNlIgOQAgESXQoJTGlzdERyaWZ0EiQubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3REcmlmdFJlcXVlc3QaJS5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdERyaWZ0UmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CihsYW1lbGxhL3NlcnZpbmcvdjEvbW9uaXRvcl9zZXJ2aWNlLnByb3RvEhJsYW1lbGxhLnNlcnZpbmcudjEiEwoRR2V0TWV0cmljc1JlcXVlc3QiIgoSR2V0TWV0cmljc1Jlc3BvbnNlEgwKBHRleHQYASABKAkifAoTUXVlcnlNZXRyaWNzUmVxdWVzdBISCgpleHByZXNzaW9uGAEgASgJEigKBXJhbmdlGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBHN0ZXAYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iSAoUUXVlcnlNZXRyaWNzUmVzcG9uc2USMAoGc2VyaWVzGAEgAygLMiAubGFtZWxsYS5zZXJ2aW5nLnYxLk1ldHJpY1NlcmllcyKsAQoMTWV0cmljU2VyaWVzEjwKBmxhYmVscxgBIAMoCzIsLmxhbWVsbGEuc2VydmluZy52MS5NZXRyaWNTZXJpZXMuTGFiZWxzRW50cnkSLwoGcG9pbnRzGAIgAygLMh8ubGFtZWxsYS5zZXJ2aW5nLnYxLk1ldHJpY1BvaW50Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRgoLTWV0cmljUG9pbnQSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFdmFsdWUYAiABKAEiOQoIUnVsZUZpbGUSDAoEbmFtZRgBIAEoCRIMCgR0ZXh0GAIgASgJEhEKCXJlYWRfb25seRgDIAEoCCI9ChRMaXN0UnVsZUZpbGVzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJiChVMaXN0UnVsZUZpbGVzUmVzcG9uc2USMAoKcnVsZV9maWxlcxgBIAMoCzIcLmxhbWVsbGEuc2VydmluZy52MS5SdWxlRmlsZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiXAoSU2V0UnVsZUZpbGVSZXF1ZXN0Ei8KCXJ1bGVfZmlsZRgBIAEoCzIcLmxhbWVsbGEuc2VydmluZy52MS5SdWxlRmlsZRIVCg12YWxpZGF0ZV9vbmx5GAIgASgIIloKE1NldFJ1bGVGaWxlUmVzcG9uc2USLwoJcnVsZV9maWxlGAEgASgLMhwubGFtZWxsYS5zZXJ2aW5nLnYxLlJ1bGVGaWxlEhIKCnJ1bGVfY291bnQYAiABKAUiJQoVRGVsZXRlUnVsZUZpbGVSZXF1ZXN0EgwKBG5hbWUYASABKAkiGAoWRGVsZXRlUnVsZUZpbGVSZXNwb25zZSLQAgoJQWxlcnRSdWxlEgwKBG5hbWUYASABKAkSDQoFYWxlcnQYAiABKAkSDQoFZ3JvdXAYAyABKAkSEgoKZXhwcmVzc2lvbhgEIAEoCRImCgNmb3IYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMgoPa2VlcF9maXJpbmdfZm9yGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi0KBXN0YXRlGAcgASgOMh4ubGFtZWxsYS5zZXJ2aW5nLnYxLkFsZXJ0U3RhdGUSDwoHcHJvYmxlbRgIIAEoCRIxCg1ldmFsdWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0ChFldmFsdWF0ZV9kdXJhdGlvbhgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiI+ChVMaXN0QWxlcnRSdWxlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiXwoWTGlzdEFsZXJ0UnVsZXNSZXNwb25zZRIsCgVydWxlcxgBIAMoCzIdLmxhbWVsbGEuc2VydmluZy52MS5BbGVydFJ1bGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIsMDCgVBbGVydBIKCgJpZBgBIAEoCRIMCgRydWxlGAIgASgJEi0KBXN0YXRlGAMgASgOMh4ubGFtZWxsYS5zZXJ2aW5nLnYxLkFsZXJ0U3RhdGUSDQoFdmFsdWUYBCABKAESNQoGbGFiZWxzGAUgAygLMiUubGFtZWxsYS5zZXJ2aW5nLnYxLkFsZXJ0LkxhYmVsc0VudHJ5Ej8KC2Fubm90YXRpb25zGAYgAygLMioubGFtZWxsYS5zZXJ2aW5nLnYxLkFsZXJ0LkFubm90YXRpb25zRW50cnkSLwoLYWN0aXZlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0X3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHNpbGVuY2VzGAkgAygJEhQKDGluaGliaXRlZF9ieRgKIAEoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjIKEEFubm90YXRpb25zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI6ChFMaXN0QWxlcnRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJYChJMaXN0QWxlcnRzUmVzcG9uc2USKQoGYWxlcnRzGAEgAygLMhkubGFtZWxsYS5zZXJ2aW5nLnYxLkFsZXJ0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKpAQoHU2lsZW5jZRIMCgRuYW1lGAEgASgJEhAKCG1hdGNoZXJzGAIgASgJEi4KCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdjcmVhdG9yGAUgASgJEg8KB2NvbW1lbnQYBiABKAkiPAoTTGlzdFNpbGVuY2VzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJeChRMaXN0U2lsZW5jZXNSZXNwb25zZRItCghzaWxlbmNlcxgBIAMoCzIbLmxhbWVsbGEuc2VydmluZy52MS5TaWxlbmNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJEChRDcmVhdGVTaWxlbmNlUmVxdWVzdBIsCgdzaWxlbmNlGAEgASgLMhsubGFtZWxsYS5zZXJ2aW5nLnYxLlNpbGVuY2UiRQoVQ3JlYXRlU2lsZW5jZVJlc3BvbnNlEiwKB3NpbGVuY2UYASABKAsyGy5sYW1lbGxhLnNlcnZpbmcudjEuU2lsZW5jZSIkChREZWxldGVTaWxlbmNlUmVxdWVzdBIMCgRuYW1lGAEgASgJIhcKFURlbGV0ZVNpbGVuY2VSZXNwb25zZSI7CghSZWNlaXZlchIMCgRuYW1lGAEgASgJEg8KB3Byb2JsZW0YAiABKAkSEAoIZmFpbHVyZXMYAyABKAUiPQoUTGlzdFJlY2VpdmVyc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiYQoVTGlzdFJlY2VpdmVyc1Jlc3BvbnNlEi8KCXJlY2VpdmVycxgBIAMoCzIcLmxhbWVsbGEuc2VydmluZy52MS5SZWNlaXZlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki2AEKCk1vZGVsRHJpZnQSDQoFbW9kZWwYASABKAkSFQoNbW9kZWxfdmVyc2lvbhgCIAEoCRIZChFyZWZlcmVuY2VfdmVyc2lvbhgDIAEoCRIRCglyb3dfY291bnQYBCABKAMSDwoHcHJvYmxlbRgFIAEoCRIxCg1ldmFsdWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCghmZWF0dXJlcxgHIAMoCzIgLmxhbWVsbGEuc2VydmluZy52MS5GZWF0dXJlRHJpZnQikQEKDEZlYXR1cmVEcmlmdBIPCgdmZWF0dXJlGAEgASgJEhcKD3N0YWJpbGl0eV9pbmRleBgCIAEoARIQCghkaXN0YW5jZRgDIAEoARIPCgdkcmlmdGVkGAQgASgIEjQKEGRyaWZ0X3N0YXJ0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkgKEExpc3REcmlmdFJlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDQoFbW9kZWwYAyABKAkiXAoRTGlzdERyaWZ0UmVzcG9uc2USLgoGbW9kZWxzGAEgAygLMh4ubGFtZWxsYS5zZXJ2aW5nLnYxLk1vZGVsRHJpZnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiMKE1Rlc3RSdWxlRmlsZVJlcXVlc3QSDAoEdGV4dBgBIAEoCSJFChRUZXN0UnVsZUZpbGVSZXNwb25zZRItCgVydWxlcxgBIAMoCzIeLmxhbWVsbGEuc2VydmluZy52MS5UZXN0ZWRSdWxlIpQBCgpUZXN0ZWRSdWxlEg0KBWdyb3VwGAEgASgJEg0KBWFsZXJ0GAIgASgJEiYKA2ZvchgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIPCgdwcm9ibGVtGAQgASgJEi8KBmFsZXJ0cxgFIAMoCzIfLmxhbWVsbGEuc2VydmluZy52MS5UZXN0ZWRBbGVydCKoAgoLVGVzdGVkQWxlcnQSOwoGbGFiZWxzGAEgAygLMisubGFtZWxsYS5zZXJ2aW5nLnYxLlRlc3RlZEFsZXJ0LkxhYmVsc0VudHJ5EkUKC2Fubm90YXRpb25zGAIgAygLMjAubGFtZWxsYS5zZXJ2aW5nLnYxLlRlc3RlZEFsZXJ0LkFubm90YXRpb25zRW50cnkSDQoFdmFsdWUYAyABKAESEAoIc2lsZW5jZXMYBCADKAkSEQoJcmVjZWl2ZXJzGAUgAygJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMgoQQW5ub3RhdGlvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBKnQKCkFsZXJ0U3RhdGUSGwoXQUxFUlRfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRBTEVSVF9TVEFURV9JTkFDVElWRRABEhcKE0FMRVJUX1NUQVRFX1BFTkRJTkcQAhIWChJBTEVSVF9TVEFURV9GSVJJTkcQAzLTCgoOTW9uaXRvclNlcnZpY2USYAoKR2V0TWV0cmljcxIlLmxhbWVsbGEuc2VydmluZy52MS5HZXRNZXRyaWNzUmVxdWVzdBomLmxhbWVsbGEuc2VydmluZy52MS5HZXRNZXRyaWNzUmVzcG9uc2UiA5ACARJmCgxRdWVyeU1ldHJpY3MSJy5sYW1lbGxhLnNlcnZpbmcudjEuUXVlcnlNZXRyaWNzUmVxdWVzdBooLmxhbWVsbGEuc2VydmluZy52MS5RdWVyeU1ldHJpY3NSZXNwb25zZSIDkAIBEmkKDUxpc3RSdWxlRmlsZXMSKC5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdFJ1bGVGaWxlc1JlcXVlc3QaKS5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdFJ1bGVGaWxlc1Jlc3BvbnNlIgOQAgESYwoLU2V0UnVsZUZpbGUSJi5sYW1lbGxhLnNlcnZpbmcudjEuU2V0UnVsZUZpbGVSZXF1ZXN0GicubGFtZWxsYS5zZXJ2aW5nLnYxLlNldFJ1bGVGaWxlUmVzcG9uc2UiA5ACAhJsCg5EZWxldGVSdWxlRmlsZRIpLmxhbWVsbGEuc2VydmluZy52MS5EZWxldGVSdWxlRmlsZVJlcXVlc3QaKi5sYW1lbGxhLnNlcnZpbmcudjEuRGVsZXRlUnVsZUZpbGVSZXNwb25zZSIDkAICEmYKDFRlc3RSdWxlRmlsZRInLmxhbWVsbGEuc2VydmluZy52MS5UZXN0UnVsZUZpbGVSZXF1ZXN0GigubGFtZWxsYS5zZXJ2aW5nLnYxLlRlc3RSdWxlRmlsZVJlc3BvbnNlIgOQAgESbAoOTGlzdEFsZXJ0UnVsZXMSKS5sYW1lbGxhLnNlcnZpbmcudjEuTGlzdEFsZXJ0UnVsZXNSZXF1ZXN0GioubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RBbGVydFJ1bGVzUmVzcG9uc2UiA5ACARJgCgpMaXN0QWxlcnRzEiUubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RBbGVydHNSZXF1ZXN0GiYubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RBbGVydHNSZXNwb25zZSIDkAIBEmYKDExpc3RTaWxlbmNlcxInLmxhbWVsbGEuc2VydmluZy52MS5MaXN0U2lsZW5jZXNSZXF1ZXN0GigubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RTaWxlbmNlc1Jlc3BvbnNlIgOQAgESZAoNQ3JlYXRlU2lsZW5jZRIoLmxhbWVsbGEuc2VydmluZy52MS5DcmVhdGVTaWxlbmNlUmVxdWVzdBopLmxhbWVsbGEuc2VydmluZy52MS5DcmVhdGVTaWxlbmNlUmVzcG9uc2USaQoNRGVsZXRlU2lsZW5jZRIoLmxhbWVsbGEuc2VydmluZy52MS5EZWxldGVTaWxlbmNlUmVxdWVzdBopLmxhbWVsbGEuc2VydmluZy52MS5EZWxldGVTaWxlbmNlUmVzcG9uc2UiA5ACAhJpCg1MaXN0UmVjZWl2ZXJzEigubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RSZWNlaXZlcnNSZXF1ZXN0GikubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3RSZWNlaXZlcnNSZXNwb25zZSIDkAIBEl0KCUxpc3REcmlmdBIkLmxhbWVsbGEuc2VydmluZy52MS5MaXN0RHJpZnRSZXF1ZXN0GiUubGFtZWxsYS5zZXJ2aW5nLnYxLkxpc3REcmlmdFJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Request of GetMetrics.
@@ -163,104 +163,6 @@ export const MetricPointSchema: GenMessage<MetricPoint> = /*@__PURE__*/
   messageDesc(file_lamella_serving_v1_monitor_service, 5);
 
 /**
- * Request of WatchAccessLog.
- *
- * @generated from message lamella.serving.v1.WatchAccessLogRequest
- */
-export type WatchAccessLogRequest = Message<"lamella.serving.v1.WatchAccessLogRequest"> & {
-  /**
-   * Model; empty means all.
-   *
-   * @generated from field: string model = 1;
-   */
-  model: string;
-
-  /**
-   * True for failed calls only.
-   *
-   * @generated from field: bool failed_only = 2;
-   */
-  failedOnly: boolean;
-};
-
-/**
- * Describes the message lamella.serving.v1.WatchAccessLogRequest.
- * Use `create(WatchAccessLogRequestSchema)` to create a new message.
- */
-export const WatchAccessLogRequestSchema: GenMessage<WatchAccessLogRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 6);
-
-/**
- * One call.
- *
- * @generated from message lamella.serving.v1.WatchAccessLogResponse
- */
-export type WatchAccessLogResponse = Message<"lamella.serving.v1.WatchAccessLogResponse"> & {
-  /**
-   * Request id.
-   *
-   * @generated from field: string request_id = 1;
-   */
-  requestId: string;
-
-  /**
-   * Model name.
-   *
-   * @generated from field: string model = 2;
-   */
-  model: string;
-
-  /**
-   * Version that answered.
-   *
-   * @generated from field: string model_version = 3;
-   */
-  modelVersion: string;
-
-  /**
-   * Status code by name, for example `OK`.
-   *
-   * @generated from field: string status = 4;
-   */
-  status: string;
-
-  /**
-   * Time from request to answer.
-   *
-   * @generated from field: google.protobuf.Duration duration = 5;
-   */
-  duration?: Duration | undefined;
-
-  /**
-   * Rows of the request.
-   *
-   * @generated from field: int32 rows = 6;
-   */
-  rows: number;
-
-  /**
-   * Rows of the batch that it was part of.
-   *
-   * @generated from field: int32 batch_rows = 7;
-   */
-  batchRows: number;
-
-  /**
-   * Time at which it arrived.
-   *
-   * @generated from field: google.protobuf.Timestamp time = 8;
-   */
-  time?: Timestamp | undefined;
-};
-
-/**
- * Describes the message lamella.serving.v1.WatchAccessLogResponse.
- * Use `create(WatchAccessLogResponseSchema)` to create a new message.
- */
-export const WatchAccessLogResponseSchema: GenMessage<WatchAccessLogResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 7);
-
-/**
  * Alert rules in Prometheus's syntax.
  *
  * @generated from message lamella.serving.v1.RuleFile
@@ -293,7 +195,7 @@ export type RuleFile = Message<"lamella.serving.v1.RuleFile"> & {
  * Use `create(RuleFileSchema)` to create a new message.
  */
 export const RuleFileSchema: GenMessage<RuleFile> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 8);
+  messageDesc(file_lamella_serving_v1_monitor_service, 6);
 
 /**
  * Request of ListRuleFiles.
@@ -321,7 +223,7 @@ export type ListRuleFilesRequest = Message<"lamella.serving.v1.ListRuleFilesRequ
  * Use `create(ListRuleFilesRequestSchema)` to create a new message.
  */
 export const ListRuleFilesRequestSchema: GenMessage<ListRuleFilesRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 9);
+  messageDesc(file_lamella_serving_v1_monitor_service, 7);
 
 /**
  * Answer of ListRuleFiles.
@@ -349,7 +251,7 @@ export type ListRuleFilesResponse = Message<"lamella.serving.v1.ListRuleFilesRes
  * Use `create(ListRuleFilesResponseSchema)` to create a new message.
  */
 export const ListRuleFilesResponseSchema: GenMessage<ListRuleFilesResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 10);
+  messageDesc(file_lamella_serving_v1_monitor_service, 8);
 
 /**
  * Request of SetRuleFile.
@@ -377,7 +279,7 @@ export type SetRuleFileRequest = Message<"lamella.serving.v1.SetRuleFileRequest"
  * Use `create(SetRuleFileRequestSchema)` to create a new message.
  */
 export const SetRuleFileRequestSchema: GenMessage<SetRuleFileRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 11);
+  messageDesc(file_lamella_serving_v1_monitor_service, 9);
 
 /**
  * Answer of SetRuleFile.
@@ -405,7 +307,7 @@ export type SetRuleFileResponse = Message<"lamella.serving.v1.SetRuleFileRespons
  * Use `create(SetRuleFileResponseSchema)` to create a new message.
  */
 export const SetRuleFileResponseSchema: GenMessage<SetRuleFileResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 12);
+  messageDesc(file_lamella_serving_v1_monitor_service, 10);
 
 /**
  * Request of DeleteRuleFile.
@@ -426,7 +328,7 @@ export type DeleteRuleFileRequest = Message<"lamella.serving.v1.DeleteRuleFileRe
  * Use `create(DeleteRuleFileRequestSchema)` to create a new message.
  */
 export const DeleteRuleFileRequestSchema: GenMessage<DeleteRuleFileRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 13);
+  messageDesc(file_lamella_serving_v1_monitor_service, 11);
 
 /**
  * Answer of DeleteRuleFile.
@@ -441,7 +343,7 @@ export type DeleteRuleFileResponse = Message<"lamella.serving.v1.DeleteRuleFileR
  * Use `create(DeleteRuleFileResponseSchema)` to create a new message.
  */
 export const DeleteRuleFileResponseSchema: GenMessage<DeleteRuleFileResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 14);
+  messageDesc(file_lamella_serving_v1_monitor_service, 12);
 
 /**
  * A condition under which someone is told.
@@ -525,7 +427,7 @@ export type AlertRule = Message<"lamella.serving.v1.AlertRule"> & {
  * Use `create(AlertRuleSchema)` to create a new message.
  */
 export const AlertRuleSchema: GenMessage<AlertRule> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 15);
+  messageDesc(file_lamella_serving_v1_monitor_service, 13);
 
 /**
  * Request of ListAlertRules.
@@ -553,7 +455,7 @@ export type ListAlertRulesRequest = Message<"lamella.serving.v1.ListAlertRulesRe
  * Use `create(ListAlertRulesRequestSchema)` to create a new message.
  */
 export const ListAlertRulesRequestSchema: GenMessage<ListAlertRulesRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 16);
+  messageDesc(file_lamella_serving_v1_monitor_service, 14);
 
 /**
  * Answer of ListAlertRules.
@@ -581,7 +483,7 @@ export type ListAlertRulesResponse = Message<"lamella.serving.v1.ListAlertRulesR
  * Use `create(ListAlertRulesResponseSchema)` to create a new message.
  */
 export const ListAlertRulesResponseSchema: GenMessage<ListAlertRulesResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 17);
+  messageDesc(file_lamella_serving_v1_monitor_service, 15);
 
 /**
  * A rule that gives something, for one set of labels.
@@ -665,7 +567,7 @@ export type Alert = Message<"lamella.serving.v1.Alert"> & {
  * Use `create(AlertSchema)` to create a new message.
  */
 export const AlertSchema: GenMessage<Alert> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 18);
+  messageDesc(file_lamella_serving_v1_monitor_service, 16);
 
 /**
  * Request of ListAlerts.
@@ -693,7 +595,7 @@ export type ListAlertsRequest = Message<"lamella.serving.v1.ListAlertsRequest"> 
  * Use `create(ListAlertsRequestSchema)` to create a new message.
  */
 export const ListAlertsRequestSchema: GenMessage<ListAlertsRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 19);
+  messageDesc(file_lamella_serving_v1_monitor_service, 17);
 
 /**
  * Answer of ListAlerts.
@@ -721,7 +623,7 @@ export type ListAlertsResponse = Message<"lamella.serving.v1.ListAlertsResponse"
  * Use `create(ListAlertsResponseSchema)` to create a new message.
  */
 export const ListAlertsResponseSchema: GenMessage<ListAlertsResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 20);
+  messageDesc(file_lamella_serving_v1_monitor_service, 18);
 
 /**
  * A time in which nobody is told of some alerts.
@@ -777,7 +679,7 @@ export type Silence = Message<"lamella.serving.v1.Silence"> & {
  * Use `create(SilenceSchema)` to create a new message.
  */
 export const SilenceSchema: GenMessage<Silence> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 21);
+  messageDesc(file_lamella_serving_v1_monitor_service, 19);
 
 /**
  * Request of ListSilences.
@@ -805,7 +707,7 @@ export type ListSilencesRequest = Message<"lamella.serving.v1.ListSilencesReques
  * Use `create(ListSilencesRequestSchema)` to create a new message.
  */
 export const ListSilencesRequestSchema: GenMessage<ListSilencesRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 22);
+  messageDesc(file_lamella_serving_v1_monitor_service, 20);
 
 /**
  * Answer of ListSilences.
@@ -833,7 +735,7 @@ export type ListSilencesResponse = Message<"lamella.serving.v1.ListSilencesRespo
  * Use `create(ListSilencesResponseSchema)` to create a new message.
  */
 export const ListSilencesResponseSchema: GenMessage<ListSilencesResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 23);
+  messageDesc(file_lamella_serving_v1_monitor_service, 21);
 
 /**
  * Request of CreateSilence.
@@ -854,7 +756,7 @@ export type CreateSilenceRequest = Message<"lamella.serving.v1.CreateSilenceRequ
  * Use `create(CreateSilenceRequestSchema)` to create a new message.
  */
 export const CreateSilenceRequestSchema: GenMessage<CreateSilenceRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 24);
+  messageDesc(file_lamella_serving_v1_monitor_service, 22);
 
 /**
  * Answer of CreateSilence.
@@ -875,7 +777,7 @@ export type CreateSilenceResponse = Message<"lamella.serving.v1.CreateSilenceRes
  * Use `create(CreateSilenceResponseSchema)` to create a new message.
  */
 export const CreateSilenceResponseSchema: GenMessage<CreateSilenceResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 25);
+  messageDesc(file_lamella_serving_v1_monitor_service, 23);
 
 /**
  * Request of DeleteSilence.
@@ -896,7 +798,7 @@ export type DeleteSilenceRequest = Message<"lamella.serving.v1.DeleteSilenceRequ
  * Use `create(DeleteSilenceRequestSchema)` to create a new message.
  */
 export const DeleteSilenceRequestSchema: GenMessage<DeleteSilenceRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 26);
+  messageDesc(file_lamella_serving_v1_monitor_service, 24);
 
 /**
  * Answer of DeleteSilence.
@@ -911,7 +813,7 @@ export type DeleteSilenceResponse = Message<"lamella.serving.v1.DeleteSilenceRes
  * Use `create(DeleteSilenceResponseSchema)` to create a new message.
  */
 export const DeleteSilenceResponseSchema: GenMessage<DeleteSilenceResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 27);
+  messageDesc(file_lamella_serving_v1_monitor_service, 25);
 
 /**
  * Who is told of alerts.
@@ -946,7 +848,7 @@ export type Receiver = Message<"lamella.serving.v1.Receiver"> & {
  * Use `create(ReceiverSchema)` to create a new message.
  */
 export const ReceiverSchema: GenMessage<Receiver> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 28);
+  messageDesc(file_lamella_serving_v1_monitor_service, 26);
 
 /**
  * Request of ListReceivers.
@@ -974,7 +876,7 @@ export type ListReceiversRequest = Message<"lamella.serving.v1.ListReceiversRequ
  * Use `create(ListReceiversRequestSchema)` to create a new message.
  */
 export const ListReceiversRequestSchema: GenMessage<ListReceiversRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 29);
+  messageDesc(file_lamella_serving_v1_monitor_service, 27);
 
 /**
  * Answer of ListReceivers.
@@ -1002,7 +904,7 @@ export type ListReceiversResponse = Message<"lamella.serving.v1.ListReceiversRes
  * Use `create(ListReceiversResponseSchema)` to create a new message.
  */
 export const ListReceiversResponseSchema: GenMessage<ListReceiversResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 30);
+  messageDesc(file_lamella_serving_v1_monitor_service, 28);
 
 /**
  * One version of a model whose samples are compared with the data that it was trained on.
@@ -1065,7 +967,7 @@ export type ModelDrift = Message<"lamella.serving.v1.ModelDrift"> & {
  * Use `create(ModelDriftSchema)` to create a new message.
  */
 export const ModelDriftSchema: GenMessage<ModelDrift> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 31);
+  messageDesc(file_lamella_serving_v1_monitor_service, 29);
 
 /**
  * How far one feature is from the training data.
@@ -1114,7 +1016,7 @@ export type FeatureDrift = Message<"lamella.serving.v1.FeatureDrift"> & {
  * Use `create(FeatureDriftSchema)` to create a new message.
  */
 export const FeatureDriftSchema: GenMessage<FeatureDrift> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 32);
+  messageDesc(file_lamella_serving_v1_monitor_service, 30);
 
 /**
  * Request of ListDrift.
@@ -1149,7 +1051,7 @@ export type ListDriftRequest = Message<"lamella.serving.v1.ListDriftRequest"> & 
  * Use `create(ListDriftRequestSchema)` to create a new message.
  */
 export const ListDriftRequestSchema: GenMessage<ListDriftRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 33);
+  messageDesc(file_lamella_serving_v1_monitor_service, 31);
 
 /**
  * Answer of ListDrift.
@@ -1177,7 +1079,7 @@ export type ListDriftResponse = Message<"lamella.serving.v1.ListDriftResponse"> 
  * Use `create(ListDriftResponseSchema)` to create a new message.
  */
 export const ListDriftResponseSchema: GenMessage<ListDriftResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 34);
+  messageDesc(file_lamella_serving_v1_monitor_service, 32);
 
 /**
  * Request of TestRuleFile.
@@ -1198,7 +1100,7 @@ export type TestRuleFileRequest = Message<"lamella.serving.v1.TestRuleFileReques
  * Use `create(TestRuleFileRequestSchema)` to create a new message.
  */
 export const TestRuleFileRequestSchema: GenMessage<TestRuleFileRequest> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 35);
+  messageDesc(file_lamella_serving_v1_monitor_service, 33);
 
 /**
  * Answer of TestRuleFile.
@@ -1219,7 +1121,7 @@ export type TestRuleFileResponse = Message<"lamella.serving.v1.TestRuleFileRespo
  * Use `create(TestRuleFileResponseSchema)` to create a new message.
  */
 export const TestRuleFileResponseSchema: GenMessage<TestRuleFileResponse> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 36);
+  messageDesc(file_lamella_serving_v1_monitor_service, 34);
 
 /**
  * What a rule would do now.
@@ -1268,7 +1170,7 @@ export type TestedRule = Message<"lamella.serving.v1.TestedRule"> & {
  * Use `create(TestedRuleSchema)` to create a new message.
  */
 export const TestedRuleSchema: GenMessage<TestedRule> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 37);
+  messageDesc(file_lamella_serving_v1_monitor_service, 35);
 
 /**
  * An alert that would be.
@@ -1317,7 +1219,7 @@ export type TestedAlert = Message<"lamella.serving.v1.TestedAlert"> & {
  * Use `create(TestedAlertSchema)` to create a new message.
  */
 export const TestedAlertSchema: GenMessage<TestedAlert> = /*@__PURE__*/
-  messageDesc(file_lamella_serving_v1_monitor_service, 38);
+  messageDesc(file_lamella_serving_v1_monitor_service, 36);
 
 /**
  * Where an alert, or the alerts of a rule, are.
@@ -1392,16 +1294,6 @@ export const MonitorService: GenService<{
     methodKind: "unary";
     input: typeof QueryMetricsRequestSchema;
     output: typeof QueryMetricsResponseSchema;
-  },
-  /**
-   * Streams one line a call.
-   *
-   * @generated from rpc lamella.serving.v1.MonitorService.WatchAccessLog
-   */
-  watchAccessLog: {
-    methodKind: "server_streaming";
-    input: typeof WatchAccessLogRequestSchema;
-    output: typeof WatchAccessLogResponseSchema;
   },
   /**
    * Lists rule files in the order of their names.
