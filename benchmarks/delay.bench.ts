@@ -7,7 +7,7 @@ import { openSession, type OrtSession } from '../sdk/ort/index.ts';
 const ROUNDS = 3;
 const ROUND_MS = 4_000;
 const WARM_UP_MS = 1_000;
-const DELAY_MS = 40;
+const DELAY_MS = 60;
 const CALLERS: readonly number[] = [1, 6];
 
 const WAYS: Readonly<Record<string, Partial<QueuePolicies>>> = {
@@ -81,7 +81,7 @@ function heavyModel(): Uint8Array {
   const weights = new Float32Array(size * size).fill(1 / size);
   const matrix = graph.constant(floatTensor('weights', [size, size], weights));
   let value = graph.apply('Add', [matrix, seed]);
-  for (let product = 0; product < 10; product += 1) value = graph.apply('MatMul', [value, value]);
+  for (let product = 0; product < 60; product += 1) value = graph.apply('MatMul', [value, value]);
   graph.output('y', graph.apply('Add', [x, graph.apply('ReduceMax', [value])]));
   return encodeModel(finishModel(graph.finish('heavy')));
 }

@@ -17,6 +17,7 @@ export const InferConfigSchema: TObject<{
   pollSeconds: TInteger;
   allowSentFiles: TBoolean;
   responseCacheMib: TInteger;
+  responseCacheTtlSeconds: TInteger;
   rateLimit: TBoolean;
   maxLoadedModels: TInteger;
   modelMemoryMib: TInteger;
@@ -43,6 +44,7 @@ export const InferConfigSchema: TObject<{
   pollSeconds: Type.Integer({ minimum: 1, maximum: 86_400, default: 15 }),
   allowSentFiles: Type.Boolean({ default: false }),
   responseCacheMib: Type.Integer({ minimum: 0, maximum: 65_536, default: 64 }),
+  responseCacheTtlSeconds: Type.Integer({ minimum: 0, maximum: 31_536_000, default: 0 }),
   rateLimit: Type.Boolean({ default: false }),
   maxLoadedModels: Type.Integer({ minimum: 0, maximum: 100_000, default: 0 }),
   modelMemoryMib: Type.Integer({ minimum: 0, maximum: 16_777_216, default: 0 }),

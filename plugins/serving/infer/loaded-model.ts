@@ -5,18 +5,18 @@ import type { SampleRule } from 'lamella/proto/lamella/serving/v1/sample_service
 import { AnswerShape, type ClassNames } from './answer-shape.ts';
 import { isDecoupled } from './backend-config.ts';
 import { readBatchCost } from './batch-cost.ts';
-import type { CacheMetrics } from './cache-metrics.ts';
 import { DeadlinePassed, RequestCancelled, RequestInvalid } from './errors.ts';
 import type { Executor, OnRun } from './executor.ts';
 import { failureReason } from './failure-reason.ts';
 import type { InferCall } from './infer-call.ts';
 import { type Feeds, readFeeds } from './infer-input.ts';
 import type { InferMetrics, ModelMetrics } from './infer-metrics.ts';
+import type { ModelCache } from './model-cache.ts';
 import type { ModelShape } from './model-shape.ts';
 import { processMemory } from './process-memory.ts';
 import type { RequestObserver } from './request-observer.ts';
 import { traceRequest } from './request-trace.ts';
-import { cacheKey, type ResponseCache } from './response-cache.ts';
+import { cacheKey, cacheTtlMs } from './response-cache.ts';
 import { type MemoryUse, ModelStatisticsCounter, type RequestTimes } from './statistics.ts';
 
 /** What a loaded model is made of. */
@@ -41,12 +41,6 @@ export interface LoadedModelParts {
   readonly origin: string;
 }
 
-/** A cache and where it is counted. */
-export interface ModelCache {
-  readonly responses: ResponseCache;
-  readonly metrics: CacheMetrics;
-}
-
 /** A version of a model that answers requests. */
 export class LoadedModel {
   readonly shape: ModelShape;
@@ -60,6 +54,7 @@ export class LoadedModel {
   readonly #executor: Executor;
   readonly #answer: AnswerShape;
   readonly #cache: ModelCache | undefined;
+  readonly #cacheTtlMs: number;
   readonly #metrics: ModelMetrics;
   readonly #observer: RequestObserver;
   readonly #labels: { readonly model: string; readonly version: string };
@@ -73,6 +68,7 @@ export class LoadedModel {
       parts.config.schedulingChoice.case === 'ensembleScheduling' ||
       readBatchCost(parts.config)?.parameter !== undefined;
     this.#cache = parts.cache;
+    this.#cacheTtlMs = cacheTtlMs(parts.config, parts.cache?.ttlSeconds ?? 0);
     this.#answer = new AnswerShape(shape, parts.classNames);
     this.#observer = parts.observer;
     this.#labels = { model: shape.name, version: shape.version };
@@ -216,7 +212,7 @@ export class LoadedModel {
     if (kept === undefined) {
       const outputs = await this.#compute(feeds, call, startMs);
       const computedMs = performance.now();
-      responses.put(key, outputs, this);
+      responses.put(key, outputs, { owner: this, ttlMs: this.#cacheTtlMs });
       const costMs = foundMs - lookedMs + performance.now() - computedMs;
       this.statistics.missed(costMs);
       metrics.missed(this.#labels, costMs);

@@ -1,7 +1,6 @@
 import type { CallContext, Host, Storage } from 'lamella/sdk';
 import { isDeclaredError } from 'lamella/sdk';
 import { atOnce } from './at-once.ts';
-import { CacheMetrics } from './cache-metrics.ts';
 import type { InferConfig } from './config.ts';
 import { dependentsOf } from './dependents.ts';
 import { ModelUnknown, notExplicit } from './errors.ts';
@@ -12,19 +11,18 @@ import { KeyedTurns } from './keyed-turns.ts';
 import { LeavingModels } from './leaving-models.ts';
 import { loadedRecords, PREFIX } from './load-records.ts';
 import type { LoadRequest } from './load-request.ts';
-import type { LoadedModel, ModelCache } from './loaded-model.ts';
+import type { LoadedModel } from './loaded-model.ts';
+import { createModelCache, type ModelCache } from './model-cache.ts';
 import { type LoadRecord, ModelSources } from './model-sources.ts';
 import type { ModelState } from './model-state.ts';
 import { type LoadedVersions, openVersions } from './open-versions.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { RequestObserver } from './request-observer.ts';
 import { Residency } from './residency.ts';
-import { ResponseCache } from './response-cache.ts';
 import { Sampler } from './sampler.ts';
 import { Tracer } from './tracer.ts';
 
 const RESTORE_AT_ONCE = 4;
-const BYTES_PER_MIB = 1_048_576;
 
 interface LoadOrder {
   readonly record: LoadRecord;
@@ -67,10 +65,7 @@ export class ModelRepository {
       evict: (model) => this.#evict(model),
     });
     this.#limiter = host.config.rateLimit ? new RateLimiter() : undefined;
-    this.#cache = {
-      responses: new ResponseCache(host.config.responseCacheMib * BYTES_PER_MIB),
-      metrics: new CacheMetrics(host.metrics),
-    };
+    this.#cache = createModelCache(host);
     this.sources = new ModelSources(host, this.#log);
     this.#poller = new FolderPoller({
       sources: this.sources,

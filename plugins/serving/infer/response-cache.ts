@@ -1,12 +1,16 @@
 import { createHash } from 'node:crypto';
 import type { OrtTensor, OrtTensors } from 'lamella/sdk/ort';
+import type { ModelConfig } from 'lamella/proto/inference/model_config';
 import type { WantedOutput } from './classification.ts';
+import { ModelLoadFailed } from './errors.ts';
 
 interface Kept {
   readonly key: string;
   readonly owner: object;
   readonly outputs: OrtTensors;
   readonly sizeBytes: number;
+  /** Until when it may be given, by the clock of `performance.now()`. */
+  readonly untilMs: number;
   newer: Kept | undefined;
   older: Kept | undefined;
 }
@@ -40,6 +44,10 @@ export class ResponseCache {
   get(key: string): OrtTensors | undefined {
     const kept = this.#byKey.get(key);
     if (kept === undefined) return undefined;
+    if (kept.untilMs <= performance.now()) {
+      this.#drop(kept);
+      return undefined;
+    }
     this.#unlink(kept);
     this.#link(kept);
     return kept.outputs;
@@ -48,9 +56,13 @@ export class ResponseCache {
   /**
    * Keeps an answer; not one that is larger than the whole cache.
    *
-   * @param owner - What {@link ResponseCache.forget} names.
+   * @param kept - Its owner is what {@link ResponseCache.forget} names; it is kept for `ttlMs` milliseconds at the most.
    */
-  put(key: string, outputs: OrtTensors, owner: object): void {
+  put(
+    key: string,
+    outputs: OrtTensors,
+    { owner, ttlMs = Infinity }: { readonly owner: object; readonly ttlMs?: number },
+  ): void {
     const sizeBytes =
       OVERHEAD_BYTES + Object.values(outputs).reduce((sum, tensor) => sum + bytesOf(tensor), 0);
     if (sizeBytes > this.#limitBytes || this.#byKey.has(key)) return;
@@ -59,6 +71,7 @@ export class ResponseCache {
       owner,
       outputs: copied(outputs),
       sizeBytes,
+      untilMs: performance.now() + ttlMs,
       newer: undefined,
       older: undefined,
     };
@@ -133,4 +146,22 @@ function copied(outputs: OrtTensors): OrtTensors {
   return Object.fromEntries(
     Object.entries(outputs).map(([name, { type, dims, data }]) => [name, { type, dims, data: data.slice() }]),
   );
+}
+
+/** Name of the parameter in a model's configuration. */
+const PARAMETER = 'response_cache_ttl_seconds';
+
+/**
+ * How long answers of a model are kept, in milliseconds, by its parameter `response_cache_ttl_seconds`, which Triton does not
+ * have, or else by the option; `Infinity` for no end.
+ *
+ * @throws MODEL_LOAD_FAILED
+ */
+export function cacheTtlMs({ name: model, parameters }: ModelConfig, defaultSeconds: number): number {
+  const seconds = Number(parameters[PARAMETER]?.stringValue ?? defaultSeconds);
+  if (!Number.isFinite(seconds) || seconds < 0) {
+    const problem = `parameter '${PARAMETER}' must be a number from 0, which means no end`;
+    throw new ModelLoadFailed({ model, problem });
+  }
+  return seconds === 0 ? Infinity : seconds * 1_000;
 }

@@ -133,6 +133,7 @@ const CONFIG: InferConfig = {
   pollSeconds: 1,
   allowSentFiles: false,
   responseCacheMib: 1,
+  responseCacheTtlSeconds: 0,
   rateLimit: false,
   maxLoadedModels: 0,
   modelMemoryMib: 0,

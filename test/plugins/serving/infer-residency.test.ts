@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { create } from '@bufbuild/protobuf';
 import { Code } from 'lamella/sdk';
+import { type ModelConfig, ModelConfigSchema } from 'lamella/proto/inference/model_config';
 import type { InferConfig } from '../../../plugins/serving/infer/config.ts';
 import { RateLimited, RateLimiter } from '../../../plugins/serving/infer/rate-limiter.ts';
-import { cacheKey, ResponseCache } from '../../../plugins/serving/infer/response-cache.ts';
+import { cacheKey, cacheTtlMs, ResponseCache } from '../../../plugins/serving/infer/response-cache.ts';
 import { addModel } from './infer-fixture.ts';
+import { FakeTime } from '../../support/fake-time.ts';
 import { InferSubject, rawRequest, rejection } from './infer-subject.ts';
 
 function floats(...values: number[]): { y: { type: 'float32'; dims: number[]; data: Float32Array } } {
@@ -89,6 +92,10 @@ describe('what serving.infer keeps in memory', function () {
     assert.equal(inferenceStats?.cacheHit?.count, 2n);
     assert.equal(inferenceStats?.cacheMiss?.count, 2n);
     assert.equal(inferenceStats?.queue?.count, 2n);
+    // Another version has answers of its own.
+    subject.registry.add('a', addModel(10));
+    await subject.loadWith('a', { config: '{"response_cache": {"enable": true}}' });
+    assert.notDeepEqual(await ask('a'), [3, 4]);
   });
 });
 
@@ -96,14 +103,14 @@ describe('the response cache of serving.infer', () => {
   it('keeps what was used last within its bytes, and nothing of a model that is gone', () => {
     const cache = new ResponseCache(3 * (512 + 8));
     const [one, other] = [{}, {}];
-    for (const key of ['a', 'b', 'c']) cache.put(key, floats(1, 2), one);
+    for (const key of ['a', 'b', 'c']) cache.put(key, floats(1, 2), { owner: one });
     assert.ok(cache.get('a') !== undefined);
-    cache.put('d', floats(3, 4), other);
+    cache.put('d', floats(3, 4), { owner: other });
     assert.deepEqual(
       ['a', 'b', 'c', 'd'].map((key) => cache.get(key) !== undefined),
       [true, false, true, true],
     );
-    cache.put('huge', floats(...Array.from({ length: 10_000 }, () => 1)), one);
+    cache.put('huge', floats(...Array.from({ length: 10_000 }, () => 1)), { owner: one });
     assert.equal(cache.get('huge'), undefined);
     cache.forget(one);
     assert.equal(cache.get('a'), undefined);
@@ -111,10 +118,44 @@ describe('the response cache of serving.infer', () => {
     assert.equal(cache.sizeBytes, 512 + 8);
   });
 
+  it('gives an answer for as long as it may be kept, and then lets its bytes go', () => {
+    const time = new FakeTime(1);
+    time.install();
+    try {
+      const cache = new ResponseCache(10_000);
+      cache.put('a', floats(1, 2), { owner: {}, ttlMs: 1_000 });
+      time.nowMs += 999;
+      assert.ok(cache.get('a') !== undefined);
+      // A hit does not make it younger.
+      time.nowMs += 1;
+      assert.equal(cache.get('a'), undefined);
+      assert.equal(cache.sizeBytes, 0);
+      cache.put('a', floats(3, 4), { owner: {}, ttlMs: 1_000 });
+      assert.deepEqual(cache.get('a'), floats(3, 4));
+    } finally {
+      time.uninstall();
+    }
+  });
+
+  it('keeps answers as long as the model says, or else the option', () => {
+    const config = (stringValue?: string): ModelConfig =>
+      create(ModelConfigSchema, {
+        name: 'm',
+        parameters: stringValue === undefined ? {} : { response_cache_ttl_seconds: { stringValue } },
+      });
+    assert.equal(cacheTtlMs(config(), 0), Infinity);
+    assert.equal(cacheTtlMs(config(), 2), 2_000);
+    assert.equal(cacheTtlMs(config('0.5'), 2), 500);
+    assert.equal(cacheTtlMs(config('0'), 2), Infinity);
+    for (const wrong of ['-1', 'soon', 'NaN']) {
+      assert.throws(() => cacheTtlMs(config(wrong), 2), /response_cache_ttl_seconds/);
+    }
+  });
+
   it('copies what it keeps', () => {
     const cache = new ResponseCache(10_000);
     const outputs = floats(1, 2);
-    cache.put('a', outputs, {});
+    cache.put('a', outputs, { owner: {} });
     outputs.y.data[0] = 9;
     assert.deepEqual(cache.get('a'), floats(1, 2));
   });
