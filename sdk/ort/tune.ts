@@ -1,13 +1,6 @@
 import { openSession } from './open-session.ts';
 import type { OrtSession } from './session.ts';
-import {
-  elementSize,
-  numberView,
-  elementsOf,
-  type OrtPort,
-  type OrtTensor,
-  type OrtTensors,
-} from './tensor.ts';
+import { type TuneData, tuneInputs } from './tune-inputs.ts';
 
 /** One way to run a model. */
 export interface Setting {
@@ -42,6 +35,8 @@ export interface TuneOptions {
   readonly latencyMs?: number | undefined;
   /** Sizes of inputs by name, for those whose dimensions beside the first vary; 1 where nothing is said. */
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
+  /** What the model is given; `random` where nothing is said. */
+  readonly data?: TuneData;
   /** Told of each setting once it was measured. */
   readonly onMeasured?: (measured: Measured, done: number, total: number) => void;
   readonly signal?: AbortSignal | undefined;
@@ -62,9 +57,9 @@ const WARM_UP_RUNS = 5;
 const AS_FAST = 0.97;
 
 /**
- * Measures instances, threads and rows of a batch on the real model, with zeros as inputs, and chooses.
+ * Measures instances, threads and rows of a batch on the real model, and chooses.
  *
- * @throws ORT_MODEL_REJECTED ORT_RUN_FAILED ORT_CANCELLED, and others of {@link openSession}
+ * @throws ORT_MODEL_REJECTED ORT_RUN_FAILED ORT_CANCELLED, a RangeError for data that does not fit, and others of {@link openSession}
  */
 export async function tuneModel(options: TuneOptions): Promise<Tuning> {
   const placements = placementsFor(options.cores);
@@ -102,11 +97,9 @@ function batchSizes(most: number): number[] {
 async function measure(
   session: OrtSession,
   setting: Setting,
-  { settingMs, shapes = {}, signal }: TuneOptions,
+  { settingMs, shapes = {}, data = 'random', signal }: TuneOptions,
 ): Promise<Measured> {
-  const feeds: OrtTensors = Object.fromEntries(
-    session.inputs.map((port) => [port.name, zeros(port, setting.batchRows, shapes[port.name])]),
-  );
+  const feeds = tuneInputs(session.inputs, { rows: setting.batchRows, shapes, data });
   for (let run = 0; run < WARM_UP_RUNS; run += 1) {
     await Promise.all(Array.from({ length: setting.instances }, () => session.run(feeds)));
   }
@@ -127,20 +120,6 @@ async function measure(
   const at = (share: number): number => Number((times[Math.floor(times.length * share)] ?? 0).toFixed(3));
   const rowsPerSecond = Math.round((times.length * setting.batchRows) / seconds);
   return { ...setting, rowsPerSecond, p50Ms: at(0.5), p99Ms: at(0.99) };
-}
-
-/** Zeros for an input: the first variable dimension is the batch where it comes first, others are as said, or 1. */
-function zeros(port: OrtPort, rows: number, shape: readonly number[] = []): OrtTensor {
-  const dims = port.dims.map((size, axis) => {
-    if (size !== -1) return size;
-    return axis === 0 ? rows : (shape[axis] ?? 1);
-  });
-  const count = elementsOf(dims);
-  const data =
-    port.type === 'string'
-      ? Array.from({ length: count }, () => '')
-      : numberView(port.type, new Uint8Array(count * (elementSize(port.type) ?? 0)));
-  return { type: port.type, dims, data };
 }
 
 /** The setting to take. @param latencyMs - See {@link TuneOptions.latencyMs}; when none keeps it, the one with the lowest p99. */

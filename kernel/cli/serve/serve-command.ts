@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { connectOptions } from '../connect.ts';
 import { EXIT_HELP } from '../exit-code.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -8,6 +9,7 @@ export interface TuneCommandOptions {
   readonly cores?: number;
   readonly seconds: number;
   readonly latency?: number;
+  readonly inputData: string;
   readonly shape: Readonly<Record<string, readonly number[]>>;
   readonly output?: string;
   readonly dryRun?: true;
@@ -17,10 +19,10 @@ export interface TuneCommandOptions {
 /** `lamella serve …`: what concerns the serving of models. */
 export function addServeCommand(program: Command, terminal: Terminal): void {
   const serve = program.command('serve').description('prepare models for serving');
-  serve
+  const tuneCommand = serve
     .command('tune')
     .description('measure instances, threads and batches of a model here, and write the best setting')
-    .argument('<model>', "ONNX file, or a model's folder in Triton's layout")
+    .argument('<model>', "ONNX file, a model's folder in Triton's layout, or registry:NAME@VERSION")
     .option('--max-batch <rows>', 'largest batch to try', wholeNumber, 64)
     .option(
       '--cores <count>',
@@ -35,14 +37,16 @@ export function addServeCommand(program: Command, terminal: Terminal): void {
       shapeOf,
       {},
     )
+    .option('--input-data <what>', 'random, zero, or a JSON file with one row (Perf Analyzer)', 'random')
     .option('--output <file>', 'where to write (default: beside the model, with .tuned.json at the end)')
     .option('--dry-run', 'measure and print, and write nothing')
     .option('--json', 'print one JSON object, nothing else on stdout')
-    .addHelpText('after', HELP)
-    .action(async (model: string, options: TuneCommandOptions) => {
-      const { tune } = await import('./tune.ts');
-      await tune(model, options, terminal);
-    });
+    .addHelpText('after', HELP);
+  for (const option of connectOptions()) tuneCommand.addOption(option);
+  tuneCommand.action(async (place: string, options: TuneCommandOptions) => {
+    const { tune } = await import('./tune.ts');
+    await tune(tuneCommand, { place, options }, terminal);
+  });
 }
 
 function wholeNumber(text: string): number {
@@ -72,7 +76,9 @@ const HELP = `
 Examples:
   lamella serve tune model.onnx
   lamella serve tune models/digits --latency 5 --dry-run
+  lamella serve tune registry:digits@champion --output digits.json
   lamella serve tune encoder.onnx --shape ids=1x128 --shape mask=1x128 --json
-The file has the fields of a model configuration under "config": give it to a load as the parameter config, or copy
+Random numbers are from 0 to 1 for floats, and 0 or 1 for whole numbers. A file: {"data": [{"ids": [1, 2, 3]}]}.
+The file that is written has the fields of a model configuration under "config": give it to a load as the parameter config, or copy
 them to config.pbtxt.
 ${EXIT_HELP}`;
