@@ -1,6 +1,6 @@
 import type { OrtTensors } from 'lamella/sdk/ort';
 import { type BatchCost, costOf } from './batch-cost.ts';
-import { batchKey } from './batch.ts';
+import { batchKey, type BatchLayout } from './batch.ts';
 import { Batcher } from './batcher.ts';
 import type { Execution, ExecutionRequest, Executor, OnRun, OpenModel } from './executor.ts';
 import type { ModelShape } from './model-shape.ts';
@@ -19,6 +19,8 @@ export interface BatchExecutorParts {
   readonly buckets: ShapeBuckets | undefined;
   /** What bounds a run beside its rows; `undefined` when nothing does. */
   readonly cost: BatchCost | undefined;
+  /** How requests of any shapes are joined; row by row where nothing is said. */
+  readonly layout?: BatchLayout | undefined;
   /** Runs the model. */
   readonly run: (tensors: OrtTensors) => Promise<OrtTensors>;
   /** Called once nothing runs any more. */
@@ -32,14 +34,16 @@ export class BatchExecutor implements Executor {
   readonly #end: () => void;
   readonly #model: string;
   readonly #buckets: ShapeBuckets | undefined;
+  readonly #layout: BatchLayout | undefined;
   readonly #cost: BatchCost | undefined;
   /** True when requests may differ in more than their rows. */
   readonly #hasOpenDims: boolean;
 
   constructor(parts: BatchExecutorParts, onRun: OnRun) {
-    const { shape, session, policies, buckets, cost, run, end } = parts;
+    const { shape, session, policies, buckets, cost, layout, run, end } = parts;
     this.#model = shape.name;
     this.#cost = cost;
+    this.#layout = layout;
     this.#session = session;
     this.#buckets = buckets;
     this.#end = end;
@@ -51,6 +55,7 @@ export class BatchExecutor implements Executor {
       batchable: shape.batchable,
       maxBatchRows: shape.maxBatchRows,
       maxBatchCost: cost?.limit,
+      layout,
       run,
       onRun,
     });
@@ -81,7 +86,7 @@ export class BatchExecutor implements Executor {
       tensors,
       rows,
       cost: cost && costOf(cost, { model: this.#model, tensors, parameters: call.parameters }),
-      key: this.#hasOpenDims ? batchKey(tensors) : '',
+      key: this.#keyOf(tensors),
       cancellation: call.cancellation,
       cancelError,
       deadlineMs: call.deadlineMs,
@@ -89,6 +94,11 @@ export class BatchExecutor implements Executor {
       priority: call.priority,
       span: call.span,
     });
+  }
+
+  #keyOf(tensors: OrtTensors): string {
+    if (this.#layout !== undefined) return this.#layout.key(tensors);
+    return this.#hasOpenDims ? batchKey(tensors) : '';
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 import { isDeclaredError } from 'lamella/sdk';
 import type { OrtTensors } from 'lamella/sdk/ort';
-import { hasRows, joinRows, splitRows } from './batch.ts';
+import { type BatchLayout, hasRows, joinRows, splitRows } from './batch.ts';
 import type { BatchEntry } from './batch-entry.ts';
 import { traceBatch } from './request-trace.ts';
 import type { RunTimes } from './statistics.ts';
@@ -9,6 +9,8 @@ import type { RunTimes } from './statistics.ts';
 export interface BatchRunner {
   /** Runs the model. */
   readonly run: (tensors: OrtTensors) => Promise<OrtTensors>;
+  /** How requests are joined; row by row where nothing is said. */
+  readonly layout?: BatchLayout | undefined;
   /** Told of each run that went well. */
   readonly onRun: (rows: number, times: RunTimes) => void;
   /** Told when the first dimension of the answers is no batch, so that nothing may be joined. */
@@ -45,7 +47,7 @@ async function runTogether(batch: readonly BatchEntry[], runner: BatchRunner): P
   const rows = counts.reduce((sum, count) => sum + count, 0);
   const startMs = performance.now();
   const tensors = batch.map(({ request }) => request.tensors);
-  const inputs = joinRows(tensors);
+  const inputs = runner.layout?.join(tensors) ?? joinRows(tensors);
   const joinedMs = performance.now();
   let outputs: OrtTensors;
   try {
@@ -56,12 +58,12 @@ async function runTogether(batch: readonly BatchEntry[], runner: BatchRunner): P
     for (const entry of batch) entry.reject(error);
     return undefined;
   }
-  if (!hasRows(outputs, rows)) {
+  const ranMs = performance.now();
+  const parts = partsOf(outputs, { counts, rows, tensors }, runner.layout);
+  if (parts === undefined) {
     runner.onUnbatchable();
     return { isAlone: true };
   }
-  const ranMs = performance.now();
-  const parts = splitRows(outputs, counts);
   const times = {
     inputMs: joinedMs - startMs,
     runMs: ranMs - joinedMs,
@@ -75,12 +77,30 @@ async function runTogether(batch: readonly BatchEntry[], runner: BatchRunner): P
   return undefined;
 }
 
+interface Joined {
+  readonly counts: readonly number[];
+  readonly rows: number;
+  readonly tensors: readonly OrtTensors[];
+}
+
+function partsOf(
+  outputs: OrtTensors,
+  { counts, rows, tensors }: Joined,
+  layout: BatchLayout | undefined,
+): readonly OrtTensors[] | undefined {
+  if (layout !== undefined) return layout.split(outputs, counts, tensors);
+  return hasRows(outputs, rows) ? splitRows(outputs, counts) : undefined;
+}
+
 async function runAlone(entry: BatchEntry, runner: BatchRunner, mayRetry: boolean): Promise<void> {
   const startMs = performance.now();
   try {
-    const outputs = await runner.run(entry.request.tensors);
+    const { tensors, rows } = entry.request;
+    const { layout } = runner;
+    const given = await runner.run(layout?.join([tensors]) ?? tensors);
+    const outputs = layout?.split(given, [rows], [tensors])?.[0] ?? given;
     const times = { inputMs: 0, runMs: performance.now() - startMs, outputMs: 0 };
-    runner.onRun(entry.request.rows, times);
+    runner.onRun(rows, times);
     entry.resolve({ outputs, queueMs: startMs - entry.queuedMs, times });
   } catch (error) {
     // The process was killed, most likely not by this request; inference changes nothing, so it may run again.

@@ -1,5 +1,19 @@
 import { type OrtTensor, type OrtTensors, PackedTensor, piecesOf } from 'lamella/sdk/ort';
 
+/** How the requests of a run are put together and its answer taken apart, where that is not row by row. */
+export interface BatchLayout {
+  /** Requests of the same text may run together. */
+  key(tensors: OrtTensors): string;
+  /** The inputs of a run, also of one with one request. */
+  join(requests: readonly OrtTensors[]): OrtTensors;
+  /** What each request gets; `undefined` where the outputs are not as long as that needs. */
+  split(
+    outputs: OrtTensors,
+    rows: readonly number[],
+    requests: readonly OrtTensors[],
+  ): readonly OrtTensors[] | undefined;
+}
+
 /** Tells which requests may run together: those whose tensors differ in the number of rows only. */
 export function batchKey(tensors: OrtTensors): string {
   return Object.keys(tensors)

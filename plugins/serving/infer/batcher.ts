@@ -1,5 +1,6 @@
 import type { OrtTensors } from 'lamella/sdk/ort';
 import { Admission } from './admission.ts';
+import type { BatchLayout } from './batch.ts';
 import { BatchDraft } from './batch-draft.ts';
 import { type BatchAnswer, BatchEntry, type BatchRequest } from './batch-entry.ts';
 import { runBatch } from './batch-run.ts';
@@ -23,6 +24,8 @@ export interface BatcherOptions {
   readonly maxBatchRows: number;
   /** Cost of a joined run at the most; no limit where it is not given. */
   readonly maxBatchCost?: number | undefined;
+  /** How requests are joined; row by row where nothing is said. */
+  readonly layout?: BatchLayout | undefined;
   /** Runs the model. */
   readonly run: (tensors: OrtTensors) => Promise<OrtTensors>;
   /** Told of each run that went well. */
@@ -69,6 +72,7 @@ export class Batcher {
     this.#late = new DeadlinePassed({ model: options.model });
     this.#runner = {
       run: options.run,
+      layout: options.layout,
       onRun: (rows, times) => {
         const { runMs } = times;
         this.#fastestMs = this.#fastestMs === 0 ? runMs : Math.min(runMs, this.#fastestMs * FORGETTING);

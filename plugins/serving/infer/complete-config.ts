@@ -51,7 +51,7 @@ export function completeConfig(given: ModelConfig | undefined, facts: GraphFacts
   const reserved = serverInputs(config);
   const inputs = facts.inputs.filter(({ name }) => !reserved.has(name));
   config.input = completePorts(
-    { kind: 'input', given: config.input, graph: inputs, model, isBatched },
+    { kind: 'input', given: config.input, graph: inputs, model, isBatched, ragged: raggedPorts(config) },
     (port) => create(ModelInputSchema, port),
   );
   // States are for the server, unless the configuration shows one to callers as well.
@@ -61,7 +61,7 @@ export function completeConfig(given: ModelConfig | undefined, facts: GraphFacts
   // A configuration may leave out outputs that nobody needs.
   const shown = config.output.length === 0 ? outputs : outputs.filter(({ name }) => named.has(name));
   config.output = completePorts(
-    { kind: 'output', given: config.output, graph: shown, model, isBatched },
+    { kind: 'output', given: config.output, graph: shown, model, isBatched, ragged: raggedPorts(config) },
     (port) => create(ModelOutputSchema, port),
   );
   if (config.instanceGroup.length === 0) {
@@ -75,10 +75,15 @@ export function completeConfig(given: ModelConfig | undefined, facts: GraphFacts
 }
 
 /** Inputs that the server fills and callers do not send. */
-function serverInputs({ schedulingChoice }: ModelConfig): ReadonlySet<string> {
-  if (schedulingChoice.case !== 'sequenceBatching') return new Set();
+function serverInputs({ schedulingChoice, batchInput }: ModelConfig): ReadonlySet<string> {
+  const made = batchInput.flatMap(({ targetName }) => targetName);
+  if (schedulingChoice.case !== 'sequenceBatching') return new Set(made);
   const { controlInput, state } = schedulingChoice.value;
-  return new Set([...controlInput.map(({ name }) => name), ...state.map(({ inputName }) => inputName)]);
+  return new Set([
+    ...made,
+    ...controlInput.map(({ name }) => name),
+    ...state.map(({ inputName }) => inputName),
+  ]);
 }
 
 /** Outputs that the server keeps and callers do not get. */
@@ -114,13 +119,21 @@ interface PortsToComplete<Given extends Port> {
   readonly graph: readonly OrtPort[];
   readonly model: string;
   readonly isBatched: boolean;
+  /** Inputs and outputs in which the requests of a run stand end to end. */
+  readonly ragged: ReadonlySet<string>;
+}
+
+/** Ports that are flat in the graph, whatever shape callers see. */
+function raggedPorts({ input, batchOutput }: ModelConfig): ReadonlySet<string> {
+  const inputs = input.filter(({ allowRaggedBatch }) => allowRaggedBatch).map(({ name }) => name);
+  return new Set([...inputs, ...batchOutput.flatMap(({ targetName }) => targetName)]);
 }
 
 function completePorts<Given extends Port>(
   ports: PortsToComplete<Given>,
   make: (port: { name: string; dataType: DataType; dims: bigint[] }) => Given,
 ): Given[] {
-  const { kind, given, graph, model, isBatched } = ports;
+  const { kind, given, graph, model, isBatched, ragged } = ports;
   const names = given.map(({ name }) => name);
   const wrong = names.find(
     (name, index) => !graph.some((port) => port.name === name) || names.indexOf(name) !== index,
@@ -134,7 +147,9 @@ function completePorts<Given extends Port>(
   }
   const done = given.map((port) => {
     const found = graph.find(({ name }) => name === port.name);
-    return found === undefined ? port : completePort(port, { graph: found, model, isBatched });
+    return found === undefined
+      ? port
+      : completePort(port, { graph: found, model, isBatched, isRagged: ragged.has(port.name) });
   });
   const missing = graph.filter(({ name }) => !names.includes(name));
   return [...done, ...missing.map((port) => make(asGiven(port, isBatched)))];
@@ -152,16 +167,25 @@ function asGiven(
   };
 }
 
-function completePort<Given extends Port>(
-  port: Given,
-  facts: { readonly graph: OrtPort; readonly model: string; readonly isBatched: boolean },
-): Given {
-  const { dataType, dims } = asGiven(facts.graph, facts.isBatched);
+interface PortFacts {
+  readonly graph: OrtPort;
+  readonly model: string;
+  readonly isBatched: boolean;
+  readonly isRagged: boolean;
+}
+
+function completePort<Given extends Port>(port: Given, facts: PortFacts): Given {
+  const { dataType } = asGiven(facts.graph, facts.isBatched);
   if (port.dataType === 0) port.dataType = dataType;
   if (port.dataType !== dataType) {
     const name = datatypeOf(facts.graph.type).name;
     throw failed(facts.model, `'${port.name}' is ${name} in the file, and not what data_type says`);
   }
+  return facts.isRagged ? completeRagged(port, facts) : completeDims(port, facts);
+}
+
+function completeDims<Given extends Port>(port: Given, facts: PortFacts): Given {
+  const { dims } = asGiven(facts.graph, facts.isBatched);
   if (port.dims.length === 0) port.dims = dims;
   const seen = port.reshape?.shape ?? port.dims;
   const fits =
@@ -170,6 +194,16 @@ function completePort<Given extends Port>(
   throw failed(
     facts.model,
     `'${port.name}' has the dimensions [${dims.join(',')}] in the file, and dims or reshape say [${seen.join(',')}]`,
+  );
+}
+
+/** A port of any shape for callers, of which the graph sees all values of a run in one dimension. */
+function completeRagged<Given extends Port>(port: Given, { graph, model }: PortFacts): Given {
+  if (port.dims.length === 0) port.dims = [-1n];
+  if (graph.dims.length === 1 && graph.dims[0] === -1 && port.reshape === undefined) return port;
+  throw failed(
+    model,
+    `'${port.name}' is part of ragged batches and must have one dimension in the file that varies, and no reshape`,
   );
 }
 

@@ -1,5 +1,6 @@
 import type { OrtSession, OrtTensors } from 'lamella/sdk/ort';
 import type { ModelConfig, ModelSequenceBatching } from 'lamella/proto/inference/model_config';
+import type { BatchLayout } from './batch.ts';
 import { readBatchCost } from './batch-cost.ts';
 import { BatchExecutor } from './batch-executor.ts';
 import type { Executor, OnRun } from './executor.ts';
@@ -21,6 +22,8 @@ export interface ExecutorParts {
   readonly session: OrtSession;
   /** Files beside the model. */
   readonly files: ModelFiles;
+  /** How requests of any shapes are joined; `undefined` where they are joined row by row. */
+  readonly layout: BatchLayout | undefined;
   /** How many requests may wait. */
   readonly options: Pick<InferConfig, 'queueLimit' | 'adaptiveLimit'>;
 }
@@ -39,7 +42,7 @@ const DEFAULT_IDLE_MICROSECONDS = 1_000_000n;
 export async function prepareExecutor(
   parts: ExecutorParts,
 ): Promise<(runs: ModelRuns, onRun: OnRun) => Executor> {
-  const { config, shape, session, files, options } = parts;
+  const { config, shape, session, files, layout, options } = parts;
   const { schedulingChoice } = config;
   if (schedulingChoice.case === 'sequenceBatching') {
     const inputs = await readSequenceInputs(config, session, files);
@@ -53,7 +56,8 @@ export async function prepareExecutor(
   const policies = queuePolicies(config, options);
   const buckets = readShapeBuckets(config);
   const cost = readBatchCost(config);
-  return (runs, onRun) => new BatchExecutor({ shape, session, policies, buckets, cost, ...runs }, onRun);
+  return (runs, onRun) =>
+    new BatchExecutor({ shape, session, policies, buckets, cost, layout, ...runs }, onRun);
 }
 
 function sequenceLimits(

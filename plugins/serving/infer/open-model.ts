@@ -13,6 +13,7 @@ import { type ModelRuns, prepareExecutor } from './make-executor.ts';
 import type { ModelCache } from './model-cache.ts';
 import type { ModelFile, ModelFiles } from './model-files.ts';
 import { modelShape } from './model-shape.ts';
+import { readRaggedBatch } from './ragged-batch.ts';
 import type { RequestObserver } from './request-observer.ts';
 import { RateLimited, type RateLimiter, rateLimitOf } from './rate-limiter.ts';
 import { sessionSettings } from './supported-config.ts';
@@ -61,11 +62,12 @@ export async function openModel(request: OpenModelRequest): Promise<LoadedModel>
     });
     const { runTimeoutMs } = options;
     const shape = modelShape(config, String(request.version));
-    const makeExecutor = await prepareExecutor({ config, shape, session, files, options });
+    const layout = readRaggedBatch(config, session);
+    const makeExecutor = await prepareExecutor({ config, shape, session, files, layout, options });
     // At once, so that every child gets one.
     const runEverywhere = (tensors: OrtTensors): Promise<unknown> =>
       Promise.all(session.pids.map(() => session.run(tensors, { timeoutMs: runTimeoutMs })));
-    await warmUp(config, files, runEverywhere);
+    await warmUp(config, files, (tensors) => runEverywhere(layout?.join([tensors]) ?? tensors));
     const classNames = await readClassNames(config, files);
     const runs = limitedRuns(request, config, (tensors) => session.run(tensors, { timeoutMs: runTimeoutMs }));
     const isCached =

@@ -12,14 +12,13 @@ interface Setting {
 /** Settings of Triton that nothing here obeys; a model that needs them would give other answers without them. */
 const UNSUPPORTED: readonly Setting[] = [
   {
-    name: 'batch_input and batch_output',
-    advice: 'send such inputs with the request',
-    isUsed: ({ batchInput, batchOutput }) => batchInput.length + batchOutput.length > 0,
-  },
-  {
-    name: 'allow_ragged_batch',
-    advice: 'requests of different shapes run in batches of their own',
-    isUsed: ({ input }) => input.some(({ allowRaggedBatch }) => allowRaggedBatch),
+    name: 'a ragged batch (allow_ragged_batch, batch_input, batch_output)',
+    advice: 'only ONNX models without sequences or steps have them; send such inputs with the request',
+    isUsed: (config) =>
+      isRagged(config) &&
+      (backendOf(config.name, config) !== undefined ||
+        config.schedulingChoice.case === 'sequenceBatching' ||
+        config.schedulingChoice.case === 'ensembleScheduling'),
   },
   {
     name: 'optional',
@@ -48,7 +47,9 @@ const UNSUPPORTED: readonly Setting[] = [
   },
   {
     name: 'iterative_sequence',
-    advice: 'let the caller send the requests of the sequence',
+    advice:
+      'a model in ONNX cannot say that it has to run again; let the caller send the requests of a sequence, or use a ' +
+      'decoupled model of a backend',
     isUsed: ({ schedulingChoice }) =>
       schedulingChoice.case === 'sequenceBatching' && schedulingChoice.value.iterativeSequence,
   },
@@ -60,6 +61,10 @@ const UNSUPPORTED: readonly Setting[] = [
       (config.schedulingChoice.case === 'ensembleScheduling' || backendOf(config.name, config) === undefined),
   },
 ];
+
+function isRagged({ input, batchInput, batchOutput }: ModelConfig): boolean {
+  return input.some(({ allowRaggedBatch }) => allowRaggedBatch) || batchInput.length + batchOutput.length > 0;
+}
 
 /** Refuses what would be passed over. @throws MODEL_LOAD_FAILED naming the settings and what to do instead */
 export function assertSupported(model: string, config: ModelConfig | undefined): void {
