@@ -7,6 +7,8 @@ export interface Held {
   readonly isProgram: boolean;
   /** Comes with Lamella and is part of it. */
   readonly isOwn: boolean;
+  /** A program that sees no files but its own and granted ones. */
+  readonly isHeldToFiles: boolean;
 }
 
 const KERNEL = 'the kernel';
@@ -28,12 +30,13 @@ export function enforcementOf(held: Held): Readonly<Record<string, string>> {
     services: byKernel,
     gpu: isInline ? NOTHING : 'its environment',
     httpPrefix: KERNEL,
-    processes: filesBy(held),
+    processes: filesBy({ ...held, isHeldToFiles: false }),
   };
 }
 
-function filesBy({ isolation, isProgram, isOwn }: Held): string {
+function filesBy({ isolation, isProgram, isOwn, isHeldToFiles }: Held): string {
   if (isolation !== 'PROCESS') return NOTHING;
+  if (isHeldToFiles) return 'its own view of the file system (mount namespace)';
   if (isOwn) return 'nothing; it comes with Lamella';
   return isProgram ? "nothing but the system's own rules" : "Node's permission model";
 }

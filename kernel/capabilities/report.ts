@@ -30,5 +30,6 @@ function heldBy(active: Generation | undefined): Readonly<Record<string, string>
     isolation: instance.isolation,
     isProgram: (manifest.entry?.command.length ?? 0) > 0,
     isOwn: isOwnPlugin(directory),
+    isHeldToFiles: instance.isHeldToFiles === true,
   });
 }

@@ -2,6 +2,8 @@ import { execFile } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import type { Manifest } from '../../proto/gen/lamella/kernel/v1/manifest_pb.ts';
 import type { Logger } from '../../sdk/index.ts';
+import { FilesNotHeld } from './errors.ts';
+import { filesProblem, type SeeingProgram, withItsFiles } from './program-files.ts';
 
 /** Files and sockets that a plugin process may have open. */
 const MAX_OPEN_FILES = 4_096;
@@ -32,23 +34,38 @@ const PROBE_MS = 2_000;
 export class Confinement {
   readonly #log: Logger;
   #tools: Promise<Tools> | undefined;
+  #filesProblem: Promise<string> | undefined;
   #nextCore = 0;
 
   constructor(log: Logger) {
     this.#log = log;
   }
 
-  /** The command that runs another one confined. */
-  async confine(command: readonly string[], manifest: Manifest): Promise<string[]> {
+  /**
+   * The command that runs another one confined, and with its own view of files where that is given.
+   *
+   * @throws FILES_NOT_HELD when the machine does not offer such a view.
+   */
+  async confine(
+    command: readonly string[],
+    manifest: Manifest,
+    view: SeeingProgram | undefined,
+  ): Promise<string[]> {
     this.#tools ??= this.#probe();
+    if (view !== undefined) await this.#checkFiles(manifest);
     const { closing, limits, cores, network } = await this.#tools;
     return [
       ...closing,
       ...limits,
       ...(cores ? this.#coresOf(manifest) : []),
       ...((manifest.capabilities?.network ?? []).length === 0 ? network : []),
-      ...command,
+      ...(view === undefined ? command : withItsFiles(command, view)),
     ];
+  }
+
+  async #checkFiles({ id }: Manifest): Promise<void> {
+    const why = await (this.#filesProblem ??= filesProblem());
+    if (why !== '') throw new FilesNotHeld({ plugin: id, why });
   }
 
   /** Plugins get their cores in turn, so that those with few do not all share the first. */

@@ -56,3 +56,11 @@ export const PluginReplaced: ErrorType<'plugin' | 'seconds'> = defineKernelError
   message: ({ plugin, seconds }) =>
     `Plugin '${plugin}' was replaced and this call did not end within ${seconds} s; retry.`,
 });
+
+/** A program cannot be kept from files that it was not granted. */
+export const FilesNotHeld: ErrorType<'plugin' | 'why'> = defineKernelError({
+  reason: 'FILES_NOT_HELD',
+  code: Code.FAILED_PRECONDITION,
+  message: ({ plugin, why }) =>
+    `This machine cannot hold program '${plugin}' to its files (${why}); 'lamella doctor' says what it lacks. To run it with all that the system allows: "plugins":{"${plugin}":{"capabilities":{"files":[{"path":"/","write":true}]}}}.`,
+});

@@ -18,6 +18,8 @@ export interface Instance {
   /** SHA-256 of the code, or empty where the kernel does not see code. */
   readonly digest: string;
   readonly pid: number | undefined;
+  /** A program that the system shows no files but its own and granted ones. */
+  readonly isHeldToFiles?: boolean;
   readonly target: Target;
   readonly http: FetchHandler | undefined;
   readonly load: InstanceLoad;

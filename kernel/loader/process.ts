@@ -35,7 +35,9 @@ export interface ProcessStart {
   readonly load: InstanceLoad;
   readonly log: Logger;
   /** Puts what the operating system holds the process to in front of its command. */
-  readonly confine: (command: readonly string[]) => Promise<readonly string[]>;
+  readonly confine: (command: readonly string[], socketDirectory: string) => Promise<readonly string[]>;
+  /** A program that sees no files but its own and granted ones. */
+  readonly isHeldToFiles: boolean;
   /** Flags by which Node holds the plugin to its rights, given the folder of its socket. */
   readonly permissions: (socketDirectory: string) => readonly string[];
   readonly output: OutputWatcher;
@@ -116,7 +118,8 @@ async function launch(
   endpoint: Endpoint,
 ): Promise<ChildProcess> {
   if (bundle !== undefined) await writeFile(endpoint.bundlePath, bundle.code, { mode: 0o600 });
-  return spawnPlugin(start, await start.confine(commandOf(start.manifest, endpoint.permissions)), endpoint);
+  const command = commandOf(start.manifest, endpoint.permissions);
+  return spawnPlugin(start, await start.confine(command, path.dirname(endpoint.socketPath)), endpoint);
 }
 
 function spawnPlugin(
@@ -137,7 +140,9 @@ function spawnPlugin(
       : { LAMELLA_PLUGIN_BUNDLE: endpoint.bundlePath }),
     ...inheritedEnvironment(start.environment, manifest.capabilities?.gpu),
     // The folder of everybody is closed to it.
-    ...(endpoint.permissions.length === 0 ? {} : { TMPDIR: path.dirname(endpoint.socketPath) }),
+    ...(endpoint.permissions.length === 0 && !start.isHeldToFiles
+      ? {}
+      : { TMPDIR: path.dirname(endpoint.socketPath) }),
   };
   // stdin stays open as long as the kernel lives: its end tells the plugin to exit, also after kill -9.
   return spawn(command, args, {
@@ -165,6 +170,7 @@ class ProcessInstance implements Instance {
   readonly pluginId: string;
   readonly version: string;
   readonly isolation = 'PROCESS' as const;
+  readonly isHeldToFiles: boolean;
   readonly digest: string;
   http: FetchHandler | undefined;
   readonly load: InstanceLoad;
@@ -182,6 +188,7 @@ class ProcessInstance implements Instance {
 
   constructor(start: ProcessStart, child: ChildProcess, { digest, cleanUp }: OwnParts) {
     this.digest = digest;
+    this.isHeldToFiles = start.isHeldToFiles;
     this.#manifest = start.manifest;
     this.pluginId = start.manifest.id;
     this.version = start.manifest.version;

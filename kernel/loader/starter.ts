@@ -21,6 +21,7 @@ import type { Preview } from './load-plan.ts';
 import { Loads } from './loads.ts';
 import { PluginConfigs } from './plugin-configs.ts';
 import { permissionFlags } from './node-permissions.ts';
+import { isHeldToFiles } from './program-files.ts';
 import type { OutputWatcher } from './plugin-output.ts';
 import { startProcess } from './process.ts';
 import { startRemote } from './remote.ts';
@@ -178,8 +179,16 @@ export class Starter {
     await mkdir(storageDirectory, { recursive: true, mode: 0o700 });
     const { log, registrations, kernelSocket, environment } = this.#parts;
     const load = this.#loads.for(manifest);
+    const isHeld = isHeldToFiles(
+      { manifest, directory },
+      { log, mode: this.#parts.config.trust.mode, settings: this.#settings(manifest)?.capabilities },
+    );
     return startProcess({
-      confine: (command) => this.#confinement.confine(command, manifest),
+      confine: (command, socketDirectory) => {
+        const view = { manifest, directory, storageDirectory, socketDirectory, kernelSocket };
+        return this.#confinement.confine(command, manifest, isHeld ? view : undefined);
+      },
+      isHeldToFiles: isHeld,
       permissions: (socketDirectory) =>
         permissionFlags({ manifest, directory, own: [storageDirectory, socketDirectory] }),
       load,

@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import semver from 'semver';
+import { filesProblem } from '../../loader/program-files.ts';
 import { KERNEL_VERSION } from '../../version.ts';
 import type { Check } from './check.ts';
 import { runProgramFile } from './run-program.ts';
@@ -11,12 +12,24 @@ const GIB = 1024 ** 3;
 
 /** Node.js, the machine, and the programs that plugin templates need. */
 export async function machineChecks(packageDirectory: string): Promise<Check[]> {
-  const [node, python, go] = await Promise.all([
+  const [node, python, go, files] = await Promise.all([
     nodeCheck(packageDirectory),
     pythonCheck(),
     programCheck('go', ['version'], 'Go plugins'),
+    filesCheck(),
   ]);
-  return [node, platformCheck(), python, go];
+  return [node, platformCheck(), python, go, files];
+}
+
+/** Whether plugins that are programs can be kept from files. */
+async function filesCheck(): Promise<Check> {
+  const name = 'program files';
+  const problem = await filesProblem();
+  if (problem === '')
+    return { name, verdict: 'ok', detail: 'programs can be held to the files that they are granted' };
+  const detail = `programs cannot be held to the files that they are granted: ${problem}`;
+  const repair = 'install bash and util-linux, and allow user namespaces (or run in a container that does)';
+  return { name, verdict: 'note', detail, repair };
 }
 
 async function nodeCheck(packageDirectory: string): Promise<Check> {

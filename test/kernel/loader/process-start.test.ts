@@ -23,6 +23,7 @@ describe('the start of a plugin process', () => {
         load: new InstanceLoad(),
         log: createLogger({ level: 'silent' }),
         permissions: () => [],
+        isHeldToFiles: false,
         confine: async () => {
           throw new Error('there is no prlimit');
         },
