@@ -124,6 +124,7 @@ export class HeaderDecoder {
     const limitBytes = this.#integer(0x1f);
     if (limitBytes > TABLE_LIMIT_BYTES) throw broken('a header table is larger than agreed');
     if (this.#hasFields) throw broken('a header table changes its size in the middle of a block');
+    if (limitBytes === this.#limitBytes) return undefined;
     this.#hasChanged = true;
     this.#limitBytes = limitBytes;
     this.#evict(limitBytes);
