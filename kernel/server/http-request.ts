@@ -125,15 +125,15 @@ class BodySource {
     const incoming = this.#incoming;
     incoming.on('data', (chunk: Uint8Array) => this.#receive(chunk));
     incoming.on('end', () => this.#finish((open) => open.close()));
-    incoming.on('error', (cause) => this.#fail(new HttpClientGone({}, { cause })));
-    incoming.on('close', () => this.#fail(new HttpClientGone({})));
+    incoming.on('error', (cause) => this.#fail(() => new HttpClientGone({}, { cause })));
+    incoming.on('close', () => this.#fail(() => new HttpClientGone({})));
     incoming.pause();
   }
 
   pull(): void {
     const timeoutMs = this.#limits.bodyIdleTimeoutMs;
     this.#timer = setTimeout(
-      () => this.#fail(new HttpBodyTimeout({ timeoutMs: String(timeoutMs) })),
+      () => this.#fail(() => new HttpBodyTimeout({ timeoutMs: String(timeoutMs) })),
       timeoutMs,
     );
     this.#incoming.resume();
@@ -146,7 +146,7 @@ class BodySource {
   }
 
   end(): void {
-    this.#fail(new TypeError('The answer was complete before the request body was read to its end.'));
+    this.#fail(() => new TypeError('The answer was complete before the request body was read to its end.'));
   }
 
   #receive(chunk: Uint8Array): void {
@@ -154,15 +154,16 @@ class BodySource {
     clearTimeout(this.#timer);
     this.receivedBytes += chunk.byteLength;
     if (this.receivedBytes > this.#limits.maxBodyBytes) {
-      this.#fail(new HttpBodyTooLarge({ limit: String(this.#limits.maxBodyBytes) }));
+      this.#fail(() => new HttpBodyTooLarge({ limit: String(this.#limits.maxBodyBytes) }));
       return;
     }
     this.#incoming.pause();
     this.#controller?.enqueue(chunk);
   }
 
-  #fail(error: Error): void {
-    this.#finish((open) => open.error(error));
+  /** The error is made where it is needed: after each request that was read whole there is none. */
+  #fail(error: () => Error): void {
+    this.#finish((open) => open.error(error()));
   }
 
   #finish(action: (open: ReadableStreamDefaultController<Uint8Array>) => void): void {
