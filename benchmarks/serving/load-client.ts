@@ -48,8 +48,8 @@ export interface LoadOptions {
   readonly connections?: number;
   readonly warmUpMs?: number;
   readonly durationMs: number;
-  /** Further headers, `name=value` with commas between. */
-  readonly headers?: string;
+  /** Time that a caller over gRPC waits, from when its call is due; for ever by default. */
+  readonly patienceMs?: number;
 }
 
 /** The program that puts load on servers, tied to one core. */
@@ -72,7 +72,7 @@ export class LoadClient {
       calls: options.calls,
       rate: options.rate,
       connections: options.connections,
-      headers: options.headers,
+      patience: options.patienceMs === undefined ? undefined : `${options.patienceMs}ms`,
       'warm-up': `${warmUpMs}ms`,
       duration: `${options.durationMs}ms`,
     };

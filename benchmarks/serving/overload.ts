@@ -3,7 +3,6 @@ import type { LoadClient, LoadFigures, LoadTarget } from './load-client.ts';
 
 /** Time that a caller is willing to wait, in milliseconds. */
 const OBJECTIVE_MS = 100;
-const HEADERS = `grpc-timeout=${OBJECTIVE_MS}m`;
 const DURATION_MS = 5_000;
 
 /** What a server does below and above what it can. */
@@ -26,7 +25,7 @@ export async function overload(client: LoadClient, target: LoadTarget, pid: numb
       rate: Math.round(closed.perSecond * share),
       connections: 8,
       durationMs,
-      headers: HEADERS,
+      patienceMs: OBJECTIVE_MS,
       ...(warmUpMs === undefined ? {} : { warmUpMs }),
     });
   const at70Percent = await open(0.7, DURATION_MS);

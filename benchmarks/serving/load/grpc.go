@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math/rand"
 	"net"
 	"strings"
 	"sync"
@@ -16,6 +17,9 @@ import (
 )
 
 const readWindow = 1 << 30
+
+// firstLimit is how many calls at once a connection has until the server says how many: RFC 9113 advises no less.
+const firstLimit = 100
 
 type grpcClient struct {
 	connections []*grpcConnection
@@ -49,6 +53,10 @@ type grpcConnection struct {
 	maxFrame int
 	received int
 	repeats  bool
+	// limit is how many calls at once the server wants; further ones wait here, by the moment at which they were due.
+	limit    int
+	waiting  []time.Time
+	patience time.Duration
 	current  *stream
 }
 
@@ -79,9 +87,6 @@ func headerBlock(o options) []byte {
 	encoder.SetMaxDynamicTableSizeLimit(0)
 	pairs := []string{":method=POST", ":scheme=http", ":path=" + o.path, ":authority=" + o.address,
 		"content-type=application/grpc", "te=trailers"}
-	if o.headers != "" {
-		pairs = append(pairs, strings.Split(o.headers, ",")...)
-	}
 	for _, pair := range pairs {
 		// A pseudo-header begins with a colon, so the sign that ends the name is the first after it.
 		name, value, _ := strings.Cut(pair, "=")
@@ -98,7 +103,7 @@ func dial(o options, message []byte, r *recorder) (*grpcConnection, error) {
 	c := &grpcConnection{
 		socket: socket, buffer: bufio.NewWriterSize(socket, 1<<17), reader: bufio.NewReaderSize(socket, 1<<16),
 		header: headerBlock(o), message: message, recorder: r, streams: map[uint32]*stream{}, nextID: 1,
-		window: 65535, initial: 65535, maxFrame: 16384,
+		window: 65535, initial: 65535, maxFrame: 16384, limit: firstLimit, patience: o.patience,
 	}
 	c.framer = http2.NewFramer(c.buffer, c.reader)
 	c.framer.SetReuseFrames()
@@ -128,7 +133,8 @@ func (c *grpcClient) open(due time.Time) {
 	connection := c.connections[c.next%len(c.connections)]
 	c.next++
 	connection.mutex.Lock()
-	connection.start(due)
+	connection.waiting = append(connection.waiting, due)
+	connection.startWaiting()
 	connection.mutex.Unlock()
 }
 
@@ -153,6 +159,9 @@ func (c *grpcClient) wait(limit time.Duration) {
 		for _, one := range connection.streams {
 			connection.recorder.note(one.due, failed, "no answer")
 		}
+		for _, due := range connection.waiting {
+			connection.recorder.note(due, failed, "it waited in the client")
+		}
 		connection.mutex.Unlock()
 		_ = connection.socket.Close()
 	}
@@ -164,11 +173,39 @@ func (c *grpcConnection) underWay() int {
 	return len(c.streams)
 }
 
+// startWaiting starts calls while the server wants more, in no order: the callers of a client race for each place. Those
+// whose time has run out meanwhile have failed.
+func (c *grpcConnection) startWaiting() {
+	for len(c.waiting) > 0 && len(c.streams) < c.limit {
+		chosen, last := rand.Intn(len(c.waiting)), len(c.waiting)-1
+		due := c.waiting[chosen]
+		c.waiting[chosen] = c.waiting[last]
+		c.waiting = c.waiting[:last]
+		if c.patience > 0 && time.Since(due) > c.patience {
+			c.recorder.note(due, failed, "its time ran out in the client")
+			continue
+		}
+		c.start(due)
+	}
+}
+
+// headerOf is the header block of a call that was due at a moment: what it has waited here is no longer left to it.
+func (c *grpcConnection) headerOf(due time.Time) []byte {
+	if c.patience == 0 {
+		return c.header
+	}
+	block := bytes.NewBuffer(c.header[:len(c.header):len(c.header)])
+	left := max(1, (c.patience - time.Since(due)).Round(time.Millisecond).Milliseconds())
+	field := hpack.HeaderField{Name: "grpc-timeout", Value: fmt.Sprintf("%dm", left), Sensitive: true}
+	_ = hpack.NewEncoder(block).WriteField(field)
+	return block.Bytes()
+}
+
 func (c *grpcConnection) start(due time.Time) {
 	s := &stream{id: c.nextID, due: due, window: c.initial}
 	c.nextID += 2
 	c.streams[s.id] = s
-	_ = c.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: s.id, BlockFragment: c.header, EndHeaders: true})
+	_ = c.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: s.id, BlockFragment: c.headerOf(due), EndHeaders: true})
 	c.sending = append(c.sending, s)
 	c.pump()
 }
@@ -260,6 +297,8 @@ func (c *grpcConnection) settings(f *http2.SettingsFrame) {
 				s.window += int(setting.Val) - c.initial
 			}
 			c.initial = int(setting.Val)
+		case http2.SettingMaxConcurrentStreams:
+			c.limit = int(setting.Val)
 		case http2.SettingMaxFrameSize:
 			c.maxFrame = int(setting.Val)
 		}
@@ -267,6 +306,7 @@ func (c *grpcConnection) settings(f *http2.SettingsFrame) {
 	})
 	_ = c.framer.WriteSettingsAck()
 	c.pump()
+	c.startWaiting()
 }
 
 func (c *grpcConnection) finish(id uint32, isOver bool) {
@@ -286,4 +326,5 @@ func (c *grpcConnection) finish(id uint32, isOver bool) {
 	if c.repeats && !c.recorder.over() {
 		c.start(time.Now())
 	}
+	c.startWaiting()
 }

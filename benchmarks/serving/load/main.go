@@ -18,11 +18,11 @@ import (
 )
 
 type options struct {
-	protocol, address, path, request, headers string
-	connections, calls                        int
-	rate                                      float64
-	warmUp, duration                          time.Duration
-	pid                                       int
+	protocol, address, path, request string
+	connections, calls               int
+	rate                             float64
+	warmUp, duration, patience       time.Duration
+	pid                              int
 }
 
 func read() options {
@@ -31,12 +31,12 @@ func read() options {
 	flag.StringVar(&o.address, "address", "", "host:port")
 	flag.StringVar(&o.path, "path", "", "path of the method or of the resource")
 	flag.StringVar(&o.request, "request", "", "file with the message, or with the body")
-	flag.StringVar(&o.headers, "headers", "", "name=value pairs of further headers, with commas between")
 	flag.IntVar(&o.connections, "connections", 4, "connections of gRPC; over HTTP there is one for each call at once")
 	flag.IntVar(&o.calls, "calls", 16, "calls at once in the closed loop")
 	flag.Float64Var(&o.rate, "rate", 0, "calls a second; above 0 the loop is open")
 	flag.DurationVar(&o.warmUp, "warm-up", time.Second, "time before the figures")
 	flag.DurationVar(&o.duration, "duration", 3*time.Second, "time of the figures")
+	flag.DurationVar(&o.patience, "patience", 0, "time that a caller over gRPC waits, from when its call is due; 0 is for ever")
 	flag.IntVar(&o.pid, "pid", 0, "process whose processor time is told, with all below it")
 	flag.Parse()
 	return o
