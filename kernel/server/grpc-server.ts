@@ -8,9 +8,9 @@ import type { Target } from '../target.ts';
 import { Deadlines } from '../wire/deadlines.ts';
 import type { Certificates, TlsContext } from './certificates.ts';
 import { ConnectionGuard, type GrpcLimits } from './connection-guard.ts';
+import { CallQueue } from './grpc/call-queue.ts';
 import { GrpcConnection } from './grpc/grpc-connection.ts';
-import type { CallSurroundings, Identify } from './grpc/server-call.ts';
-import { TurnClock } from './grpc/turn-clock.ts';
+import type { CallSurroundings, Identify } from './grpc/call-surroundings.ts';
 
 /** A gRPC listener whose methods come and go while it serves. */
 export interface Transport {
@@ -77,7 +77,7 @@ export class GrpcServer implements Transport {
       kindOf,
       limitBytes,
       deadlines: this.#deadlines,
-      turn: limits === undefined ? undefined : new TurnClock(),
+      queue: limits === undefined ? undefined : new CallQueue(),
       onOverload: options.onOverload ?? (() => undefined),
       log,
     };

@@ -9,7 +9,8 @@ import {
 import type { Http2Stream } from '../../wire/http2/stream.ts';
 import { OVERLOADED } from './refusals.ts';
 import { readHead, type RequestHead } from './request-head.ts';
-import { type CallPeer, type CallSurroundings, ServerCall } from './server-call.ts';
+import type { CallPeer, CallSurroundings } from './call-surroundings.ts';
+import { ServerCall } from './server-call.ts';
 
 /** Input of {@link GrpcConnection}. */
 export interface GrpcConnectionParts {
@@ -78,9 +79,9 @@ export class GrpcConnection implements ServerListener, CallPeer {
   /** Under more calls than can be served, those that are begun must still have time to end. */
   refusal(block: HeaderBlock): Buffer | undefined {
     const { leftMs = Infinity } = this.#headOf(block);
-    const { turn, onOverload } = this.surroundings;
+    const { queue, onOverload } = this.surroundings;
     // Not the other way round: a time that cannot be read is no number, and refused as such later.
-    const isLate = turn !== undefined && leftMs !== Infinity && turn.elapsedMs() * LATE_SHARE > leftMs;
+    const isLate = queue !== undefined && leftMs !== Infinity && queue.waitMs() * LATE_SHARE > leftMs;
     if (!isLate) return undefined;
     onOverload();
     return OVERLOADED;

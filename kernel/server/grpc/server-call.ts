@@ -1,51 +1,21 @@
 import type { DescMethod } from '@bufbuild/protobuf';
-import type { CallHeaders, Logger } from '../../../sdk/index.ts';
+import type { CallHeaders } from '../../../sdk/index.ts';
 import type { Evidence } from '../../access/principal.ts';
 import { Call, CANCELLED, type CallInit } from '../../call.ts';
 import { DEADLINE_EXCEEDED } from '../../deadline.ts';
 import { NOWHERE } from '../../indexed-set.ts';
 import { TOKEN_HEADER } from '../../kernel-link.ts';
-import type { Target } from '../../target.ts';
 import { readMetadata } from '../../wire/call-metadata.ts';
-import type { Deadlines, Expiring } from '../../wire/deadlines.ts';
+import type { Expiring } from '../../wire/deadlines.ts';
 import { ErrorCode } from '../../wire/http2/protocol.ts';
 import type { Http2Stream, StreamListener } from '../../wire/http2/stream.ts';
 import { encodeFrame, FrameFault } from '../../wire/message-frame.ts';
+import type { CompleteCall } from './call-queue.ts';
+import type { CallPeer } from './call-surroundings.ts';
 import { encodeFailure, encodeHttpStatus, encodeMetadata, HEAD, type Metadata, OK } from './answer-blocks.ts';
 import { malformed, refusalOf } from './refusals.ts';
 import type { RequestHead } from './request-head.ts';
 import { RequestIntake } from './request-intake.ts';
-import type { TurnClock } from './turn-clock.ts';
-
-/** Which plugin calls, by the token that only plugins send; `undefined` for everybody else. */
-export type Identify = (token: string | undefined) => string | undefined;
-
-/** What all calls of a server share. */
-export interface CallSurroundings {
-  readonly target: Target;
-  readonly identify: Identify;
-  /** Kind of the method at a path; `undefined` for those of plugins that are on their way up. */
-  readonly kindOf: (path: string) => DescMethod['methodKind'] | undefined;
-  /** Largest message taken, in bytes. */
-  readonly limitBytes: number;
-  readonly deadlines: Deadlines;
-  /** `undefined` where no call is refused because there are too many: the kernel's own sockets. */
-  readonly turn: TurnClock | undefined;
-  /** Told of each call that is refused because there are too many. */
-  readonly onOverload: () => void;
-  readonly log: Logger;
-}
-
-/** The connection on which a call comes. */
-export interface CallPeer {
-  readonly surroundings: CallSurroundings;
-  /** Address, `host:port`. */
-  readonly address: string;
-  /** True while it leaves more unread than it may. */
-  readonly isFull: boolean;
-  /** See {@link Evidence.certificateNames}. */
-  certificateNames(): string | undefined;
-}
 
 /** Kinds of methods whose callers send one request. */
 const ONE_REQUEST: ReadonlySet<DescMethod['methodKind'] | undefined> = new Set(['unary', 'server_streaming']);
@@ -55,7 +25,7 @@ const ONE_REQUEST: ReadonlySet<DescMethod['methodKind'] | undefined> = new Set([
  *
  * @remarks One object with methods, not one for each question: every call makes it.
  */
-export class ServerCall implements StreamListener, CallInit, Evidence, Expiring {
+export class ServerCall implements StreamListener, CallInit, Evidence, Expiring, CompleteCall {
   index: number = NOWHERE;
   expiresAtMs: number = Infinity;
   readonly caller: string | undefined;
@@ -66,6 +36,8 @@ export class ServerCall implements StreamListener, CallInit, Evidence, Expiring 
   readonly #kind: DescMethod['methodKind'] | undefined;
   readonly #intake: RequestIntake;
   #call: Call | undefined;
+  /** The only request, until the call is begun. */
+  #request: Uint8Array | undefined;
   #hasStarted = false;
   #isAnswered = false;
   #isCancelled = false;
@@ -80,16 +52,16 @@ export class ServerCall implements StreamListener, CallInit, Evidence, Expiring 
     this.caller = surroundings.identify(head.block[TOKEN_HEADER]);
     const { leftMs } = head;
     // It came before this turn of the event loop began.
-    if (leftMs !== undefined) this.deadlineMs = Date.now() + leftMs - (surroundings.turn?.elapsedMs() ?? 0);
+    if (leftMs !== undefined) this.deadlineMs = Date.now() + leftMs - (surroundings.queue?.turnMs() ?? 0);
     this.#kind = surroundings.kindOf(head.path);
     const source = this.#hasOneRequest ? undefined : stream;
     this.#intake = new RequestIntake(head, surroundings.limitBytes, source);
     const refusal = refusalOf(head);
     if (refusal !== undefined) this.#fail(refusal);
-    else this.#begin();
+    else this.#open();
   }
 
-  #begin(): void {
+  #open(): void {
     this.#peer.surroundings.deadlines.add(this);
     if (!this.#hasOneRequest) void this.#serveStream();
   }
@@ -158,9 +130,24 @@ export class ServerCall implements StreamListener, CallInit, Evidence, Expiring 
     if (this.#isAnswered) return;
     const { httpRefusal } = this.#head;
     if (httpRefusal !== undefined) return this.#finish(encodeHttpStatus(httpRefusal));
+    const { queue } = this.#peer.surroundings;
     try {
-      const request = this.#intake.end();
-      if (request !== undefined) this.#serve(request);
+      this.#request = this.#intake.end();
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    if (queue === undefined) this.begin();
+    else queue.add(this);
+  }
+
+  /** What brings its requests one after another has begun with its headers. */
+  begin(): void {
+    const request = this.#request;
+    this.#request = undefined;
+    if (request === undefined || this.#isAnswered) return;
+    try {
+      this.#serve(request);
     } catch (error) {
       this.#fail(error);
     }
