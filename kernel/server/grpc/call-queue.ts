@@ -6,6 +6,9 @@ export interface CompleteCall {
 /** Time in one turn of the event loop in which calls are begun, in milliseconds; then what has come is read first. */
 const TURN_MS = 4;
 
+/** Calls that were begun and are still in the list, from which on it is made anew. */
+const SPENT_LIMIT = 1_024;
+
 /**
  * Begins complete calls, as they come while there are few, else one after another in the turns that follow.
  *
@@ -21,9 +24,9 @@ export class CallQueue {
 
   /** How long what comes now has waited already, or has to wait: for this turn's calls and for those before it. */
   waitMs(): number {
-    const nowMs = performance.now();
-    this.#begin(nowMs);
-    return nowMs - (this.#waiting[this.#next]?.atMs ?? this.#turnMs);
+    const turnMs = this.turnMs();
+    const oldest = this.#waiting[this.#next];
+    return oldest === undefined ? turnMs : performance.now() - oldest.atMs;
   }
 
   /** Time since the first call of this turn was taken, in milliseconds: what is read later in it had come before that. */
@@ -63,6 +66,3 @@ export class CallQueue {
     this.#next = 0;
   }
 }
-
-/** Calls that were begun and are still in the list, from which on it is made anew. */
-const SPENT_LIMIT = 1_024;

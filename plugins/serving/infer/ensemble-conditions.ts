@@ -2,6 +2,7 @@ import type { ModelConfig } from 'lamella/proto/inference/model_config';
 import type { OrtTensors } from 'lamella/sdk/ort';
 import { RequestInvalid } from './errors.ts';
 import type { RequestParameters } from './infer-call.ts';
+import { fieldsOf, isRecord } from './json-parameter.ts';
 
 type Value = boolean | number | string;
 
@@ -46,10 +47,10 @@ export function readConditions(config: ModelConfig, stepCount: number, fail: Fai
   const text = config.parameters[PARAMETER]?.stringValue ?? '';
   if (text === '') return { steps: new Map(), optional: new Set() };
   const wrong: Fail = (problem) => fail(`parameter '${PARAMETER}' ${problem}`);
-  const { steps = {}, optional = [], ...others } = parse(text, wrong);
+  const { steps = {}, optional = [], ...others } = fieldsOf(text, wrong);
   const [other] = Object.keys(others);
   if (other !== undefined) throw wrong(`has '${other}'; there are 'steps' and 'optional'`);
-  if (!isObject(steps)) throw wrong("needs an object as 'steps', by number of the step from 0");
+  if (!isRecord(steps)) throw wrong("needs an object as 'steps', by number of the step from 0");
   const outputs = new Set(config.output.map(({ name }) => name));
   if (!Array.isArray(optional) || !optional.every((name) => outputs.has(name as string)))
     throw wrong("needs a list of outputs as 'optional'");
@@ -61,19 +62,8 @@ export function readConditions(config: ModelConfig, stepCount: number, fail: Fai
   return { steps: new Map(conditions), optional: new Set(optional as string[]) };
 }
 
-function parse(text: string, fail: Fail): JsonObject {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw fail('is no JSON');
-  }
-  if (isObject(value)) return value;
-  throw fail('must be a JSON object');
-}
-
 function readCondition(entry: unknown, fail: Fail): StepCondition {
-  if (!isObject(entry)) throw fail('must be an object');
+  if (!isRecord(entry)) throw fail('must be an object');
   const other = Object.keys(entry).find((key) => !KEYS.has(key));
   if (other !== undefined) throw fail(`has '${other}'; there are ${[...KEYS].join(', ')}`);
   const { of = 'all', not = false } = entry;
@@ -98,10 +88,6 @@ function readComparison(entry: JsonObject, fail: Fail): Pick<StepCondition, 'com
   if (comparison !== undefined && second === undefined && kinds.includes(typeof value))
     return { comparison, value: value as Value };
   throw fail("needs one of 'equals' with a value, 'above' and 'below' with a number");
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** True for two conditions of which one holds where the other does not. */

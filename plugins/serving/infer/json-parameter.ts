@@ -11,7 +11,7 @@ export function fieldsOf(text: string, fail: (problem: string) => Error): Readon
     throw fail('is no JSON');
   }
   if (isRecord(value)) return value;
-  throw fail('must be an object');
+  throw fail('must be a JSON object');
 }
 
 /** True for a JSON object. */

@@ -53,6 +53,11 @@ describe('calls that come all at once', function () {
     // The next turn begins anew.
     client.send(call(9, 'later', '1S'));
     await client.got(Frame.DATA, 9);
+    // Whoever has left before the turn of his call gets nothing of the server's time.
+    const cancel = frameOf(Frame.RST_STREAM, [0, 13], Buffer.from([0, 0, 0, 8]));
+    client.send(call(11, 'before'), call(13, 'gone'), call(15, 'after'), cancel);
+    await client.got(Frame.DATA, 15);
+    assert.deepEqual(begun.slice(3), ['later', 'before', 'after']);
     client.close();
     await server.close(100);
   });
